@@ -1,0 +1,164 @@
+//! JSON to domain types, with errors that name the field and never quote its value.
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::error::Category;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// Reads one JSON value.
+pub fn parse(bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|fault| malformed(&fault))
+}
+
+/// What the parser says, less the place, which the error carries by itself.
+pub fn malformed(fault: &serde_json::Error) -> Error {
+    let reason = match fault.classify() {
+        // A fault of syntax names what was expected; a fault of data would quote what came.
+        Category::Syntax | Category::Eof => {
+            let message = fault.to_string();
+            message.split(" at line ").next().unwrap_or_default().to_owned()
+        }
+        Category::Data | Category::Io => "not an object of fields".to_owned(),
+    };
+    Error::MalformedJson { line: fault.line(), column: fault.column(), reason }
+}
+
+/// The fields of an object, taken one by one.
+#[derive(Debug)]
+pub struct Fields(Map<String, Value>); // none that the caller does not know
+
+impl Fields {
+    /// Opens an object; a field that is not known is an error.
+    pub fn of(value: Value, known: &'static [&'static str]) -> Result<Self> {
+        let Value::Object(fields) = value else {
+            return Err(invalid("body", "an object", &value));
+        };
+        match fields.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(Error::UnknownField { param: shorten(name), known }),
+            None => Ok(Self(fields)),
+        }
+    }
+
+    /// The value of a field; null is as good as absent.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// The value of a field that must be there.
+    pub fn require(&mut self, name: &'static str) -> Result<Value> {
+        self.take(name).ok_or(Error::MissingField { param: name })
+    }
+}
+
+/// A string.
+pub fn string(param: &str, value: Value) -> Result<String> {
+    match value {
+        Value::String(string) => Ok(string),
+        other => Err(invalid(param, "a string", &other)),
+    }
+}
+
+/// An array of strings.
+pub fn strings(param: &str, value: Value) -> Result<Vec<String>> {
+    let Value::Array(values) = value else {
+        return Err(invalid(param, "an array of strings", &value));
+    };
+    let element = |(index, value)| string(&format!("{param}[{index}]"), value);
+    values.into_iter().enumerate().map(element).collect()
+}
+
+/// A string, or an array of them.
+pub fn string_or_strings(param: &str, value: Value) -> Result<Vec<String>> {
+    match value {
+        Value::String(string) => Ok(vec![string]),
+        Value::Array(_) => strings(param, value),
+        other => Err(invalid(param, "a string or an array of strings", &other)),
+    }
+}
+
+/// An object of numbers.
+pub fn numbers(param: &str, value: Value) -> Result<Vec<(String, f64)>> {
+    let Value::Object(entries) = value else {
+        return Err(invalid(param, "an object of numbers", &value));
+    };
+    let entry = |(name, value): (String, Value)| match value.as_f64() {
+        Some(number) => Ok((name, number)),
+        None => Err(invalid(&format!("{param}.{}", shorten(&name)), "a number", &value)),
+    };
+    entries.into_iter().map(entry).collect()
+}
+
+/// A value of another kind than the field takes.
+pub fn invalid(param: &str, expected: &'static str, found: &Value) -> Error {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    Error::InvalidType { param: param.into(), expected, found }
+}
+
+/// A field's name may be anything, a whole text too; the first characters tell which it is.
+fn shorten(name: &str) -> String {
+    const MAX_CHARS: usize = 40;
+    name.chars().take(MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_of_syntax_is_placed_but_not_quoted() {
+        for (bytes, message) in [
+            ("bad", "malformed JSON at line 1 column 1: expected value"),
+            (
+                "{\"input\":\n \"hidden words",
+                "malformed JSON at line 2 column 14: EOF while parsing a string",
+            ),
+            ("", "malformed JSON at line 1 column 0: EOF while parsing a value"),
+            ("{} hidden", "malformed JSON at line 1 column 4: trailing characters"),
+            ("\"\\ud800\"", "malformed JSON at line 1 column 8: unexpected end of hex escape"),
+        ] {
+            assert_eq!(parse(bytes.as_bytes()).unwrap_err().to_string(), message, "{bytes}");
+        }
+        let deep = "[".repeat(1000);
+        let error = parse(deep.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("recursion limit exceeded"), "{error}");
+        assert!(parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_field_and_the_kinds() {
+        for (result, message) in [
+            (string("model", json!(5)).map(|_| ()), "model must be a string, found a number"),
+            (
+                string_or_strings("input", json!(["hidden", null])).map(|_| ()),
+                "input[1] must be a string, found null",
+            ),
+            (
+                string_or_strings("input", json!({"hidden": 1})).map(|_| ()),
+                "input must be a string or an array of strings, found an object",
+            ),
+            (
+                numbers("thresholds", json!({"privacy": "hidden"})).map(|_| ()),
+                "thresholds.privacy must be a number, found a string",
+            ),
+        ] {
+            assert_eq!(result.unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_the_known_ones() {
+        let error = Fields::of(json!({"inptu": "hidden"}), &["input", "model"]).unwrap_err();
+        assert_eq!(error.to_string(), r#"unknown field "inptu"; known are "input", "model""#);
+    }
+}

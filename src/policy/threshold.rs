@@ -1,0 +1,67 @@
+//! The score from which on a category is violated.
+
+use serde::Deserialize;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A score from 0 to 1 from which on a category is violated; 1 switches it off.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, ToSchema)]
+#[schema(value_type = f64, minimum = 0, maximum = 1)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Threshold(f32); // within 0..=1
+
+impl Threshold {
+    /// What a category has that nobody tuned.
+    pub const DEFAULT: Self = Self(0.5);
+
+    /// The score itself.
+    pub fn value(self) -> f32 {
+        self.0
+    }
+
+    /// Whether a score violates it; a threshold of 1 is never violated.
+    pub fn is_violated_by(self, score: f32) -> bool {
+        self.0 < 1.0 && score >= self.0
+    }
+}
+
+impl TryFrom<f64> for Threshold {
+    type Error = String;
+
+    fn try_from(value: f64) -> Result<Self, String> {
+        if (0.0..=1.0).contains(&value) {
+            #[expect(clippy::cast_possible_truncation, reason = "a number from 0 to 1 fits")]
+            return Ok(Self(value as f32));
+        }
+        Err(format!("a threshold from 0 to 1, found {value}"))
+    }
+}
+
+impl From<Threshold> for f64 {
+    fn from(threshold: Threshold) -> Self {
+        shortest(threshold.0)
+    }
+}
+
+/// Widens a number so that it prints as its short decimal: 0.3, not 0.30000001192092896.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_of_one_is_never_violated() {
+        let off = Threshold::try_from(1.0).unwrap();
+        assert!(!off.is_violated_by(1.0));
+        assert!(Threshold::try_from(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn a_threshold_is_written_as_short_as_it_was_read() {
+        let threshold = Threshold::try_from(0.3).unwrap();
+        assert_eq!(serde_json::to_string(&threshold).unwrap(), "0.3");
+    }
+}
