@@ -1,8 +1,12 @@
 //! moderato scores text against every category of a usage policy.
 
+pub mod batch;
+pub mod encode;
 pub mod error;
+pub mod evaluate;
 pub mod json;
 pub mod lifecycle;
 pub mod metrics;
 pub mod policy;
+pub mod score;
 pub mod text;

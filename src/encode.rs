@@ -1,0 +1,104 @@
+//! Text to token ids, in windows that fit the model; the only user of the tokenizer.
+
+mod window;
+
+use std::sync::Arc;
+
+use tokenizers::Tokenizer;
+
+pub use self::window::Window;
+pub use self::window::Windows;
+use crate::error::Error;
+use crate::error::Result;
+use crate::text::Text;
+
+/// A tokenizer with the special tokens of its model and the size of its window.
+pub struct Encoder {
+    tokenizer: Tokenizer, // neither truncates nor pads
+    windows: Windows,
+}
+
+/// A text as the model reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// At least one, in the order of the text.
+    pub windows: Vec<Window>,
+    /// Tokens of the text, its special tokens counted once.
+    pub n_tokens: usize,
+}
+
+impl Encoder {
+    /// Reads `tokenizer.json`; `file` is named in errors.
+    pub fn parse(file: &str, json: &[u8], shape: WindowShape) -> Result<Self> {
+        let fault = |expected: &str, found: String| Error::Artifact {
+            file: file.into(),
+            expected: expected.into(),
+            found,
+        };
+        let mut tokenizer =
+            Tokenizer::from_bytes(json).map_err(|cause| fault("a tokenizer", cause.to_string()))?;
+        // A file may carry the truncation and padding it was last used with.
+        tokenizer
+            .with_truncation(None)
+            .map_err(|cause| fault("a tokenizer", cause.to_string()))?
+            .with_padding(None);
+        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
+        if largest as usize >= shape.vocab_size {
+            let found = format!("token id {largest}");
+            return Err(fault(&format!("token ids below {}", shape.vocab_size), found));
+        }
+        let (prefix, suffix) = special_tokens(&tokenizer)
+            .filter(|(prefix, _)| !prefix.is_empty()) // the head reads the first token
+            .ok_or_else(|| fault("a special token before the text", "none".into()))?;
+        let windows = Windows::new(prefix, suffix, shape.max_tokens, shape.overlap)?;
+        Ok(Self { tokenizer, windows })
+    }
+
+    /// Encodes a text of any length; `index` is its place in the input, for the error.
+    pub fn encode(&self, index: usize, text: &Text) -> Result<Encoded> {
+        let encoding = self
+            .tokenizer
+            .encode(text.as_str(), false)
+            .map_err(|cause| Error::Encode { index, source: Arc::from(cause) })?;
+        let windows = self.windows.cut(encoding.get_ids(), encoding.get_offsets());
+        let n_tokens = encoding.len() + self.windows.n_special();
+        Ok(Encoded { windows, n_tokens })
+    }
+}
+
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Encoder").field("windows", &self.windows).finish_non_exhaustive()
+    }
+}
+
+impl Encoded {
+    /// Tokens that the model reads: overlaps and special tokens counted in every window.
+    pub fn n_window_tokens(&self) -> usize {
+        self.windows.iter().map(|window| window.ids.len()).sum()
+    }
+}
+
+/// How a model wants its windows.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowShape {
+    /// Rows of the model's embedding table.
+    pub vocab_size: usize,
+    /// The longest window, special tokens included.
+    pub max_tokens: usize,
+    /// Tokens that neighbouring windows share.
+    pub overlap: usize,
+}
+
+/// What the tokenizer puts before and after a text, found by looking at one.
+fn special_tokens(tokenizer: &Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
+    const PROBE: &str = "a";
+    let bare = tokenizer.encode(PROBE, false).ok()?;
+    let full = tokenizer.encode(PROBE, true).ok()?;
+    let n_before =
+        full.get_special_tokens_mask().iter().take_while(|&&special| special == 1).count();
+    let n_after = full.len().checked_sub(n_before + bare.len())?;
+    let ids = full.get_ids();
+    (ids[n_before..ids.len() - n_after] == *bare.get_ids())
+        .then(|| (ids[..n_before].to_vec(), ids[ids.len() - n_after..].to_vec()))
+}
