@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod json;
 pub mod lifecycle;
 pub mod metrics;
+pub mod model;
 pub mod policy;
 pub mod score;
 pub mod text;

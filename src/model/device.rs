@@ -1,0 +1,63 @@
+//! Where the arithmetic is done.
+
+use std::fmt;
+use std::str::FromStr;
+
+use candle_core::Device;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// A processor that a model can run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// The CPU.
+    Cpu,
+    /// An NVIDIA GPU, by its number; in binaries built with the feature `cuda`.
+    Cuda(usize),
+    /// An Apple GPU, by its number; in binaries built with the feature `metal`.
+    Metal(usize),
+}
+
+impl Placement {
+    pub(super) fn open(self) -> Result<Device> {
+        let device = match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(ordinal) => Device::new_cuda(ordinal),
+            Self::Metal(ordinal) => Device::new_metal(ordinal),
+        };
+        device.map_err(|fault| {
+            let reason = format!("{self} cannot be used: {fault}");
+            Error::Config { name: "device", reason: first_line(&reason) }
+        })
+    }
+}
+
+impl FromStr for Placement {
+    type Err = String;
+
+    /// `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, ordinal) = text.split_once(':').unwrap_or((text, "0"));
+        match (kind, ordinal.parse()) {
+            ("cpu", Ok(0)) => Ok(Self::Cpu),
+            ("cuda", Ok(ordinal)) => Ok(Self::Cuda(ordinal)),
+            ("metal", Ok(ordinal)) => Ok(Self::Metal(ordinal)),
+            _ => Err(format!("expected cpu, cuda, cuda:N, metal or metal:N, found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => formatter.write_str("cpu"),
+            Self::Cuda(ordinal) => write!(formatter, "cuda:{ordinal}"),
+            Self::Metal(ordinal) => write!(formatter, "metal:{ordinal}"),
+        }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().into()
+}

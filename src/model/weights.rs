@@ -1,0 +1,209 @@
+//! Weights in safetensors files: found, checked and handed out by name.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use candle_core::DType;
+use candle_core::Device;
+use candle_core::Tensor;
+use safetensors::Dtype;
+use safetensors::SafeTensors;
+use safetensors::tensor::Metadata;
+use safetensors::tensor::TensorInfo;
+use serde::Deserialize;
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::error::Error;
+use crate::error::Result;
+use crate::model::source::Files;
+
+/// The tensors of a model, until each is taken.
+#[derive(Debug)]
+pub(super) struct Weights {
+    /// Of all bytes, in order of file name; hexadecimal.
+    pub(super) sha256: String,
+    shards: Vec<Shard>,
+    waiting: BTreeMap<String, usize>, // names not yet taken -> an index into shards
+    ignored: &'static [&'static str],
+}
+
+/// One safetensors file.
+struct Shard {
+    file: String,
+    bytes: Cow<'static, [u8]>,
+    metadata: Metadata, // agrees with the length of bytes
+    data_start: usize,
+}
+
+impl Weights {
+    /// Opens `model.safetensors`, or the files that its index names.
+    pub(super) fn open(files: &Files, ignored: &'static [&'static str]) -> Result<Self> {
+        let shards = match files.read(INDEX)? {
+            Some(index) => Index::parse(&files.display(INDEX), &index)?.open(files)?,
+            None => vec![Shard::open(files, SINGLE)?],
+        };
+        let mut sha256 = Sha256::new();
+        let mut waiting = BTreeMap::new();
+        for (place, shard) in shards.iter().enumerate() {
+            sha256.update(&shard.bytes);
+            for name in shard.metadata.offset_keys() {
+                if let Some(other) = waiting.insert(name.clone(), place) {
+                    let found = format!("it in {} too", shards[other].file);
+                    return Err(shard.fault(format!("tensor {name:?} in one file"), found));
+                }
+            }
+        }
+        Ok(Self { sha256: hex(&sha256.finalize()), shards, waiting, ignored })
+    }
+
+    /// The types of the stored tensors, `F16` say.
+    pub(super) fn stored_dtype(&self) -> String {
+        let dtypes = self.infos().map(|info| info.dtype.to_string());
+        dtypes.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("+")
+    }
+
+    /// Numbers in all stored tensors.
+    pub(super) fn n_parameters(&self) -> usize {
+        self.infos().map(|info| info.shape.iter().product::<usize>()).sum()
+    }
+
+    /// Hands out a tensor in f32; it must be there, in this shape.
+    pub(super) fn take(&mut self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
+        let Some(place) = self.waiting.remove(name) else {
+            let all: Vec<_> = self.shards.iter().map(|shard| shard.file.as_str()).collect();
+            return Err(Error::Artifact {
+                file: all.join(", "),
+                expected: format!("tensor {name:?} of shape {shape:?}"),
+                found: "no such tensor".into(),
+            });
+        };
+        self.shards[place].tensor(name, shape, device)
+    }
+
+    /// Ends the loading: every tensor must have been taken.
+    pub(super) fn finish(self) -> Result<()> {
+        let unknown: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(name, _)| !self.ignored.contains(&name.as_str()))
+            .collect();
+        match unknown.first() {
+            None => Ok(()),
+            Some((name, place)) => Err(self.shards[**place].fault(
+                "only tensors of the architecture in config.json".into(),
+                format!("{} unknown, {name:?} the first", unknown.len()),
+            )),
+        }
+    }
+
+    fn infos(&self) -> impl Iterator<Item = &TensorInfo> {
+        self.waiting.iter().filter_map(|(name, &place)| self.shards[place].metadata.info(name))
+    }
+}
+
+impl Shard {
+    fn open(files: &Files, name: &str) -> Result<Self> {
+        let file = files.display(name);
+        let fault = |found: String| Error::Artifact {
+            file: file.clone(),
+            expected: "a safetensors file".into(),
+            found,
+        };
+        let bytes = files.read(name)?.ok_or_else(|| fault("no such file".into()))?;
+        let (header_len, metadata) =
+            SafeTensors::read_metadata(&bytes).map_err(|cause| fault(cause.to_string()))?;
+        // Eight bytes hold the length of the header that follows.
+        let data_start = header_len + 8;
+        Ok(Self { file, bytes, metadata, data_start })
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
+        let info = self.metadata.info(name).expect("a waiting name is in its shard");
+        if info.shape != shape {
+            let found = format!("shape {:?}", info.shape);
+            return Err(self.fault(format!("tensor {name:?} of shape {shape:?}"), found));
+        }
+        let dtype = match info.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            other => {
+                let expected = format!("tensor {name:?} of type F32, F16 or BF16");
+                return Err(self.fault(expected, other.to_string()));
+            }
+        };
+        let (start, end) = info.data_offsets;
+        let bytes = &self.bytes[self.data_start + start..self.data_start + end];
+        Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)
+            .and_then(|tensor| tensor.to_dtype(DType::F32)?.to_device(device))
+            .map_err(|cause| self.fault(format!("tensor {name:?}"), cause.to_string()))
+    }
+
+    fn fault(&self, expected: String, found: String) -> Error {
+        Error::Artifact { file: self.file.clone(), expected, found }
+    }
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Shard").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// `model.safetensors.index.json`: which file holds which tensor.
+#[derive(Deserialize)]
+pub(super) struct Index {
+    weight_map: BTreeMap<String, String>, // its files are plain names; other keys do not matter
+}
+
+impl Index {
+    /// Reads an index; `file` is named in errors.
+    pub(super) fn parse(file: &str, json: &[u8]) -> Result<Self> {
+        let fault = |expected: &str, found: String| Error::Artifact {
+            file: file.into(),
+            expected: expected.into(),
+            found,
+        };
+        let index: Self = serde_json::from_slice(json)
+            .map_err(|cause| fault("a map of tensors to files", cause.to_string()))?;
+        // A name must not lead out of the folder.
+        for name in index.files() {
+            if Path::new(name).file_name() != Some(name.as_ref()) {
+                return Err(fault("names of files in the folder", format!("{name:?}")));
+            }
+        }
+        Ok(index)
+    }
+
+    /// The files, each once, in order of name.
+    pub(super) fn files(&self) -> BTreeSet<&str> {
+        self.weight_map.values().map(String::as_str).collect()
+    }
+
+    /// Opens the files and holds them against the index.
+    fn open(&self, files: &Files) -> Result<Vec<Shard>> {
+        let names = self.files();
+        let shards: Vec<_> =
+            names.iter().map(|name| Shard::open(files, name)).collect::<Result<_>>()?;
+        for (tensor, name) in &self.weight_map {
+            let place = names.iter().position(|other| other == name);
+            let shard = &shards[place.expect("each named file was opened")];
+            if shard.metadata.info(tensor).is_none() {
+                let expected = format!("tensor {tensor:?}, as {INDEX} says");
+                return Err(shard.fault(expected, "no such tensor".into()));
+            }
+        }
+        Ok(shards)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
