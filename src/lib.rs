@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod encode;
+pub mod engine;
 pub mod error;
 pub mod evaluate;
 pub mod json;
