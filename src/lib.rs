@@ -5,6 +5,7 @@ pub mod encode;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod http;
 pub mod json;
 pub mod lifecycle;
 pub mod metrics;

@@ -1,0 +1,86 @@
+//! `GET /v1/models`: what serves.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::engine::Engine;
+use crate::http::app::App;
+use crate::http::problem::ErrorBody;
+use crate::http::problem::Problem;
+
+/// All models; today there is one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ModelList {
+    /// Always `list`.
+    object: &'static str,
+    data: Vec<ModelEntry>,
+}
+
+/// One model.
+#[derive(Debug, Serialize, ToSchema)]
+struct ModelEntry {
+    /// The name with its version, as every answer carries it.
+    id: String,
+    /// Always `model`.
+    object: &'static str,
+    /// The folder's or the repository's name.
+    name: String,
+    /// Where it was loaded from.
+    source: String,
+    /// The commit, if it came from a hub.
+    revision: Option<String>,
+    /// Of the weights.
+    sha256: String,
+    architecture: &'static str,
+    /// What the weights are stored as.
+    stored_dtype: String,
+    /// What the arithmetic is done in.
+    dtype: &'static str,
+    device: String,
+    n_parameters: usize,
+    /// The longest window, special tokens included.
+    max_window_tokens: usize,
+    labels: Vec<String>,
+    policy: String,
+    /// `policy.toml`, or `labels` where the model brought none: then every category is a label,
+    /// with a threshold of 0.5.
+    policy_source: &'static str,
+    /// Which calibration is applied; null if scores are as the model gave them.
+    calibration: Option<String>,
+}
+
+/// Lists the model that serves.
+#[utoipa::path(
+    get, path = "/v1/models",
+    responses((status = 200, body = ModelList), (status = 503, body = ErrorBody)),
+)]
+pub(super) async fn list(State(app): State<App>) -> Result<Json<ModelList>, Problem> {
+    let entry = ModelEntry::of(app.engine()?);
+    Ok(Json(ModelList { object: "list", data: vec![entry] }))
+}
+
+impl ModelEntry {
+    fn of(engine: &Engine) -> Self {
+        let card = engine.card().clone();
+        Self {
+            id: card.reference(),
+            object: "model",
+            name: card.name,
+            source: card.source,
+            revision: card.revision,
+            sha256: card.sha256,
+            architecture: card.architecture,
+            stored_dtype: card.stored_dtype,
+            dtype: card.dtype,
+            device: card.device,
+            n_parameters: card.n_parameters,
+            max_window_tokens: card.max_window_tokens,
+            labels: card.labels,
+            policy: engine.policy().reference(),
+            policy_source: if card.has_policy { "policy.toml" } else { "labels" },
+            calibration: card.calibration,
+        }
+    }
+}

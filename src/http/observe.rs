@@ -1,0 +1,81 @@
+//! What every request gets: an id, a place in the metrics, a line in the log.
+
+use std::time::Instant;
+
+use axum::extract::MatchedPath;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use tracing::debug;
+use tracing::error;
+use tracing::info;
+
+use crate::http::app::App;
+use crate::http::problem::Failure;
+
+/// Wraps all routes.
+pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let request_id = request_id(&request);
+    let method = method_label(request.method());
+    let route = match request.extensions().get::<MatchedPath>() {
+        Some(path) => path.as_str().to_owned(),
+        None => "unmatched".to_owned(),
+    };
+    let mut response = next.run(request).await;
+    let status = response.status().as_u16();
+    app.metrics().answered(&route, method, status, start.elapsed());
+    let id = request_id.to_str().unwrap_or_default();
+    if let Some(Failure { code, detail }) = response.extensions().get::<Failure>() {
+        app.metrics().failed(code);
+        if status == 500 {
+            error!(request_id = id, route, status, code, detail, "a request failed");
+        } else {
+            info!(request_id = id, route, status, code, detail, "a request was refused");
+        }
+    } else {
+        let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
+        debug!(request_id = id, route, status, elapsed_ms, "a request was answered");
+    }
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    response
+}
+
+/// All instruments in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain", body = String)))]
+pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let text = app.metrics().render();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// The id that the client gave, if it can stand in a log; else a new one.
+fn request_id(request: &Request) -> HeaderValue {
+    let given = request.headers().get(REQUEST_ID).filter(|value| {
+        let bytes = value.as_bytes();
+        (1..=MAX_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let id = format!("req-{}", uuid::Uuid::new_v4().simple());
+        HeaderValue::try_from(id).expect("a word of letters and digits is a header value")
+    })
+}
+
+/// A client may invent methods; a metric may not have a label for each.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+const REQUEST_ID: &str = "x-request-id";
+/// Twice a UUID with a prefix.
+const MAX_ID_BYTES: usize = 128;

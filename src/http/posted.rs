@@ -1,0 +1,84 @@
+//! A posted JSON body, and the time there is to answer it.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::FromRequest;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::CONTENT_TYPE;
+use http_body_util::LengthLimitError;
+use serde_json::Value;
+
+use crate::engine::Deadline;
+use crate::http::app::App;
+use crate::http::problem::Problem;
+use crate::json;
+
+/// A body that is JSON, within the limits.
+#[derive(Debug)]
+pub(super) struct Posted {
+    pub(super) body: Value,
+    pub(super) deadline: Deadline,
+}
+
+impl FromRequest<App> for Posted {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let settings = app.settings();
+        let (parts, body) = request.into_parts();
+        check_media_type(&parts.headers)?;
+        let deadline = lowered(Deadline::after(settings.timeout), &parts.headers)?;
+        check_length(&parts.headers, settings.max_body_bytes)?;
+        let bytes = tokio::time::timeout_at(deadline.at(), read(body, settings.max_body_bytes))
+            .await
+            .map_err(|_| Problem::body_too_slow(deadline.timeout_ms()))??;
+        Ok(Self { body: json::parse(&bytes)?, deadline })
+    }
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    let is_json = essence == "application/json"
+        || essence.starts_with("application/") && essence.ends_with("+json");
+    if is_json { Ok(()) } else { Err(Problem::unsupported_media_type()) }
+}
+
+/// The deadline that the request asks for, if it is nearer than ours.
+fn lowered(deadline: Deadline, headers: &HeaderMap) -> Result<Deadline, Problem> {
+    let Some(value) = headers.get(TIMEOUT_HEADER) else { return Ok(deadline) };
+    let timeout_ms = value.to_str().ok().and_then(|value| value.parse::<u64>().ok());
+    match timeout_ms {
+        Some(timeout_ms) if timeout_ms > 0 => {
+            Ok(deadline.lowered_to(Duration::from_millis(timeout_ms)))
+        }
+        _ => Err(Problem::invalid_header(TIMEOUT_HEADER, "a whole number of milliseconds above 0")),
+    }
+}
+
+fn check_length(headers: &HeaderMap, max: usize) -> Result<(), Problem> {
+    let length =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) if u64::try_from(max).is_ok_and(|max| length > max) => {
+            Err(Problem::body_too_large(max))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn read(body: Body, max: usize) -> Result<axum::body::Bytes, Problem> {
+    axum::body::to_bytes(body, max).await.map_err(|fault| {
+        // The limit is the only fault that is ours to name; else the client broke off.
+        let too_large = fault.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
+        if too_large { Problem::body_too_large(max) } else { Problem::body_incomplete() }
+    })
+}
+
+/// Lowers the deadline of one request.
+pub(super) const TIMEOUT_HEADER: &str = "x-request-timeout-ms";

@@ -1,0 +1,179 @@
+//! Errors as the client sees them: one body for all, and the choice of status codes.
+
+use axum::Json;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::Error;
+use crate::error::Kind;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    param: Option<String>,
+    /// What the log may know beyond the message.
+    detail: Option<String>,
+}
+
+/// Left on the response for the log and the metrics.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+}
+
+/// The body of every error.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorDetail {
+    /// For people.
+    message: String,
+    /// `invalid_request_error`, `overloaded_error`, `timeout_error` or `server_error`.
+    r#type: &'static str,
+    /// The field at fault, if it is one.
+    param: Option<String>,
+    /// A stable word for programs.
+    code: &'static str,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let status = match error.kind() {
+            Kind::Input => StatusCode::BAD_REQUEST,
+            Kind::Overload => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Kind::Setup | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let is_ours = status == StatusCode::INTERNAL_SERVER_ERROR;
+        Self {
+            status,
+            code: error.code(),
+            message: if is_ours { INTERNAL.into() } else { error.to_string() },
+            param: param(&error),
+            detail: is_ours.then(|| error.chain()),
+        }
+    }
+}
+
+impl Problem {
+    pub(super) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such route; see /docs".into())
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        let message = "this route does not take this method; see the header allow".into();
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
+    pub(super) fn unsupported_media_type() -> Self {
+        let message = "the body must come with the header content-type: application/json".into();
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    pub(super) fn body_too_large(max: usize) -> Self {
+        let message = format!("the body has more than {max} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
+    pub(super) fn body_too_slow(timeout_ms: u64) -> Self {
+        let message = format!("the body did not arrive within {timeout_ms} ms");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message)
+    }
+
+    pub(super) fn body_incomplete() -> Self {
+        let message = "the body broke off".into();
+        Self::new(StatusCode::BAD_REQUEST, "body_incomplete", message)
+    }
+
+    pub(super) fn invalid_header(name: &'static str, expected: &str) -> Self {
+        let message = format!("the header {name} must be {expected}");
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid_header", message);
+        Self { param: Some(name.into()), ..problem }
+    }
+
+    fn new(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self { status, code, message, param: None, detail: None }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let detail = self.detail.unwrap_or_else(|| self.message.clone());
+        let body = ErrorBody {
+            error: ErrorDetail {
+                message: self.message,
+                r#type: error_type(self.status),
+                param: self.param,
+                code: self.code,
+            },
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        response.extensions_mut().insert(Failure { code: self.code, detail });
+        response
+    }
+}
+
+/// The answer to a request whose handler panicked.
+pub(super) fn panicked() -> Response {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Problem::new(status, "internal_error", INTERNAL.into()).into_response()
+}
+
+fn error_type(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "timeout_error",
+        status if status.is_server_error() => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// The field of the request that is at fault.
+fn param(error: &Error) -> Option<String> {
+    match error {
+        Error::NoTexts
+        | Error::EmptyText { .. }
+        | Error::TextTooLong { .. }
+        | Error::TooManyTexts { .. }
+        | Error::TooManyTokens { .. } => Some("input".into()),
+        Error::UnknownCategories { param, .. } | Error::MissingField { param } => {
+            Some((*param).into())
+        }
+        Error::InvalidThreshold { category, .. } => Some(format!("thresholds.{category}")),
+        Error::InvalidType { param, .. } | Error::UnknownField { param, .. } => Some(param.clone()),
+        Error::Line { source, .. } => param(source),
+        Error::MalformedJson { .. }
+        | Error::LineTooLong { .. }
+        | Error::QueueFull { .. }
+        | Error::Starting
+        | Error::DeadlineExceeded { .. }
+        | Error::Stopped
+        | Error::Encode { .. }
+        | Error::Forward { .. }
+        | Error::NonFinite { .. }
+        | Error::File { .. }
+        | Error::Artifact { .. }
+        | Error::Config { .. }
+        | Error::Listen { .. }
+        | Error::Hub { .. } => None,
+    }
+}
+
+const INTERNAL: &str = "internal error";
+/// A full queue of the default size is worked off in seconds.
+const RETRY_AFTER_S: &str = "1";
