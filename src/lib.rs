@@ -1,6 +1,7 @@
 //! moderato scores text against every category of a usage policy.
 
 pub mod batch;
+pub mod cli;
 pub mod encode;
 pub mod engine;
 pub mod error;

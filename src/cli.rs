@@ -1,0 +1,149 @@
+//! The command line: arguments, the environment, logs and exit codes.
+
+mod args;
+mod bulk;
+mod config;
+mod evaluate;
+mod output;
+mod policy;
+mod record;
+mod score;
+mod serve;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use self::args::Args;
+use self::args::Command;
+use self::args::LogFormat;
+use self::args::LoggingArgs;
+use crate::error::Error;
+use crate::error::Kind;
+use crate::error::Result;
+use crate::model::HubSettings;
+
+/// How the process ends; the numbers are those of BSD's sysexits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCode {
+    /// All went well; also when the reader of our output has gone.
+    Success = 0,
+    /// An argument or a setting is wrong.
+    Usage = 64,
+    /// A line of the input is wrong.
+    Data = 65,
+    /// A file cannot be read.
+    NoInput = 66,
+    /// The hub or the address to listen on is not available.
+    Unavailable = 69,
+    /// Our fault.
+    Internal = 70,
+    /// A file cannot be written.
+    Output = 74,
+    /// Draining took longer than the grace period.
+    OutOfGrace = 75,
+    /// The model or the policy is wrong.
+    Config = 78,
+}
+
+/// Runs the program with its arguments, the name of the program first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(refusal) => {
+            // Help goes to stdout and is no fault; a closed stdout is none either.
+            let _ = refusal.print();
+            return if refusal.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
+        }
+    };
+    match start(args) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::Success,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(&error)
+        }
+    }
+}
+
+fn start(args: Args) -> Result<ExitCode> {
+    init_logs(&args.logging, args.command.default_log())?;
+    let hub = hub_settings();
+    let threads = args.command.threads();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
+    let result = runtime.block_on(async {
+        match args.command {
+            Command::Serve(args) => serve::run(args, hub).await,
+            Command::Score(args) => score::run(args, hub).await,
+            Command::Evaluate(args) => evaluate::run(args, hub).await,
+            Command::Policy(args) => policy::run(&args, hub),
+        }
+    });
+    // A model that is being loaded cannot be interrupted, and need not be waited for.
+    runtime.shutdown_background();
+    result
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+impl From<&Error> for ExitCode {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Config { .. } => Self::Usage,
+            Error::File { action: "writing", .. } => Self::Output,
+            Error::File { .. } => Self::NoInput,
+            Error::Artifact { .. } => Self::Config,
+            Error::Hub { .. } | Error::Listen { .. } => Self::Unavailable,
+            _ if error.kind() == Kind::Input => Self::Data,
+            _ => Self::Internal,
+        }
+    }
+}
+
+fn init_logs(logging: &LoggingArgs, default: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(logging.log.as_deref().unwrap_or(default))
+        .map_err(|fault| Error::Config { name: "log", reason: fault.to_string() })?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // A second call in one process, as in tests, keeps the first subscriber.
+    let _ = match logging.log_format {
+        LogFormat::Text => subscriber.try_init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of the process go to people, not to logs")]
+fn report(error: &Error) {
+    eprintln!("error: {}", error.chain());
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    matches!(error, Error::File { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// What the hub's own clients read from the environment and its library leaves to us.
+fn hub_settings() -> HubSettings {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+    let offline = std::env::var("HF_HUB_OFFLINE").unwrap_or_default();
+    let offline = ["1", "on", "yes", "true"].contains(&offline.to_ascii_lowercase().as_str());
+    HubSettings { offline }
+}
+
+/// A file that could not be read, or written.
+fn file_error(path: &std::path::Path, action: &'static str, source: std::io::Error) -> Error {
+    Error::File { path: path.into(), action, source: Arc::new(source) }
+}

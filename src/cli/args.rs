@@ -1,0 +1,217 @@
+//! The arguments, exactly as typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+use crate::model::Placement;
+use crate::model::Source;
+
+/// Scores text against every category of a usage policy.
+#[derive(Debug, Parser)]
+#[command(name = "moderato", version, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) logging: LoggingArgs,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve scores over HTTP
+    Serve(ServeArgs),
+    /// Score texts from the command line or from a file
+    Score(ScoreArgs),
+    /// Measure how good the scores are on labelled texts
+    Evaluate(EvaluateArgs),
+    /// Show the policy that texts are judged by
+    Policy(PolicyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logging")]
+pub(super) struct LoggingArgs {
+    /// What to log: a level, or levels by module [default: info for serve, warn else]
+    #[arg(long, global = true, env = "MODERATO_LOG", value_name = "FILTER")]
+    pub(super) log: Option<String>,
+    /// How to log, on stderr
+    #[arg(long, global = true, env = "MODERATO_LOG_FORMAT", default_value = "text")]
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum LogFormat {
+    /// A line for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one, which the log tells
+    #[arg(long, env = "MODERATO_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(super) listen: SocketAddr,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    /// Largest body of a request, in bytes
+    #[arg(long, env = "MODERATO_MAX_BODY_BYTES", value_name = "N", default_value_t = 2 << 20)]
+    #[arg(help_heading = "Limits")]
+    pub(super) max_body_bytes: usize,
+    /// Most texts in a request
+    #[arg(long, env = "MODERATO_MAX_TEXTS", value_name = "N", default_value_t = 256)]
+    #[arg(help_heading = "Limits")]
+    pub(super) max_texts: usize,
+    /// Most tokens that may wait; beyond it requests are refused with 503
+    #[arg(long, env = "MODERATO_QUEUE_TOKENS", value_name = "N", default_value_t = 131_072)]
+    #[arg(help_heading = "Limits")]
+    pub(super) queue_tokens: usize,
+    /// Time a request may take, in milliseconds; its header x-request-timeout-ms may lower it
+    #[arg(long, env = "MODERATO_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000)]
+    #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(super) timeout_ms: u64,
+    /// On SIGTERM: how long to go on serving while unready, in milliseconds
+    #[arg(long, env = "MODERATO_DRAIN_DELAY_MS", value_name = "MS", default_value_t = 0)]
+    #[arg(help_heading = "Shutdown")]
+    pub(super) drain_delay_ms: u64,
+    /// After that: how long to finish what was accepted, in milliseconds
+    #[arg(long, env = "MODERATO_GRACE_MS", value_name = "MS", default_value_t = 25_000)]
+    #[arg(help_heading = "Shutdown")]
+    pub(super) grace_ms: u64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what to score").required(true).args(["texts", "input"]))]
+pub(super) struct ScoreArgs {
+    /// Texts to score
+    #[arg(value_name = "TEXT")]
+    pub(super) texts: Vec<String>,
+    /// JSON lines to score, each with a field "text"; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(super) input: Option<PathBuf>,
+    /// Where to write JSON lines; - is stdout [default: -]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// What to do about a line that cannot be scored
+    #[arg(long, env = "MODERATO_ON_ERROR", default_value = "stop")]
+    pub(super) on_error: OnError,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnError {
+    /// Write what came before it, then stop
+    Stop,
+    /// Report it on stderr and go on
+    Skip,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EvaluateArgs {
+    /// JSON lines with "text" and "labels": {category: 1, 0 or null}; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(super) input: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Leave out texts of more windows than this
+    #[arg(long, value_name = "N")]
+    pub(super) max_windows: Option<usize>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PolicyArgs {
+    /// Print JSON
+    #[arg(long, conflicts_with = "toml")]
+    pub(super) json: bool,
+    /// Print TOML, to be edited and given to --policy
+    #[arg(long)]
+    pub(super) toml: bool,
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Model")]
+pub(super) struct SourceArgs {
+    #[arg(long, env = "MODERATO_MODEL", value_name = "SOURCE", default_value = "embedded")]
+    #[arg(help = "embedded, a folder, or ORG/NAME[@REVISION] of a Hugging Face hub")]
+    pub(super) model: Source,
+    /// A policy.toml to use instead of the model's own
+    #[arg(long, env = "MODERATO_POLICY", value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Model")]
+pub(super) struct ModelArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// Where to run: cpu, cuda, cuda:N, metal or metal:N
+    #[arg(long, env = "MODERATO_DEVICE", default_value = "cpu")]
+    pub(super) device: Placement,
+    /// Threads to compute with [default: the CPUs that the process may use]
+    #[arg(long, env = "MODERATO_THREADS", value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Most tokens computed at once
+    #[arg(long, env = "MODERATO_BATCH_TOKENS", value_name = "N", default_value_t = 2048)]
+    pub(super) batch_tokens: usize,
+    /// Tokens that neighbouring windows of a long text share
+    #[arg(long, env = "MODERATO_OVERLAP", value_name = "N", default_value_t = 64)]
+    pub(super) overlap: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct LimitArgs {
+    /// Most characters in a text
+    #[arg(long, env = "MODERATO_MAX_CHARS", value_name = "N", default_value_t = 100_000)]
+    pub(super) max_chars: usize,
+    /// Most tokens in a request, counted over all windows of its texts
+    #[arg(long, env = "MODERATO_MAX_REQUEST_TOKENS", value_name = "N", default_value_t = 32_768)]
+    pub(super) max_request_tokens: usize,
+}
+
+impl Command {
+    /// What is logged if nothing is asked for.
+    pub(super) fn default_log(&self) -> &'static str {
+        match self {
+            Self::Serve(_) => "info",
+            Self::Score(_) | Self::Evaluate(_) | Self::Policy(_) => "warn",
+        }
+    }
+
+    /// Threads of the runtime.
+    pub(super) fn threads(&self) -> usize {
+        match self {
+            Self::Serve(args) => args.model.threads(),
+            Self::Score(args) => args.model.threads(),
+            Self::Evaluate(args) => args.model.threads(),
+            Self::Policy(_) => 1,
+        }
+    }
+}
+
+impl ModelArgs {
+    /// What was asked for; else the CPUs that affinity and the cgroup's quota leave us.
+    pub(super) fn threads(&self) -> usize {
+        match self.threads {
+            Some(threads) => threads.into(),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}

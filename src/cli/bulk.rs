@@ -1,0 +1,203 @@
+//! Files of any size through the engine: a bounded number of lines at once, results in order.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::cli::file_error;
+use crate::cli::record::Record;
+use crate::engine::Engine;
+use crate::engine::Patience;
+use crate::engine::Scored;
+use crate::error::Error;
+use crate::error::Result;
+use crate::text::Limits;
+use crate::text::Text;
+
+/// A file to read, or stdin.
+pub(super) struct Input {
+    path: PathBuf,
+    reader: Box<dyn Read + Send>,
+    n_bytes: Option<u64>, // if it has a size
+}
+
+impl Input {
+    /// Opens a file, or stdin for `-`.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            let reader = Box::new(std::io::stdin());
+            return Ok(Self { path: "stdin".into(), reader, n_bytes: None });
+        }
+        let file = File::open(path).map_err(|fault| file_error(path, "reading", fault))?;
+        let metadata = file.metadata().map_err(|fault| file_error(path, "reading", fault))?;
+        let n_bytes = metadata.is_file().then_some(metadata.len());
+        Ok(Self { path: path.into(), reader: Box::new(file), n_bytes })
+    }
+}
+
+/// A line with its scores, or what was wrong with it.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// From 1.
+    pub(super) number: usize,
+    pub(super) result: Result<(Record, Scored)>,
+}
+
+/// Scores a file line by line and hands each line on, in order, until the sink refuses one.
+pub(super) async fn score_lines(
+    engine: Arc<Engine>,
+    input: Input,
+    limits: Limits,
+    mut sink: impl FnMut(Line) -> Result<()>,
+) -> Result<()> {
+    let mut progress = Progress::new(input.n_bytes);
+    let (sender, mut raw_lines) = mpsc::channel(IN_FLIGHT);
+    std::thread::spawn(move || read_lines(input.reader, &input.path, &sender));
+    let mut in_flight = VecDeque::new();
+    let mut end = None; // of reading: well, or with the fault
+    loop {
+        let may_read = end.is_none() && in_flight.len() < IN_FLIGHT;
+        tokio::select! {
+            biased;
+            line = land(&mut in_flight), if !in_flight.is_empty() => {
+                let n_bytes = in_flight.pop_front().map_or(0, |flying| flying.n_bytes);
+                sink(line)?;
+                progress.advance(n_bytes);
+            }
+            raw = raw_lines.recv(), if may_read => match raw {
+                Some(Ok(raw)) => in_flight.push_back(Flying::start(raw, &engine, limits)),
+                // What was read before is still worked on.
+                Some(Err(fault)) => end = Some(Err(fault)),
+                None => end = Some(Ok(())),
+            },
+            else => return end.unwrap_or(Ok(())),
+        }
+    }
+}
+
+/// Waits for the oldest line in flight; may be given up and called again.
+async fn land(in_flight: &mut VecDeque<Flying>) -> Line {
+    match in_flight.front_mut() {
+        Some(flying) => {
+            let result = (&mut flying.scoring).await.unwrap_or(Err(Error::Stopped));
+            Line { number: flying.number, result }
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// A line as it was read.
+struct RawLine {
+    number: usize,
+    bytes: Vec<u8>,
+    n_bytes: u64,
+}
+
+/// A line on its way through the engine.
+struct Flying {
+    number: usize,
+    n_bytes: u64,
+    scoring: JoinHandle<Result<(Record, Scored)>>,
+}
+
+impl Flying {
+    fn start(raw: RawLine, engine: &Arc<Engine>, limits: Limits) -> Self {
+        let engine = Arc::clone(engine);
+        let scoring = tokio::spawn(async move { score_line(&raw.bytes, &engine, &limits).await });
+        Self { number: raw.number, n_bytes: raw.n_bytes, scoring }
+    }
+}
+
+async fn score_line(bytes: &[u8], engine: &Engine, limits: &Limits) -> Result<(Record, Scored)> {
+    let record = Record::parse(bytes)?;
+    let text = Text::new(0, record.text()?, limits)?;
+    let mut scored = engine.score(vec![text], Patience::Endless).await?;
+    let scored = scored.pop().ok_or(Error::Stopped)?;
+    Ok((record, scored))
+}
+
+/// Sends every line that is not blank, until the end, a fault, or a receiver that has gone.
+fn read_lines(reader: impl Read, path: &Path, lines: &mpsc::Sender<Result<RawLine>>) {
+    let mut reader = BufReader::new(reader);
+    let mut n_unsent = 0;
+    for number in 1.. {
+        let mut bytes = Vec::new();
+        let line = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes);
+        let sent = match line {
+            Ok(0) => return,
+            Ok(n_bytes) if n_bytes as u64 == MAX_LINE_BYTES && bytes.last() != Some(&b'\n') => {
+                // What follows is the rest of this line, so there is no going on.
+                let too_long = Error::LineTooLong { max_bytes: MAX_LINE_BYTES };
+                let _ = lines.blocking_send(Err(too_long.at_line(number)));
+                return;
+            }
+            Ok(n_bytes) => {
+                n_unsent += n_bytes as u64;
+                if number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                    bytes.drain(..BYTE_ORDER_MARK.len());
+                }
+                bytes.truncate(bytes.trim_ascii_end().len());
+                if bytes.is_empty() {
+                    continue;
+                }
+                let n_bytes = std::mem::take(&mut n_unsent);
+                lines.blocking_send(Ok(RawLine { number, bytes, n_bytes }))
+            }
+            Err(fault) => {
+                let _ = lines.blocking_send(Err(file_error(path, "reading", fault)));
+                return;
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// A bar on stderr; silent where that is no terminal.
+struct Progress {
+    bar: ProgressBar,
+    n_texts: u64,
+}
+
+impl Progress {
+    fn new(n_bytes: Option<u64>) -> Self {
+        let (bar, template) = match n_bytes {
+            Some(n_bytes) => (ProgressBar::new(n_bytes), "{wide_bar} {percent}% {msg} eta {eta}"),
+            None => (ProgressBar::no_length(), "{spinner} {msg}"),
+        };
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self { bar: bar.with_style(style), n_texts: 0 }
+    }
+
+    /// Counts one more line.
+    fn advance(&mut self, n_bytes: u64) {
+        self.n_texts += 1;
+        let per_second = self.n_texts as f64 / self.bar.elapsed().as_secs_f64();
+        self.bar.set_message(format!("{} texts {per_second:.0} texts/s", self.n_texts));
+        self.bar.inc(n_bytes);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Enough short texts for several batches; bounds the memory.
+const IN_FLIGHT: usize = 512;
+/// Far above the longest text the limits accept by default, escapes included.
+const MAX_LINE_BYTES: u64 = 16 << 20;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

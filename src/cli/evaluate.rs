@@ -1,0 +1,206 @@
+//! `moderato evaluate`: how good the scores are on labelled texts.
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::ExitCode;
+use crate::cli::args::EvaluateArgs;
+use crate::cli::bulk;
+use crate::cli::bulk::Input;
+use crate::cli::bulk::Line;
+use crate::cli::config::EngineConfig;
+use crate::cli::output;
+use crate::cli::output::Output;
+use crate::cli::record::Record;
+use crate::error::Error;
+use crate::error::Result;
+use crate::evaluate;
+use crate::evaluate::CategoryReport;
+use crate::evaluate::Evaluation;
+use crate::evaluate::Labelled;
+use crate::evaluate::MacroAverage;
+use crate::json;
+use crate::metrics::Metrics;
+use crate::model::HubSettings;
+use crate::policy::Policy;
+use crate::score::ById;
+use crate::text::Limits;
+
+pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode> {
+    let input = Input::open(&args.input)?;
+    let limits = Limits { max_texts: usize::MAX, max_chars: args.limits.max_chars };
+    let queue_tokens = args.limits.max_request_tokens.saturating_mul(2);
+    let config = EngineConfig::new(args.model, &args.limits, queue_tokens, hub)?;
+    let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
+    let policy = engine.policy().clone();
+    let mut rows = Rows { n_columns: policy.categories.len(), ..Rows::default() };
+    let sink = |line: Line| {
+        let number = line.number;
+        let add = |(record, scored): (Record, crate::engine::Scored)| {
+            let labels = read_labels(&record, &policy)?;
+            if args.max_windows.is_some_and(|max| scored.n_windows > max) {
+                rows.n_left_out += 1;
+                return Ok(());
+            }
+            rows.scores.extend_from_slice(&scored.scores.0);
+            rows.labels.extend(labels);
+            Ok(())
+        };
+        line.result.and_then(add).map_err(|error| error.at_line(number))
+    };
+    let model = engine.card().reference();
+    bulk::score_lines(engine, input, limits, sink).await?;
+    let summary = rows.evaluate(&policy, model)?;
+    let mut output = Output::stdout();
+    if args.json {
+        output.json(&summary)?;
+    } else {
+        summary.show(&mut output)?;
+    }
+    output.flush()?;
+    Ok(ExitCode::Success)
+}
+
+/// What was read and scored, row after row.
+#[derive(Default)]
+struct Rows {
+    n_columns: usize,
+    scores: Vec<f32>,
+    labels: Vec<Option<bool>>,
+    n_left_out: usize,
+}
+
+/// The figures, with what they are of.
+#[derive(Serialize)]
+struct Summary {
+    model: String,
+    policy: String,
+    n_texts: usize,
+    n_left_out: usize,
+    categories: ById<CategoryReport>,
+    macro_average: MacroAverage,
+    any_category: CategoryReport,
+}
+
+impl Rows {
+    fn evaluate(self, policy: &Policy, model: String) -> Result<Summary> {
+        let n_texts = self.scores.len() / self.n_columns;
+        let shape = (n_texts, self.n_columns);
+        let scores = Array2::from_shape_vec(shape, self.scores);
+        let labels = Array2::from_shape_vec(shape, self.labels);
+        let thresholds: Vec<f32> =
+            policy.categories.iter().map(|category| category.threshold.value()).collect();
+        let (scores, labels) =
+            (scores.map_err(|_| Error::NoTexts)?, labels.map_err(|_| Error::NoTexts)?);
+        let labelled =
+            Labelled::new(scores.view(), labels.view(), &thresholds).ok_or(Error::NoTexts)?;
+        if n_texts == 0 {
+            return Err(Error::NoTexts);
+        }
+        let Evaluation { categories, macro_average, any_category } = evaluate::evaluate(&labelled);
+        Ok(Summary {
+            model,
+            policy: policy.reference(),
+            n_texts,
+            n_left_out: self.n_left_out,
+            categories: ById(policy.ids().into_iter().zip(categories).collect()),
+            macro_average,
+            any_category,
+        })
+    }
+}
+
+impl Summary {
+    fn show(&self, output: &mut Output) -> Result<()> {
+        let Self { model, policy, n_texts, n_left_out, .. } = self;
+        output.line(format_args!("{n_texts} texts, {n_left_out} left out; {model}, {policy}"))?;
+        let mut rows: Vec<_> =
+            self.categories.0.iter().map(|(id, report)| row(id, report)).collect();
+        rows.push(macro_row(&self.macro_average));
+        rows.push(row("any category", &self.any_category));
+        output.line(output::table(HEADER, rows))
+    }
+}
+
+const HEADER: &[&str] = &[
+    "category",
+    "texts",
+    "positive",
+    "AUPRC",
+    "ROC AUC",
+    "threshold",
+    "precision",
+    "recall",
+    "F1",
+    "best F1",
+    "at",
+    "recall@1%FPR",
+    "ECE",
+];
+
+fn row(name: &str, report: &CategoryReport) -> Vec<String> {
+    vec![
+        name.into(),
+        report.n_texts.to_string(),
+        report.n_positives.to_string(),
+        figure(report.average_precision),
+        figure(report.roc_auc),
+        report.threshold.map_or_else(|| "own".into(), |threshold| format!("{threshold:.2}")),
+        figure(report.precision),
+        figure(report.recall),
+        figure(report.f1),
+        figure(report.best_f1),
+        figure(report.best_threshold),
+        figure(report.recall_at_1pct_fpr),
+        figure(report.expected_calibration_error),
+    ]
+}
+
+fn macro_row(average: &MacroAverage) -> Vec<String> {
+    vec![
+        "macro".into(),
+        String::new(),
+        String::new(),
+        figure(average.average_precision.value),
+        figure(average.roc_auc.value),
+        String::new(),
+        figure(average.precision.value),
+        figure(average.recall.value),
+        figure(average.f1.value),
+        figure(average.best_f1.value),
+        String::new(),
+        figure(average.recall_at_1pct_fpr.value),
+        figure(average.expected_calibration_error.value),
+    ]
+}
+
+/// An undefined figure is a dash, not a zero.
+fn figure(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
+}
+
+/// The labels of a line, in the order of the policy; unknown where the line says nothing.
+fn read_labels(record: &Record, policy: &Policy) -> Result<Vec<Option<bool>>> {
+    let value = record.require("labels")?;
+    let Value::Object(entries) = value else {
+        return Err(json::invalid("labels", "an object", &value));
+    };
+    let mut labels = vec![None; policy.categories.len()];
+    for (id, value) in entries {
+        let place = policy.position(&id).ok_or_else(|| Error::UnknownCategories {
+            param: "labels",
+            unknown: vec![id.clone()],
+            known: policy.ids(),
+        })?;
+        labels[place] = match value.as_i64() {
+            Some(1) => Some(true),
+            Some(0) => Some(false),
+            _ if value.is_null() => None,
+            _ => return Err(json::invalid(&format!("labels.{id}"), "1, 0 or null", &value)),
+        };
+    }
+    Ok(labels)
+}

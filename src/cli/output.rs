@@ -1,0 +1,78 @@
+//! Where results go: stdout or a file.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::io::IsTerminal;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+
+use comfy_table::CellAlignment;
+use comfy_table::Table;
+use comfy_table::presets::ASCII_MARKDOWN;
+use serde::Serialize;
+
+use crate::cli::file_error;
+use crate::error::Result;
+
+/// A buffered file, or stdout.
+pub(super) struct Output {
+    path: PathBuf,
+    writer: Box<dyn Write>,
+    pub(super) is_terminal: bool,
+    /// Hands on every line at once, for input that comes as slowly as its source makes it.
+    pub(super) is_live: bool,
+}
+
+impl Output {
+    /// Stdout.
+    pub(super) fn stdout() -> Self {
+        let stdout = std::io::stdout();
+        let is_terminal = stdout.is_terminal();
+        Self {
+            path: "stdout".into(),
+            writer: Box::new(BufWriter::new(stdout)),
+            is_terminal,
+            is_live: false,
+        }
+    }
+
+    /// A file, made anew; stdout for `-` or nothing.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Self::stdout());
+        };
+        let file = File::create(path).map_err(|fault| file_error(path, "writing", fault))?;
+        let writer = Box::new(BufWriter::new(file));
+        Ok(Self { path: path.into(), writer, is_terminal: false, is_live: false })
+    }
+
+    /// Writes a value as one line of JSON.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> Result<()> {
+        serde_json::to_writer(&mut self.writer, value)
+            .map_err(std::io::Error::from)
+            .and_then(|()| self.writer.write_all(b"\n"))
+            .map_err(|fault| file_error(&self.path, "writing", fault))?;
+        if self.is_live { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes a line for people.
+    pub(super) fn line(&mut self, line: impl std::fmt::Display) -> Result<()> {
+        writeln!(self.writer, "{line}").map_err(|fault| file_error(&self.path, "writing", fault))
+    }
+
+    /// Hands everything to the system; to be called at the end, also after a fault.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.writer.flush().map_err(|fault| file_error(&self.path, "writing", fault))
+    }
+}
+
+/// A table for people: the first column to the left, the others to the right.
+pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(header).add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

@@ -1,0 +1,47 @@
+//! `moderato policy`: what texts are judged by.
+
+use crate::cli::ExitCode;
+use crate::cli::args::PolicyArgs;
+use crate::cli::config;
+use crate::cli::output::Output;
+use crate::error::Error;
+use crate::error::Result;
+use crate::model::HubSettings;
+use crate::model::OwnPolicy;
+use crate::policy::Policy;
+
+pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
+    let own = match config::read_policy(&args.source)? {
+        Some(own) => own,
+        None => OwnPolicy::of_model(&args.source.model, hub)?,
+    };
+    let mut output = Output::stdout();
+    if args.json {
+        output.json(&own.policy)?;
+    } else if args.toml {
+        let toml = toml::to_string_pretty(&own.policy)
+            .map_err(|fault| Error::Config { name: "policy", reason: fault.to_string() })?;
+        output.line(toml.trim_end())?;
+    } else {
+        show(&own.policy, &mut output)?;
+    }
+    output.flush()?;
+    Ok(ExitCode::Success)
+}
+
+fn show(policy: &Policy, output: &mut Output) -> Result<()> {
+    output.line(format_args!("{}, {} ({})", policy.name, policy.version, policy.reference()))?;
+    for category in &policy.categories {
+        output.line("")?;
+        output.line(format_args!("{}: {}", category.id, category.title))?;
+        if !category.summary.is_empty() {
+            output.line(format_args!("  {}", category.summary))?;
+        }
+        let threshold = category.threshold.value();
+        output.line(format_args!("  {} from a score of {threshold} on", category.action))?;
+        for clause in &category.clauses {
+            output.line(format_args!("  - {}: {}", clause.id, clause.text))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! `moderato score`: texts from the command line, or JSON lines from a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::ExitCode;
+use crate::cli::args::OnError;
+use crate::cli::args::ScoreArgs;
+use crate::cli::bulk;
+use crate::cli::bulk::Input;
+use crate::cli::bulk::Line;
+use crate::cli::config::EngineConfig;
+use crate::cli::output;
+use crate::cli::output::Output;
+use crate::cli::record::Record;
+use crate::engine::Engine;
+use crate::engine::Patience;
+use crate::engine::Scored;
+use crate::error::Error;
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::model::HubSettings;
+use crate::score::Report;
+use crate::score::Terms;
+use crate::text::Limits;
+use crate::text::Text;
+
+pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
+    if let (Some(input), Some(output)) = (&args.input, &args.output) {
+        refuse_same_file(input, output)?;
+    }
+    let is_live = args.input.as_deref() == Some(Path::new("-"));
+    // Before the output is made anew: a misspelt input costs nobody a file.
+    let input = args.input.as_deref().map(Input::open).transpose()?;
+    let limits = Limits { max_texts: usize::MAX, max_chars: args.limits.max_chars };
+    // The queue never refuses here; it holds two of the largest requests.
+    let queue_tokens = args.limits.max_request_tokens.saturating_mul(2);
+    let config = EngineConfig::new(args.model, &args.limits, queue_tokens, hub)?;
+    let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
+    let mut output = Output::open(args.output.as_deref())?;
+    output.is_live = is_live;
+    let scorer = Scoring { terms: Terms::of(engine.policy()), engine };
+    let result = match input {
+        Some(input) => scorer.file(input, limits, args.on_error, &mut output).await,
+        None => scorer.texts(args.texts, limits, &mut output).await,
+    };
+    // What was scored before a fault is written all the same.
+    let flushed = output.flush();
+    result.and_then(|code| flushed.map(|()| code))
+}
+
+/// An engine and the terms to judge by.
+struct Scoring {
+    engine: Arc<Engine>,
+    terms: Terms,
+}
+
+impl Scoring {
+    /// Texts as typed: a table each on a terminal, else a line of JSON each.
+    async fn texts(
+        self,
+        raws: Vec<String>,
+        limits: Limits,
+        output: &mut Output,
+    ) -> Result<ExitCode> {
+        let texts = Text::all(raws, &limits)?;
+        for (index, text) in texts.into_iter().enumerate() {
+            let scored = self.engine.score(vec![text.clone()], Patience::Endless).await?;
+            let report = scored.first().map(|scored| self.report(scored)).ok_or(Error::Stopped)?;
+            if output.is_terminal {
+                output.line(heading(index, &report))?;
+                output.line(table(&report))?;
+            } else {
+                let mut record = Record::of_text(text.as_str());
+                record.set(&report);
+                output.json(&record)?;
+            }
+        }
+        Ok(ExitCode::Success)
+    }
+
+    /// JSON lines, with the fields of the report added to each.
+    async fn file(
+        self,
+        input: Input,
+        limits: Limits,
+        on_error: OnError,
+        output: &mut Output,
+    ) -> Result<ExitCode> {
+        let mut n_skipped = 0;
+        let sink = |line: Line| match line.result {
+            Ok((mut record, scored)) => {
+                record.set(&self.report(&scored));
+                output.json(&record)
+            }
+            Err(error) if on_error == OnError::Stop => Err(error.at_line(line.number)),
+            Err(error) => {
+                n_skipped += 1;
+                tracing::warn!("skipped: {}", error.at_line(line.number).chain());
+                Ok(())
+            }
+        };
+        bulk::score_lines(Arc::clone(&self.engine), input, limits, sink).await?;
+        if n_skipped > 0 {
+            tracing::warn!(n_skipped, "some lines were not scored");
+        }
+        Ok(ExitCode::Success)
+    }
+
+    fn report(&self, scored: &Scored) -> Report {
+        let verdict = self.terms.judge(&scored.scores);
+        Report::new(&verdict, self.engine.policy(), scored.n_tokens, scored.n_windows)
+    }
+}
+
+fn heading(index: usize, report: &Report) -> String {
+    let Report { action, n_tokens, n_windows, .. } = report;
+    let number = index + 1;
+    let windows = if *n_windows == 1 { "window" } else { "windows" };
+    format!("text {number}: {action} ({n_tokens} tokens in {n_windows} {windows})")
+}
+
+fn table(report: &Report) -> comfy_table::Table {
+    let rows = report.categories.0.iter().map(|(id, category)| {
+        let violated = if category.violated { "violated" } else { "" };
+        let threshold = category.threshold.value();
+        vec![
+            id.clone(),
+            format!("{:.4}", category.score),
+            format!("{threshold:.2}"),
+            violated.into(),
+        ]
+    });
+    output::table(&["category", "score", "threshold", ""], rows)
+}
+
+/// Writing to the file that is being read would lose it.
+fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
+    match (input.canonicalize(), output.canonicalize()) {
+        (Ok(input), Ok(output)) if input == output && output.is_file() => {
+            Err(Error::Config { name: "output", reason: "the same file as the input".into() })
+        }
+        _ => Ok(()),
+    }
+}
