@@ -1,4 +1,47 @@
 //! moderato scores text against every category of a usage policy.
+//!
+//! # The journey of a request
+//!
+//! | step | type | made in |
+//! | --- | --- | --- |
+//! | body | a contract's request type | [`http`] |
+//! | inputs | [`text::Text`] | [`mod@text`] |
+//! | windows | [`encode::Encoded`], with byte offsets | [`encode`], on the blocking pool |
+//! | queued | a job: all windows of a request, or none | [`engine`], its queue |
+//! | packed | [`batch::Batch`], end to end, without padding | [`batch`] |
+//! | forward | [`model::Logits`], (window, label) | [`model`], on the worker's thread |
+//! | pooled, calibrated | [`score::Scores`], by category | [`score`] |
+//! | judged | [`score::Verdict`] | [`score`] |
+//! | written | [`score::Report`], a contract's response type | [`score`], [`http`], [`cli`] |
+//!
+//! The command line enters at "inputs" and leaves at "written".
+//!
+//! # One direction
+//!
+//! | layer | modules | knows |
+//! | --- | --- | --- |
+//! | 6 | [`cli`], [`http`] | the outside |
+//! | 5 | [`engine`] | threads, queue, tokio |
+//! | 4 | [`model`] | candle |
+//! | 3 | [`batch`] | nothing but numbers |
+//! | 2 | [`encode`], [`score`], [`mod@evaluate`] | pure |
+//! | 1 | [`policy`], [`mod@text`], [`json`], [`metrics`], [`lifecycle`] | vocabulary |
+//! | 0 | [`error`] | nobody |
+//!
+//! A module names lower layers and its own children only; modules of one layer do not know each
+//! other, but for `cli`, which starts `http`. Every foreign crate has a home. Both are a test:
+//! `tests/it/layers.rs`.
+//!
+//! # Where to find
+//!
+//! - what a model folder must hold, and how it is checked: `model/artifact.rs`, `model/config.rs`,
+//!   `model/weights.rs`; where it comes from: `model/source.rs`, `model/hub.rs`,
+//!   `model/embedded.rs`
+//! - the arithmetic: `model/encoder.rs`, `model/head.rs`, `model/ops.rs`; how families of models
+//!   differ: `model/family.rs`
+//! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
+//! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
+//! - every metric with its help: `metrics.rs`; every flag: `cli/args.rs`
 
 pub mod batch;
 pub mod cli;

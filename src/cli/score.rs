@@ -115,9 +115,8 @@ impl Scoring {
 
 fn heading(index: usize, report: &Report) -> String {
     let Report { action, n_tokens, n_windows, .. } = report;
-    let number = index + 1;
     let windows = if *n_windows == 1 { "window" } else { "windows" };
-    format!("text {number}: {action} ({n_tokens} tokens in {n_windows} {windows})")
+    format!("text {index}: {action} ({n_tokens} tokens in {n_windows} {windows})")
 }
 
 fn table(report: &Report) -> comfy_table::Table {
@@ -141,5 +140,33 @@ fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
             Err(Error::Config { name: "output", reason: "the same file as the input".into() })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::policy::Action;
+    use crate::policy::Threshold;
+    use crate::score::ById;
+    use crate::score::CategoryReport;
+
+    #[test]
+    fn a_terminal_shows_a_heading_and_a_table() {
+        let spam = CategoryReport { score: 0.625, threshold: Threshold::DEFAULT, violated: true };
+        let leak = CategoryReport { score: 0.25, violated: false, ..spam };
+        let categories = ById(vec![("spam".into(), spam), ("leak".into(), leak)]);
+        let report =
+            Report { flagged: true, action: Action::Block, categories, n_tokens: 7, n_windows: 1 };
+        let shown = format!("{}\n{}", heading(0, &report), table(&report));
+        assert_snapshot!(shown, @"
+        text 0: block (7 tokens in 1 window)
+        | category |  score | threshold |          |
+        |----------|--------|-----------|----------|
+        | spam     | 0.6250 |      0.50 | violated |
+        | leak     | 0.2500 |      0.50 |          |
+        ");
     }
 }

@@ -2,4 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod artifact;
+mod cli;
+mod engine;
 mod evaluation;
+mod golden;
+mod http;
+mod hub;
+mod layers;
+mod support;

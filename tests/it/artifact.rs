@@ -1,0 +1,355 @@
+//! What a model folder must be, and what is said of one that is not.
+
+use std::path::Path;
+
+use half::bf16;
+use half::f16;
+use moderato::batch::Batch;
+use moderato::error::Result;
+use moderato::model::Artifact;
+use moderato::model::HubSettings;
+use moderato::model::LoadSettings;
+use moderato::model::Logits;
+use moderato::model::Model;
+use moderato::model::OwnPolicy;
+use moderato::model::Placement;
+use moderato::model::Source;
+use moderato::policy::Policy;
+use moderato::policy::Threshold;
+use moderato::text::Limits;
+use moderato::text::Text;
+use proptest::prelude::*;
+use safetensors::Dtype;
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::support;
+
+struct Case {
+    name: &'static str,
+    damage: fn(&Path),
+    file: &'static str,
+    message: &'static str,
+}
+
+#[test]
+fn a_faulty_folder_is_refused_in_one_line_that_names_file_expected_and_found() {
+    for Case { name, damage, file, message } in CASES {
+        let folder = support::tiny_copy();
+        damage(folder.path());
+        let error = load(folder.path()).err().unwrap_or_else(|| panic!("{name} was accepted"));
+        let line = error.chain();
+        assert_eq!(line.lines().count(), 1, "{name}: {line}");
+        let start = folder.path().join(file).display().to_string();
+        let start = start.trim_end_matches('/');
+        assert!(line.starts_with(start), "{name}: {line}");
+        assert!(line.contains(message), "{name}: {line}");
+    }
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "config is not JSON",
+        damage: |folder| write(folder, "config.json", b"{"),
+        file: "config.json",
+        message: "expected the settings of a model, found EOF",
+    },
+    Case {
+        name: "unknown architecture",
+        damage: |folder| edit(folder, |config| config["architectures"] = json!(["GPT2Model"])),
+        file: "config.json",
+        message: "expected architectures of one of BertForSequenceClassification, found \"GPT2Model\"",
+    },
+    Case {
+        name: "no config",
+        damage: |folder| remove(folder, "config.json"),
+        file: "config.json",
+        message: "found no such file",
+    },
+    Case {
+        name: "no tokenizer",
+        damage: |folder| remove(folder, "tokenizer.json"),
+        file: "tokenizer.json",
+        message: "found no such file",
+    },
+    Case {
+        name: "no weights",
+        damage: |folder| remove(folder, "model.safetensors"),
+        file: "model.safetensors",
+        message: "found no such file",
+    },
+    Case {
+        name: "a layer more than the weights have",
+        damage: |folder| edit(folder, |config| config["num_hidden_layers"] = json!(3)),
+        file: "model.safetensors",
+        message: "expected tensor \"bert.encoder.layer.2.attention.self.query.weight\" of shape [32, 32], found no such tensor",
+    },
+    Case {
+        name: "a layer fewer",
+        damage: |folder| edit(folder, |config| config["num_hidden_layers"] = json!(1)),
+        file: "model.safetensors",
+        message: "16 unknown, \"bert.encoder.layer.1.attention.output.LayerNorm.bias\" the first",
+    },
+    Case {
+        name: "another width",
+        damage: |folder| edit(folder, |config| config["intermediate_size"] = json!(48)),
+        file: "model.safetensors",
+        message: "of shape [48, 32], found shape [64, 32]",
+    },
+    Case {
+        name: "a label more than the head has",
+        damage: |folder| edit(folder, |config| config["id2label"]["4"] = json!("more")),
+        file: "model.safetensors",
+        message: "expected tensor \"classifier.weight\" of shape [5, 32], found shape [4, 32]",
+    },
+    Case {
+        name: "whole numbers for weights",
+        damage: |folder| retype(folder, Dtype::I32, |_| 1_i32.to_le_bytes().to_vec()),
+        file: "model.safetensors",
+        message: "of type F32, F16 or BF16, found I32",
+    },
+    Case {
+        name: "truncated weights",
+        damage: |folder| cut(folder, "model.safetensors", 1000),
+        file: "model.safetensors",
+        message: "expected a safetensors file, found",
+    },
+    Case {
+        name: "empty weights",
+        damage: |folder| write(folder, "model.safetensors", b""),
+        file: "model.safetensors",
+        message: "expected a safetensors file, found",
+    },
+    Case {
+        name: "a pickle",
+        damage: |folder| write(folder, "model.safetensors", b"\x80\x04\x95 not weights at all"),
+        file: "model.safetensors",
+        message: "expected a safetensors file, found",
+    },
+    Case {
+        name: "a header without end",
+        damage: |folder| write(folder, "model.safetensors", &[0xff; 64]),
+        file: "model.safetensors",
+        message: "expected a safetensors file, found",
+    },
+    Case {
+        name: "weights that are NaN",
+        damage: |folder| retype(folder, Dtype::F32, |_| f32::NAN.to_le_bytes().to_vec()),
+        file: "",
+        message: "expected weights that give finite scores, found NaN or infinity",
+    },
+    Case {
+        name: "tokenizer is not JSON",
+        damage: |folder| cut(folder, "tokenizer.json", 100),
+        file: "tokenizer.json",
+        message: "expected a tokenizer, found",
+    },
+    Case {
+        name: "words that the model does not know",
+        damage: |folder| edit(folder, |config| config["vocab_size"] = json!(500)),
+        file: "tokenizer.json",
+        message: "expected token ids below 500, found token id 511",
+    },
+    Case {
+        name: "a policy with an unknown key",
+        damage: |folder| policy(folder, |toml| toml.replace("title", "titel")),
+        file: "policy.toml",
+        message: "unknown field `titel`",
+    },
+    Case {
+        name: "a policy with a label that the model lacks",
+        damage: |folder| {
+            policy(folder, |toml| toml.replace("label = \"leak\"", "label = \"lake\""));
+        },
+        file: "policy.toml",
+        message: "expected labels of the model (spam, insult, threat, leak), found label \"lake\"",
+    },
+    Case {
+        name: "a policy that forgets a label",
+        damage: |folder| policy(folder, |toml| toml[..toml.rfind("[[").unwrap()].to_owned()),
+        file: "policy.toml",
+        message: "found label \"leak\" in neither",
+    },
+    Case {
+        name: "a calibration of other categories",
+        damage: |folder| {
+            let json = br#"{"method": "platt", "version": "1", "categories": {}}"#;
+            write(folder, "calibration.json", json);
+        },
+        file: "calibration.json",
+        message: "expected category \"spam\" of the policy",
+    },
+    Case {
+        name: "an index of a shard that is not there",
+        damage: |folder| {
+            support::shard(folder);
+            remove(folder, "model-00002-of-00002.safetensors");
+        },
+        file: "model-00002-of-00002.safetensors",
+        message: "found no such file",
+    },
+    Case {
+        name: "an index that leads out of the folder",
+        damage: |folder| {
+            let index = br#"{"weight_map": {"classifier.bias": "../elsewhere.safetensors"}}"#;
+            write(folder, "model.safetensors.index.json", index);
+        },
+        file: "model.safetensors.index.json",
+        message: "expected names of files in the folder, found \"../elsewhere.safetensors\"",
+    },
+];
+
+#[test]
+fn weights_give_the_same_logits_in_every_type_and_in_shards() {
+    let reference = logits(&support::tiny());
+    let as_half = |value: f32| f16::from_f32(value).to_le_bytes().to_vec();
+    let as_brain = |value: f32| bf16::from_f32(value).to_le_bytes().to_vec();
+    let forms: [(&str, Change<'_>); 3] = [
+        ("F16", &|folder| retype(folder, Dtype::F16, as_half)),
+        ("BF16", &|folder| retype(folder, Dtype::BF16, as_brain)),
+        ("F32", &support::shard),
+    ];
+    for (dtype, change) in forms {
+        let folder = support::tiny_copy();
+        change(folder.path());
+        // Every weight of the fixture is exact in all three types.
+        assert_eq!(logits(folder.path()), reference, "{dtype}");
+        assert_eq!(load(folder.path()).unwrap().card.stored_dtype, dtype);
+    }
+}
+
+#[test]
+fn a_model_without_a_policy_gets_a_category_for_each_label() {
+    let model = support::tiny_model();
+    assert!(!model.card.has_policy);
+    assert_eq!(model.policy.ids(), ["spam", "insult", "threat", "leak"]);
+    assert!(
+        model.policy.categories.iter().all(|category| category.threshold == Threshold::DEFAULT)
+    );
+}
+
+#[test]
+fn a_policy_of_the_operator_replaces_that_of_the_model() {
+    let mut policy = Policy::from_labels(&support::tiny_model().card.labels);
+    policy.id = "house-rules".into();
+    policy.categories.swap(0, 3);
+    let own = OwnPolicy { file: "mine.toml".into(), policy };
+    let source = Source::Folder(support::tiny());
+    let artifact = Artifact::open(&source, Some(own), OFFLINE).unwrap();
+    let model = Model::load(artifact, &SETTINGS).unwrap();
+    assert!(model.card.has_policy);
+    assert_eq!(model.policy.ids(), ["leak", "insult", "threat", "spam"]);
+    assert_eq!(model.scorer.columns, [3, 1, 2, 0]);
+}
+
+#[test]
+fn truncation_and_padding_that_a_tokenizer_carries_are_off() {
+    let folder = support::tiny_copy();
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    tokenizer["truncation"] = json!({
+        "max_length": 8, "strategy": "LongestFirst", "stride": 0, "direction": "Right",
+    });
+    tokenizer["padding"] = json!({
+        "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
+    });
+    std::fs::write(path, tokenizer.to_string()).unwrap();
+    let text = text("one cup of tea, two cups of tea, three cups of tea and a biscuit");
+    let damaged = load(folder.path()).unwrap().encoder.encode(0, &text).unwrap();
+    assert_eq!(damaged, support::tiny_model().encoder.encode(0, &text).unwrap());
+    assert!(damaged.n_tokens > 8);
+}
+
+#[test]
+fn an_overlap_as_long_as_the_window_is_refused() {
+    let artifact = Artifact::open(&Source::Folder(support::tiny()), None, OFFLINE).unwrap();
+    let settings = LoadSettings { overlap: 126, ..SETTINGS };
+    let error = Model::load(artifact, &settings).unwrap_err().to_string();
+    assert_eq!(error, "overlap: 126 tokens, but a window of this model has 126");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn damaged_bytes_never_panic(
+        name in prop::sample::select(&["model.safetensors", "config.json", "tokenizer.json"][..]),
+        place in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
+    ) {
+        let folder = support::tiny_copy();
+        let path = folder.path().join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The first bytes decide most.
+        let place = place.index(bytes.len()).min(place.index(4000));
+        if cut { bytes.truncate(place) } else { bytes[place] = byte }
+        std::fs::write(&path, bytes).unwrap();
+        // Whether it loads depends on the byte; that it comes back does not.
+        let _ = load(folder.path());
+    }
+}
+
+fn load(folder: &Path) -> Result<Model> {
+    Model::load(Artifact::open(&Source::Folder(folder.into()), None, OFFLINE)?, &SETTINGS)
+}
+
+fn logits(folder: &Path) -> Logits {
+    let model = load(folder).unwrap();
+    let encoded = model.encoder.encode(0, &text("Two cups of tea, please.")).unwrap();
+    model.forward.forward(&Batch::pack(&encoded.windows)).unwrap()
+}
+
+fn text(raw: &str) -> Text {
+    Text::new(0, raw.into(), &Limits { max_texts: 1, max_chars: 1000 }).unwrap()
+}
+
+type Change<'a> = &'a dyn Fn(&Path);
+
+const OFFLINE: HubSettings = HubSettings { offline: true };
+const SETTINGS: LoadSettings = LoadSettings { placement: Placement::Cpu, threads: 1, overlap: 64 };
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) {
+    std::fs::write(folder.join(name), bytes).unwrap();
+}
+
+fn remove(folder: &Path, name: &str) {
+    std::fs::remove_file(folder.join(name)).unwrap();
+}
+
+fn cut(folder: &Path, name: &str, n_bytes: usize) {
+    let bytes = std::fs::read(folder.join(name)).unwrap();
+    write(folder, name, &bytes[..bytes.len() - n_bytes]);
+}
+
+fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
+    let json = std::fs::read(folder.join("config.json")).unwrap();
+    let mut config = serde_json::from_slice(&json).unwrap();
+    change(&mut config);
+    write(folder, "config.json", config.to_string().as_bytes());
+}
+
+/// Puts a policy into the folder, changed.
+fn policy(folder: &Path, change: impl FnOnce(String) -> String) {
+    let policy = Policy::from_labels(&support::tiny_model().card.labels);
+    write(folder, "policy.toml", change(toml::to_string_pretty(&policy).unwrap()).as_bytes());
+}
+
+/// Writes all weights in another type.
+fn retype(folder: &Path, dtype: Dtype, convert: impl Fn(f32) -> Vec<u8>) {
+    let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let converted: Vec<_> = tensors
+        .into_iter()
+        .map(|(name, view)| {
+            let values = view.data().chunks_exact(4);
+            let values = values.map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+            (name, view.shape().to_vec(), values.flat_map(&convert).collect::<Vec<u8>>())
+        })
+        .collect();
+    let views = converted.iter().map(|(name, shape, bytes)| {
+        (name.clone(), TensorView::new(dtype, shape.clone(), bytes).unwrap())
+    });
+    let views: Vec<_> = views.collect();
+    safetensors::serialize_to_file(views, None, &folder.join("model.safetensors")).unwrap();
+}

@@ -1,0 +1,290 @@
+//! The help: what it says, and which flags are environment variables.
+
+use insta::assert_snapshot;
+
+use crate::support;
+
+#[test]
+fn help_names_the_commands() {
+    assert_snapshot!(help(&[]), @r#"
+    Scores text against every category of a usage policy
+
+    Usage: moderato [OPTIONS] <COMMAND>
+
+    Commands:
+      serve     Serve scores over HTTP
+      score     Score texts from the command line or from a file
+      evaluate  Measure how good the scores are on labelled texts
+      policy    Show the policy that texts are judged by
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Logging:
+          --log <FILTER>
+              What to log: a level, or levels by module [default: info for serve, warn else]
+
+              [env: MODERATO_LOG=]
+
+          --log-format <LOG_FORMAT>
+              How to log, on stderr
+
+              Possible values:
+              - text: A line for people
+              - json: A JSON object a line
+
+              [env: MODERATO_LOG_FORMAT=]
+              [default: text]
+    "#);
+}
+
+#[test]
+fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
+    assert_snapshot!(help(&["serve"]), @r#"
+    Serve scores over HTTP
+
+    Usage: moderato serve [OPTIONS]
+
+    Options:
+          --listen <ADDRESS>
+              Address to listen on; port 0 takes a free one, which the log tells
+
+              [env: MODERATO_LISTEN=]
+              [default: 127.0.0.1:8080]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Model:
+          --model <SOURCE>
+              embedded, a folder, or ORG/NAME[@REVISION] of a Hugging Face hub
+
+              [env: MODERATO_MODEL=]
+              [default: embedded]
+
+          --policy <FILE>
+              A policy.toml to use instead of the model's own
+
+              [env: MODERATO_POLICY=]
+
+          --device <DEVICE>
+              Where to run: cpu, cuda, cuda:N, metal or metal:N
+
+              [env: MODERATO_DEVICE=]
+              [default: cpu]
+
+          --threads <N>
+              Threads to compute with [default: the CPUs that the process may use]
+
+              [env: MODERATO_THREADS=]
+
+          --batch-tokens <N>
+              Most tokens computed at once
+
+              [env: MODERATO_BATCH_TOKENS=]
+              [default: 2048]
+
+          --overlap <N>
+              Tokens that neighbouring windows of a long text share
+
+              [env: MODERATO_OVERLAP=]
+              [default: 64]
+
+    Limits:
+          --max-chars <N>
+              Most characters in a text
+
+              [env: MODERATO_MAX_CHARS=]
+              [default: 100000]
+
+          --max-request-tokens <N>
+              Most tokens in a request, counted over all windows of its texts
+
+              [env: MODERATO_MAX_REQUEST_TOKENS=]
+              [default: 32768]
+
+          --max-body-bytes <N>
+              Largest body of a request, in bytes
+
+              [env: MODERATO_MAX_BODY_BYTES=]
+              [default: 2097152]
+
+          --max-texts <N>
+              Most texts in a request
+
+              [env: MODERATO_MAX_TEXTS=]
+              [default: 256]
+
+          --queue-tokens <N>
+              Most tokens that may wait; beyond it requests are refused with 503
+
+              [env: MODERATO_QUEUE_TOKENS=]
+              [default: 131072]
+
+          --timeout-ms <MS>
+              Time a request may take, in milliseconds; its header x-request-timeout-ms may lower it
+
+              [env: MODERATO_TIMEOUT_MS=]
+              [default: 10000]
+
+    Shutdown:
+          --drain-delay-ms <MS>
+              On SIGTERM: how long to go on serving while unready, in milliseconds
+
+              [env: MODERATO_DRAIN_DELAY_MS=]
+              [default: 0]
+
+          --grace-ms <MS>
+              After that: how long to finish what was accepted, in milliseconds
+
+              [env: MODERATO_GRACE_MS=]
+              [default: 25000]
+
+    Logging:
+          --log <FILTER>
+              What to log: a level, or levels by module [default: info for serve, warn else]
+
+              [env: MODERATO_LOG=]
+
+          --log-format <LOG_FORMAT>
+              How to log, on stderr
+
+              Possible values:
+              - text: A line for people
+              - json: A JSON object a line
+
+              [env: MODERATO_LOG_FORMAT=]
+              [default: text]
+    "#);
+}
+
+#[test]
+fn help_of_score_names_texts_and_files() {
+    assert_snapshot!(own(&help(&["score"])), @r#"
+    Score texts from the command line or from a file
+
+    Usage: moderato score [OPTIONS] <TEXT|--input <FILE>>
+
+    Arguments:
+      [TEXT]...
+              Texts to score
+
+    Options:
+          --input <FILE>
+              JSON lines to score, each with a field "text"; - is stdin
+
+          --output <FILE>
+              Where to write JSON lines; - is stdout [default: -]
+
+          --on-error <ON_ERROR>
+              What to do about a line that cannot be scored
+
+              Possible values:
+              - stop: Write what came before it, then stop
+              - skip: Report it on stderr and go on
+
+              [env: MODERATO_ON_ERROR=]
+              [default: stop]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn help_of_evaluate_names_the_labels() {
+    assert_snapshot!(own(&help(&["evaluate"])), @r#"
+    Measure how good the scores are on labelled texts
+
+    Usage: moderato evaluate [OPTIONS] --input <FILE>
+
+    Options:
+          --input <FILE>
+              JSON lines with "text" and "labels": {category: 1, 0 or null}; - is stdin
+
+          --json
+              Print JSON instead of a table
+
+          --max-windows <N>
+              Leave out texts of more windows than this
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn help_of_policy_names_its_formats() {
+    assert_snapshot!(own(&help(&["policy"])), @r#"
+    Show the policy that texts are judged by
+
+    Usage: moderato policy [OPTIONS]
+
+    Options:
+          --json
+              Print JSON
+
+          --toml
+              Print TOML, to be edited and given to --policy
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn the_flags_of_model_limits_and_logging_are_those_of_serve() {
+    let serve = help(&["serve"]);
+    for command in ["score", "evaluate", "policy"] {
+        let help = help(&[command]);
+        for entry in help[own(&help).len()..].split("\n\n      --").skip(1) {
+            // An entry ends where the next section begins.
+            let entry = entry.split("\n\nL").next().unwrap().trim_end();
+            assert!(serve.contains(entry), "{command} has, and serve has not:\n{entry}");
+        }
+    }
+}
+
+#[test]
+fn every_flag_is_an_environment_variable_but_those_of_one_run() {
+    for (command, without) in [
+        ("serve", &["--help"][..]),
+        ("score", &["--input", "--output", "--help"]),
+        ("evaluate", &["--input", "--json", "--max-windows", "--help"]),
+        ("policy", &["--json", "--toml", "--help"]),
+    ] {
+        let help = help(&[command]);
+        let mut flags: Vec<(&str, bool)> = Vec::new();
+        for line in help.lines() {
+            let words = line.trim_start().trim_start_matches("-h, ");
+            if words.starts_with("--") {
+                flags.push((words.split(' ').next().unwrap(), false));
+            } else if let Some((flag, named)) = flags.last_mut() {
+                let variable = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
+                *named |= words == format!("[env: MODERATO_{variable}=]");
+            }
+        }
+        let unnamed: Vec<_> =
+            flags.iter().filter(|(_, named)| !named).map(|(flag, _)| *flag).collect();
+        assert_eq!(unnamed, without, "{command}");
+    }
+}
+
+/// The long help, of a fixed width and without white space at the ends of lines.
+fn help(command: &[&str]) -> String {
+    let output =
+        support::moderato().args(command).arg("--help").env("COLUMNS", "100").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    help.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
+}
+
+/// What a command's help says before the sections that it shares with others.
+fn own(help: &str) -> &str {
+    help.split("\nModel:\n").next().unwrap()
+}

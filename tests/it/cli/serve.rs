@@ -1,0 +1,196 @@
+//! `moderato serve`: its beginning and its end.
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::run;
+use super::stderr;
+use crate::support;
+
+#[test]
+fn it_serves_until_a_signal_and_ends_with_zero() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&support::tiny());
+        server.wait_for("ready");
+        let answer = server.post(r#"{"input": "good morning"}"#);
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        server.signal(signal);
+        server.wait_for("every accepted request was answered");
+        assert_eq!(server.child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn the_log_begins_with_the_address() {
+    let mut server = Server::start_with(&support::tiny(), "info");
+    let first: Value = serde_json::from_str(server.seen.lines().next().unwrap()).unwrap();
+    assert_eq!(first["message"], "listening", "{first}");
+    assert!(first["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{first}");
+    server.signal("TERM");
+    server.read_to_end();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0), "also while the model is loaded");
+}
+
+#[test]
+fn a_request_under_way_is_answered_before_the_end() {
+    let mut server = Server::start(&support::tiny());
+    server.wait_for("ready");
+    let body = format!("{{\"input\": \"{}\"}}", "tea ".repeat(2000));
+    let length = body.len();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n";
+    let kind = "content-type: application/json\r\n";
+    write!(stream, "{head}{kind}content-length: {length}\r\n\r\n").unwrap();
+    // The server asks for the body only once it works on the request.
+    let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut interim).unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&interim));
+    server.signal("TERM");
+    server.wait_for("draining");
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    server.wait_for("every accepted request was answered");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_text_of_a_user_is_never_logged() {
+    let mut server = Server::start(&support::tiny());
+    server.wait_for("ready");
+    for body in [
+        r#"{"input": "hidden words"}"#,
+        r#"{"input": ["hidden words", 5]}"#,
+        r#"{"input": "hidden words"#,
+        r#"{"input": {"hidden words": "hidden words"}}"#,
+        r#""hidden words""#,
+    ] {
+        let answer = server.post(body);
+        assert!(!answer.contains("hidden"), "{answer}");
+    }
+    server.signal("TERM");
+    server.wait_for("every accepted request was answered");
+    assert!(!server.seen.contains("hidden"), "{}", server.seen);
+    assert!(server.seen.contains("a request was refused"), "{}", server.seen);
+    server.child.wait().unwrap();
+}
+
+#[test]
+fn a_taken_port_fails_at_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["serve", "--listen", &address]);
+    assert_eq!(output.status.code(), Some(69));
+    let message = format!("error: listening on {address} failed: ");
+    assert!(stderr(&output).contains(&message), "{}", stderr(&output));
+}
+
+#[test]
+fn a_broken_model_ends_with_78_and_is_never_ready() {
+    let folder = support::tiny_copy();
+    std::fs::write(folder.path().join("config.json"), "{").unwrap();
+    let mut server = Server::start(folder.path());
+    server.read_to_end();
+    assert_eq!(server.child.wait().unwrap().code(), Some(78));
+    assert!(!server.seen.contains("\"ready\""), "{}", server.seen);
+    assert!(server.seen.contains("config.json: expected"), "{}", server.seen);
+}
+
+/// Far above what anything here takes.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The program with its log.
+struct Server {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    seen: String,
+    address: String,
+}
+
+impl Server {
+    /// With all that can be logged.
+    fn start(model: &Path) -> Self {
+        Self::start_with(model, "debug")
+    }
+
+    fn start_with(model: &Path, log: &str) -> Self {
+        let mut child = support::moderato()
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", log, "--log-format", "json"])
+            .arg("--model")
+            .arg(model)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            log.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
+        });
+        let mut server = Self { child, lines, seen: String::new(), address: String::new() };
+        let listening = server.wait_for("listening");
+        listening["address"].as_str().unwrap().clone_into(&mut server.address);
+        server
+    }
+
+    /// Reads the log up to a message.
+    fn wait_for(&mut self, message: &str) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {message:?} in\n{}", self.seen));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+            match serde_json::from_str::<Value>(&line) {
+                Ok(entry) if entry["message"] == message => return entry,
+                _ => {}
+            }
+        }
+    }
+
+    fn read_to_end(&mut self) {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.seen.extend([line, "\n".into()]),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("no end after\n{}", self.seen),
+            }
+        }
+    }
+
+    fn post(&self, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let length = body.len();
+        let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
+        let kind = "content-type: application/json\r\n";
+        write!(stream, "{head}{kind}content-length: {length}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A test that failed leaves no server behind; one that has ended needs no killing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,344 @@
+//! The engine's promises, with a forward pass that tests can hold up, fail and watch.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use moderato::batch::Batch;
+use moderato::engine::Deadline;
+use moderato::engine::Engine;
+use moderato::engine::EngineSettings;
+use moderato::engine::Patience;
+use moderato::engine::Scored;
+use moderato::error::Error;
+use moderato::error::Result;
+use moderato::metrics::Metrics;
+use moderato::model::Forward;
+use moderato::model::Logits;
+use moderato::model::Model;
+use moderato::text::Limits;
+use moderato::text::Text;
+use ndarray::Array2;
+
+use crate::support;
+use crate::support::ENGINE;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_scores_the_same_alone_and_among_others() {
+    let engine = Arc::new(start(support::tiny_model(), ENGINE));
+    let texts: Vec<String> =
+        (1..30).map(|n| "the kettle is on and tea is near ".repeat(n)).collect();
+    let mut alone = Vec::new();
+    for text in &texts {
+        alone.extend(score(&engine, &[text]).await.unwrap());
+    }
+    let together = texts.iter().map(|text| {
+        let (engine, text) = (Arc::clone(&engine), text.clone());
+        tokio::spawn(async move { score(&engine, &[&text]).await })
+    });
+    let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let in_one_request = score(&engine, &all).await.unwrap();
+    for (index, scoring) in together.collect::<Vec<_>>().into_iter().enumerate() {
+        let among_others = scoring.await.unwrap().unwrap();
+        for other in [&among_others[0], &in_one_request[index]] {
+            assert_eq!(alone[index].n_windows, other.n_windows);
+            for (ours, theirs) in alone[index].scores.0.iter().zip(&other.scores.0) {
+                assert!((ours - theirs).abs() < 1e-5, "text {index}: {ours} and {theirs}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_window_is_answered_exactly_once_and_in_order() {
+    let (seen, windows) = mpsc::channel();
+    let echo = Fake::new(move |batch| {
+        for span in batch.spans() {
+            seen.send(span.len()).unwrap();
+        }
+        Ok(echo(batch))
+    });
+    let settings = EngineSettings { batch_tokens: 100, ..ENGINE };
+    let engine = Arc::new(start(support::model_with(echo), settings));
+    let requests = (0..60_usize).map(|request| {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            // Texts of different lengths, the longest of several windows.
+            let texts: Vec<String> =
+                (0..=request % 5).map(|n| "tea ".repeat(1 + n * request)).collect();
+            let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let scored = score(&engine, &all).await.unwrap();
+            for (text, scored) in texts.iter().zip(&scored) {
+                // The echo scores a window by its length; the longest window of a text counts.
+                let longest = sigmoid(scored.n_tokens.min(128));
+                assert_eq!(scored.scores.0[0].to_bits(), longest.to_bits(), "{} bytes", text.len());
+            }
+            scored.iter().map(|text| text.n_windows).sum::<usize>()
+        })
+    });
+    let mut n_answered = 0;
+    for request in requests.collect::<Vec<_>>() {
+        n_answered += request.await.unwrap();
+    }
+    assert_eq!(windows.try_iter().count(), n_answered);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_while_a_batch_is_computed_makes_up_the_next() {
+    let (gate, held) = gated();
+    let (engine, metrics) = start_watched(support::model_with(held), ENGINE);
+    let mut requests = vec![spawn(&engine, "one")];
+    assert_eq!(gate.entered(), 1);
+    requests.extend((0..3).map(|_| spawn(&engine, "two")));
+    until_inside(&metrics, 4).await;
+    gate.open();
+    assert_eq!(gate.entered(), 3, "three requests waited");
+    gate.open();
+    for request in requests {
+        request.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_larger_than_a_batch_spreads_over_several() {
+    let (gate, held) = gated();
+    let settings = EngineSettings { batch_tokens: 128, ..ENGINE };
+    let engine = Arc::new(start(support::model_with(held), settings));
+    let long = "a cup of tea and a slice of cake ".repeat(40);
+    let request = spawn(&engine, &long);
+    // With room for one window of 128 tokens, each batch takes one.
+    for _ in 0..ENOUGH {
+        gate.open();
+    }
+    let scored = request.await.unwrap().unwrap();
+    assert!(scored[0].n_windows > 2);
+    assert_eq!(gate.entries.try_iter().collect::<Vec<_>>(), vec![1; scored[0].n_windows]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_at_once() {
+    let (gate, held) = gated();
+    let settings = EngineSettings { queue_tokens: 40, max_request_tokens: 40, ..ENGINE };
+    let (engine, metrics) = start_watched(support::model_with(held), settings);
+    let computing = spawn(&engine, "tea");
+    assert_eq!(gate.entered(), 1);
+    let large = "tea and cake and cream and jam and more of that";
+    let waiting = spawn(&engine, large);
+    until_inside(&metrics, 2).await;
+    let refusal = score(&engine, &[large, large]).await;
+    assert!(matches!(refusal, Err(Error::QueueFull { capacity: 40, .. })), "{refusal:?}");
+    gate.open();
+    gate.open();
+    computing.await.unwrap().unwrap();
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_went_away_costs_no_forward_pass() {
+    let (gate, held) = gated();
+    let (engine, metrics) = start_watched(support::model_with(held), ENGINE);
+    let first = spawn(&engine, "one");
+    assert_eq!(gate.entered(), 1);
+    for text in ["two", "three"] {
+        let request = spawn(&engine, text);
+        until_inside(&metrics, 2).await;
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+    }
+    let last = spawn(&engine, "four");
+    until_inside(&metrics, 2).await;
+    gate.open();
+    assert_eq!(gate.entered(), 1, "only the last one is still wanted");
+    gate.open();
+    first.await.unwrap().unwrap();
+    last.await.unwrap().unwrap();
+    assert!(metrics.render().contains("moderato_queue_abandoned_total 2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_past_its_deadline_is_told_so() {
+    let (gate, held) = gated();
+    let engine = start(support::model_with(held), ENGINE);
+    let deadline = Deadline::after(Duration::from_millis(30));
+    let late = engine.score(texts(&["one"]), Patience::Until(deadline)).await;
+    assert!(matches!(late, Err(Error::DeadlineExceeded { timeout_ms: 30 })), "{late:?}");
+    gate.open();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logit_that_is_not_finite_is_an_error_for_its_text() {
+    let poison = Fake::new(|batch: &Batch| {
+        let mut logits = echo(batch);
+        logits.0[(1, 2)] = f32::NAN;
+        Ok(logits)
+    });
+    let engine = start(support::model_with(poison), ENGINE);
+    let fault = score(&engine, &["one", "two", "three"]).await;
+    assert!(matches!(fault, Err(Error::NonFinite { index: 1 })), "{fault:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_batch_is_an_error_for_its_requests_and_the_next_one_works() {
+    let fail_once = Mutex::new(true);
+    let fake = Fake::new(move |batch| {
+        if std::mem::take(&mut *fail_once.lock().unwrap()) {
+            let source = Arc::new(std::io::Error::other("out of memory"));
+            return Err(Error::Forward { rows: batch.n_windows(), source });
+        }
+        Ok(echo(batch))
+    });
+    let engine = start(support::model_with(fake), ENGINE);
+    let fault = score(&engine, &["one", "two"]).await.unwrap_err();
+    assert_eq!(fault.chain(), "forward pass failed on a batch of 2 windows: out of memory");
+    score(&engine, &["one"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_model_answers_everyone_and_ends_the_engine() {
+    let (gate, held) = gated();
+    let panicking = Fake::new(move |batch| {
+        held.forward(batch)?;
+        panic!("a panic on purpose");
+    });
+    let (engine, metrics) = start_watched(support::model_with(panicking), ENGINE);
+    let computing = spawn(&engine, "one");
+    gate.entered();
+    let waiting = spawn(&engine, "two");
+    until_inside(&metrics, 2).await;
+    gate.open();
+    assert!(matches!(computing.await.unwrap(), Err(Error::Stopped)));
+    assert!(matches!(waiting.await.unwrap(), Err(Error::Stopped)));
+    engine.stopped().await;
+    assert!(matches!(score(&engine, &["one"]).await, Err(Error::Stopped)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_too_many_tokens_is_refused_with_the_figures() {
+    let settings = EngineSettings { max_request_tokens: 20, ..ENGINE };
+    let engine = start(support::tiny_model(), settings);
+    let fault = score(&engine, &["tea ".repeat(30).as_str()]).await.unwrap_err();
+    let Error::TooManyTokens { n_tokens, max: 20 } = fault else { panic!("{fault:?}") };
+    assert!(n_tokens > 30);
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    for settings in [
+        EngineSettings { max_request_tokens: ENGINE.queue_tokens + 1, ..ENGINE },
+        EngineSettings { queue_tokens: usize::MAX, ..ENGINE },
+        EngineSettings { batch_tokens: 0, ..ENGINE },
+        EngineSettings { encode_threads: 0, ..ENGINE },
+    ] {
+        assert!(matches!(settings.check(), Err(Error::Config { .. })), "{settings:?}");
+    }
+}
+
+/// A forward pass made of a function.
+struct Fake(Box<Pass>);
+
+type Pass = dyn Fn(&Batch) -> Result<Logits> + Send + Sync;
+
+impl Fake {
+    fn new(forward: impl Fn(&Batch) -> Result<Logits> + Send + Sync + 'static) -> Self {
+        Self(Box::new(forward))
+    }
+}
+
+impl Forward for Fake {
+    fn forward(&self, batch: &Batch) -> Result<Logits> {
+        self.0(batch)
+    }
+}
+
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Fake")
+    }
+}
+
+/// A forward pass that tells when it is entered and waits to be let go.
+fn gated() -> (Gate, Fake) {
+    let (entered, entries) = mpsc::channel();
+    let (open, opened) = mpsc::channel();
+    let opened = Mutex::new(opened);
+    let fake = Fake::new(move |batch| {
+        // A test that has ended waits no more.
+        let _ = entered.send(batch.n_windows());
+        let _ = opened.lock().unwrap().recv();
+        Ok(echo(batch))
+    });
+    (Gate { entries, open }, fake)
+}
+
+struct Gate {
+    entries: mpsc::Receiver<usize>,
+    open: mpsc::Sender<()>,
+}
+
+impl Gate {
+    /// Waits for the next batch and gives its windows.
+    fn entered(&self) -> usize {
+        self.entries.recv_timeout(PATIENCE).unwrap()
+    }
+
+    /// Lets one batch through, now or when it comes.
+    fn open(&self) {
+        self.open.send(()).unwrap();
+    }
+}
+
+/// Scores each window by its length.
+fn echo(batch: &Batch) -> Logits {
+    let lens: Vec<f32> = batch.spans().map(|span| logit(span.len())).collect();
+    Logits(Array2::from_shape_fn((lens.len(), 4), |(row, _)| lens[row]))
+}
+
+fn logit(n_tokens: usize) -> f32 {
+    n_tokens as f32 / 64.0
+}
+
+fn sigmoid(n_tokens: usize) -> f32 {
+    #[expect(clippy::cast_possible_truncation, reason = "a probability fits")]
+    let score = (1.0 / (1.0 + (-f64::from(logit(n_tokens))).exp())) as f32;
+    score
+}
+
+fn start(model: Model, settings: EngineSettings) -> Engine {
+    Engine::start(model, settings, Arc::new(Metrics::new())).unwrap()
+}
+
+/// An engine whose queue a test can look into.
+fn start_watched(model: Model, settings: EngineSettings) -> (Arc<Engine>, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::new());
+    (Arc::new(Engine::start(model, settings, Arc::clone(&metrics)).unwrap()), metrics)
+}
+
+/// Waits until so many requests are in the engine.
+async fn until_inside(metrics: &Metrics, n_requests: usize) {
+    let line = format!("moderato_queue_requests {n_requests}\n");
+    while !metrics.render().contains(&line) {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn score(engine: &Engine, raws: &[&str]) -> Result<Vec<Scored>> {
+    engine.score(texts(raws), Patience::Until(Deadline::after(PATIENCE))).await
+}
+
+fn texts(raws: &[&str]) -> Vec<Text> {
+    let limits = Limits { max_texts: 100, max_chars: 100_000 };
+    Text::all(raws.iter().map(|&raw| raw.to_owned()).collect(), &limits).unwrap()
+}
+
+type Request = tokio::task::JoinHandle<Result<Vec<Scored>>>;
+
+fn spawn(engine: &Arc<Engine>, raw: &str) -> Request {
+    let (engine, raw) = (Arc::clone(engine), raw.to_owned());
+    tokio::spawn(async move { score(&engine, &[&raw]).await })
+}
+
+/// Batches that no request here comes near.
+const ENOUGH: usize = 100;
+/// Bounds a test that would hang; nothing waits this long when all is well.
+const PATIENCE: Duration = Duration::from_mins(1);

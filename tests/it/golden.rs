@@ -1,0 +1,108 @@
+//! Agreement with transformers, on the numbers that `scripts/make_golden.py` made.
+
+use moderato::batch::Batch;
+use moderato::encode::Encoded;
+use moderato::model::Logits;
+use moderato::model::Model;
+use moderato::text::Limits;
+use moderato::text::Text;
+use serde::Deserialize;
+
+use crate::support;
+
+#[test]
+fn the_tiny_model_gives_the_ids_and_logits_of_transformers() {
+    let texts = texts();
+    let references = read::<Reference>("tests/golden/tiny-bert.jsonl");
+    check(&support::tiny_model(), &texts, &references);
+}
+
+#[test]
+fn the_embedded_model_gives_the_ids_and_logits_of_transformers() {
+    let texts = texts();
+    let references = read::<Reference>("tests/golden/moderato-small.jsonl");
+    check(&support::embedded_model(), &texts, &references);
+}
+
+#[test]
+fn a_window_scores_the_same_alone_and_in_any_batch() {
+    let model = support::tiny_model();
+    let windows: Vec<_> =
+        texts().iter().flat_map(|named| encode(&model, &named.text).windows).collect();
+    let Logits(together) = model.forward.forward(&Batch::pack(&windows)).unwrap();
+    let Logits(backwards) = model.forward.forward(&Batch::pack(windows.iter().rev())).unwrap();
+    for (row, window) in windows.iter().enumerate() {
+        let Logits(alone) = model.forward.forward(&Batch::pack([window])).unwrap();
+        for (column, &logit) in alone.row(0).iter().enumerate() {
+            // The products sum the same terms, in blocks that depend on the number of rows.
+            let near = |other: f32| (logit - other).abs() < 1e-5;
+            assert!(near(together[(row, column)]), "window {row}, label {column}");
+            let mirrored = windows.len() - 1 - row;
+            assert!(near(backwards[(mirrored, column)]), "window {row}, label {column}, reversed");
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    id: String,
+    n_tokens: usize,
+    windows: Vec<ReferenceWindow>,
+}
+
+#[derive(Deserialize)]
+struct ReferenceWindow {
+    start_byte: usize,
+    end_byte: usize,
+    ids: Vec<u32>,
+    logits: Vec<f32>,
+}
+
+fn check(model: &Model, texts: &[Named], references: &[Reference]) {
+    assert_eq!(texts.len(), references.len());
+    for (named, reference) in texts.iter().zip(references) {
+        assert_eq!(named.id, reference.id);
+        let encoded = encode(model, &named.text);
+        assert_eq!(encoded.n_tokens, reference.n_tokens, "{}", named.id);
+        assert_eq!(encoded.windows.len(), reference.windows.len(), "{}", named.id);
+        let Logits(logits) = model.forward.forward(&Batch::pack(&encoded.windows)).unwrap();
+        for (row, (window, expected)) in encoded.windows.iter().zip(&reference.windows).enumerate()
+        {
+            let place = format!("{}, window {row}", named.id);
+            assert_eq!(window.ids, expected.ids, "{place}");
+            assert_eq!(window.bytes, expected.start_byte..expected.end_byte, "{place}");
+            assert!(
+                named.text.get(window.bytes.clone()).is_some(),
+                "{place}: not whole characters"
+            );
+            for (column, (&ours, &theirs)) in
+                logits.row(row).iter().zip(&expected.logits).enumerate()
+            {
+                // f32 on both sides, summed in other orders through all layers; tanh in place of
+                // the exact GELU would show from 3e-4 on.
+                let difference = (ours - theirs).abs();
+                assert!(difference < 1e-4, "{place}, label {column}: {ours} for {theirs}");
+            }
+        }
+    }
+}
+
+fn encode(model: &Model, text: &str) -> Encoded {
+    let limits = Limits { max_texts: 1, max_chars: usize::MAX };
+    model.encoder.encode(0, &Text::new(0, text.into(), &limits).unwrap()).unwrap()
+}
+
+fn texts() -> Vec<Named> {
+    read("tests/golden/texts.jsonl")
+}
+
+fn read<T: for<'de> Deserialize<'de>>(path: &str) -> Vec<T> {
+    let lines = std::fs::read_to_string(support::repo(path)).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

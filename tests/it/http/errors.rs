@@ -1,0 +1,137 @@
+//! Status and body of every error.
+
+use std::sync::Arc;
+
+use axum::http::Request;
+use axum::http::StatusCode;
+use insta::assert_snapshot;
+use moderato::engine::EngineSettings;
+use moderato::http::App;
+use moderato::lifecycle::Lifecycle;
+use moderato::metrics::Metrics;
+use serde_json::Value;
+use serde_json::json;
+
+use super::get;
+use super::post;
+use super::post_bytes;
+use super::request;
+use super::send;
+use crate::support;
+use crate::support::ENGINE;
+use crate::support::HTTP;
+
+#[tokio::test]
+async fn every_error_has_the_same_body_and_names_the_fault() {
+    let long = "tea ".repeat(6000);
+    let cases = [
+        ("not JSON", post_bytes("/v1/score", "bad").await),
+        ("broken off", post_bytes("/v1/score", "{\"input\": \"hidden").await),
+        ("not an object", post_bytes("/v1/score", "[1]").await),
+        ("no input", post("/v1/score", &json!({})).await),
+        ("null input", post("/v1/moderations", &json!({"input": null})).await),
+        ("wrong type", post("/v1/score", &json!({"input": 5})).await),
+        ("wrong type inside", post("/v1/moderations", &json!({"input": ["a", {"b": 1}]})).await),
+        ("wrong model", post("/v1/moderations", &json!({"input": "a", "model": 1})).await),
+        ("unknown field", post("/v1/score", &json!({"input": "a", "treshold": 1})).await),
+        ("no text", post("/v1/score", &json!({"input": []})).await),
+        ("empty text", post("/v1/score", &json!({"input": ["a", " \n"]})).await),
+        ("too many texts", post("/v1/score", &json!({"input": vec!["a"; 9]})).await),
+        ("text too long", post("/v1/score", &json!({"input": long})).await),
+        ("unknown category", post("/v1/score", &json!({"input": "a", "categories": ["x"]})).await),
+        ("no category", post("/v1/score", &json!({"input": "a", "categories": []})).await),
+        (
+            "unknown threshold",
+            post("/v1/score", &json!({"input": "a", "thresholds": {"x": 1}})).await,
+        ),
+        (
+            "bad threshold",
+            post("/v1/score", &json!({"input": "a", "thresholds": {"spam": 2}})).await,
+        ),
+        ("body too large", post_bytes("/v1/score", &" ".repeat(100_001)).await),
+        ("no such route", get("/v1/nowhere").await),
+        ("wrong method", get("/v1/score").await),
+        (
+            "no media type",
+            send(
+                support::app(support::tiny_model()),
+                Request::post("/v1/score").body("{}".into()).unwrap(),
+            )
+            .await,
+        ),
+        ("no such page", get("/docs/nowhere.js").await),
+    ];
+    let answers: Vec<_> = cases
+        .iter()
+        .map(|(name, answer)| {
+            let error = answer.body["error"].as_object();
+            let error = error.unwrap_or_else(|| panic!("{name}: {}", answer.text));
+            let keys: Vec<_> = error.keys().collect();
+            assert_eq!(keys, ["message", "type", "param", "code"], "{name}");
+            assert!(!answer.text.contains("hidden"), "{name} quotes the text");
+            assert!(answer.headers.contains_key("x-request-id"), "{name}");
+            let [message, code, param] = ["message", "code", "param"].map(|key| show(&error[key]));
+            format!("{name}: {} {code} {param} | {message}", answer.status.as_u16())
+        })
+        .collect();
+    assert_snapshot!(answers.join("\n"), @r#"
+    not JSON: 400 malformed_json null | malformed JSON at line 1 column 1: expected value
+    broken off: 400 malformed_json null | malformed JSON at line 1 column 17: EOF while parsing a string
+    not an object: 400 invalid_type body | body must be an object, found an array
+    no input: 400 missing_field input | input is missing
+    null input: 400 missing_field input | input is missing
+    wrong type: 400 invalid_type input | input must be a string or an array of strings, found a number
+    wrong type inside: 400 invalid_type input[1] | input[1] must be a string, found an object
+    wrong model: 400 invalid_type model | model must be a string, found a number
+    unknown field: 400 unknown_field treshold | unknown field "treshold"; known are "input", "thresholds", "categories"
+    no text: 400 no_texts input | the input has no text
+    empty text: 400 empty_text input | text 1 is empty
+    too many texts: 400 too_many_texts input | the input has 9 texts, at most 8 are accepted
+    text too long: 400 text_too_long input | text 0 has 24000 characters, at most 20000 are accepted
+    unknown category: 400 unknown_category categories | unknown categories "x"; known are "spam", "insult", "threat", "leak"
+    no category: 400 invalid_type categories | categories must be an array of at least one id, found an empty array
+    unknown threshold: 400 unknown_category thresholds | unknown categories "x"; known are "spam", "insult", "threat", "leak"
+    bad threshold: 400 invalid_threshold thresholds.spam | the threshold of spam is 2, expected a number from 0 to 1
+    body too large: 413 body_too_large null | the body has more than 100000 bytes
+    no such route: 404 not_found null | there is no such route; see /docs
+    wrong method: 405 method_not_allowed null | this route does not take this method; see the header allow
+    no media type: 415 unsupported_media_type null | the body must come with the header content-type: application/json
+    no such page: 404 not_found null | there is no such route; see /docs
+    "#);
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_one() {
+    assert_eq!(get("/v1/score").await.headers["allow"], "POST");
+}
+
+#[tokio::test]
+async fn the_timeout_header_must_be_a_number_above_zero() {
+    for (value, code) in
+        [("0", "invalid_header"), ("soon", "invalid_header"), ("-1", "invalid_header")]
+    {
+        let mut request = request("/v1/score", &json!({"input": "a"}));
+        request.headers_mut().insert("x-request-timeout-ms", value.parse().unwrap());
+        let answer = send(support::app(support::tiny_model()), request).await;
+        assert_eq!(answer.body["error"]["code"], code, "{value}");
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn overload_is_503_and_says_when_to_come_back() {
+    let settings = EngineSettings { queue_tokens: 8, max_request_tokens: 8, ..ENGINE };
+    let app = support::app_with(support::tiny_model(), settings, HTTP);
+    // More than the queue holds is refused as too large, before it could be refused as too much.
+    let answer = send(app, request("/v1/score", &json!({"input": "tea ".repeat(20)}))).await;
+    assert_eq!(answer.body["error"]["code"], "too_many_tokens");
+    let starting = App::new(HTTP, Arc::new(Metrics::new()), Lifecycle::new());
+    let answer = send(starting, request("/v1/score", &json!({"input": "a"}))).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body["error"]["code"], "server_is_starting");
+    assert_eq!(answer.headers["retry-after"], "1");
+}
+
+fn show(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

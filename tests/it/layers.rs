@@ -1,0 +1,296 @@
+//! The order of the modules: who may name whom, and where each foreign crate lives.
+
+use std::path::Path;
+
+use crate::support;
+
+/// From the bottom; a module names modules of lower layers and itself.
+const LAYERS: &[&[&str]] = &[
+    &["error"],
+    &["policy", "text", "metrics", "lifecycle", "json"],
+    &["encode", "score", "evaluate"],
+    &["batch"],
+    &["model"],
+    &["engine"],
+    &["cli", "http"],
+];
+
+/// Arrows against the order: from, to, why.
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("cli", "http", "its command `serve` is what starts the router")];
+
+/// The two roots of the crate, which are in no layer.
+const ROOTS: &[&str] = &["lib", "main"];
+
+/// Foreign crates and their homes: `model/hub.rs` is that file, `model` is also all below it.
+const CRATES: &[(&[&str], &[&str])] = &[
+    (&["candle_core", "candle_nn", "rayon", "safetensors", "sha2"], &["model"]),
+    (&["tokenizers"], &["encode.rs"]),
+    (&["hf_hub"], &["model/hub.rs"]),
+    (&["axum", "tower_http", "utoipa_swagger_ui"], &["http"]),
+    (&["clap", "comfy_table", "tracing_subscriber"], &["cli"]),
+    (&["toml"], &["policy.rs", "cli"]),
+    (&["tokio"], &["engine", "http", "cli", "lifecycle.rs", "main.rs"]),
+    (&["indicatif"], &["cli", "model/hub.rs"]),
+    (&["metrics", "metrics_exporter_prometheus"], &["metrics.rs"]),
+    (&["utoipa"], &["http", "policy", "score"]),
+    (&["ndarray"], &["score", "evaluate", "model", "engine", "cli"]),
+];
+
+/// Code that has a home too. `feature = "` is what every `cfg` of a feature contains.
+const PHRASES: &[(&[&str], &[&str])] = &[
+    (&["feature = \""], &["model/device.rs", "model/hub.rs", "model/embedded.rs"]),
+    (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli.rs"]),
+    (&["unsafe"], &[]),
+];
+
+#[test]
+fn modules_name_lower_layers_and_foreign_crates_stay_at_home() {
+    let findings: Vec<_> = sources().iter().flat_map(Source::findings).collect();
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+#[test]
+fn the_scanner_has_seen_the_crate_and_the_map_holds_nothing_that_is_gone() {
+    let sources = sources();
+    assert!(sources.len() >= 30, "read {} files", sources.len());
+    let arrows: Vec<_> = sources
+        .iter()
+        .flat_map(|source| source.paths().into_iter().map(|path| (source.module(), path.name)))
+        .collect();
+    assert!(arrows.len() >= 50, "found {} paths", arrows.len());
+    for module in LAYERS.concat() {
+        assert!(sources.iter().any(|source| source.module() == module), "{module} is gone");
+    }
+    for (from, to, _) in EXCEPTIONS {
+        assert!(arrows.contains(&(from, to)), "{from} does not name {to} any more");
+    }
+}
+
+#[test]
+fn the_scanner_finds_what_it_looks_for() {
+    // Upwards, sideways, and in each way to write it.
+    finds("batch.rs", "use crate::http::App;", "1: batch names http");
+    finds("text.rs", "\nuse crate::json;", "2: text names json");
+    finds("http/app.rs", "use crate::cli;", "1: http names cli");
+    finds("score.rs", "pub(in crate::cli) fn", "1: score names cli");
+    finds("text.rs", "use crate::{http, error};", "1: text names http");
+    let group = "use crate::{\n    error::{Error, Kind},\n    model::{Model, Logits},\n};";
+    finds("score.rs", group, "1: score names model");
+    finds("text.rs", "use crate::*;", "1: `*` is in no layer");
+    finds("extra/new.rs", "", "1: `extra` is in no layer");
+    finds("text.rs", "use super::http;", "1: `super` climbs to the root");
+    let inner = "mod tests {\n    use super::super::super::http;";
+    finds("score/report.rs", inner, "2: `super` climbs to the root");
+    // A foreign crate: in a use, a path, an attribute, a rename, a macro; below a home of one file.
+    finds("engine.rs", "use axum::Router;", "1: axum is not at home");
+    finds("text.rs", "x = ::tokio::spawn(", "1: tokio is not at home");
+    finds("text.rs", "#[clap::x]", "1: clap is not at home");
+    finds("batch.rs", "use rayon as r;", "1: rayon is not at home");
+    finds("http.rs", "metrics::gauge!(X)", "1: metrics is not at home");
+    finds("policy/x.rs", "toml::Table", "1: toml is not at home");
+    // What is no crate.
+    finds("engine.rs", "#[cfg(not(feature = \"hub\"))]", "1: feature = \" is not at home");
+    finds("text.rs", "std::env::var(", "1: env::var is not at home");
+    finds("model.rs", "unsafe {", "1: unsafe is not at home");
+}
+
+#[test]
+fn the_scanner_lets_pass_what_is_allowed() {
+    for (path, text) in [
+        ("engine/queue.rs", "use crate::model::Logits;\nuse crate::engine::Deadline;"),
+        ("cli/serve.rs", "use crate::http;"),
+        ("engine.rs", "use crate::metrics::Metrics;\nuse self::metrics::x;"),
+        ("engine.rs", "//! crate::http\n    // use axum::Router;\nlet x = 1; // crate::cli"),
+        ("text.rs", "#[cfg(test)]\nmod tests {\n    use super::*;"),
+        ("score/report.rs", "use super::Verdict;\nmod tests {\n    use super::super::Scores;"),
+        ("error.rs", "let file = \"model.safetensors\"; sha256(my_crate::http, unsafe_code)"),
+        ("main.rs", "moderato::cli::run(std::env::args_os())"),
+        ("http/health.rs", "axum::http::StatusCode"),
+        ("score/report.rs", "utoipa::ToSchema"),
+    ] {
+        let findings = Source::new(path, text).findings();
+        assert!(findings.is_empty(), "{path}: {text}: {findings:?}");
+    }
+}
+
+fn finds(path: &str, text: &str, finding: &str) {
+    let expected = format!("src/{path}:{finding}");
+    assert_eq!(Source::new(path, text).findings(), [expected], "{path}: {text}");
+}
+
+struct Source {
+    path: String, // below src/
+    code: String, // without comments; lines are where they were
+}
+
+/// What a `crate::` path names first.
+struct Named<'a> {
+    place: usize,
+    name: &'a str,
+}
+
+impl Source {
+    fn new(path: &str, text: &str) -> Self {
+        let code: Vec<_> = text.lines().map(without_comment).collect();
+        Self { path: path.into(), code: code.join("\n") }
+    }
+
+    /// The top module that the file belongs to.
+    fn module(&self) -> &str {
+        self.path.split(['/', '.']).next().unwrap()
+    }
+
+    fn findings(&self) -> Vec<String> {
+        let mut findings = self.misplaced();
+        if !ROOTS.contains(&self.module()) {
+            findings.extend(self.against_the_order());
+        }
+        findings
+    }
+
+    fn against_the_order(&self) -> Vec<String> {
+        let from = self.module();
+        let Some(layer) = layer_of(from) else {
+            return vec![self.finding(0, &format!("`{from}` is in no layer"))];
+        };
+        let excepted = |to| EXCEPTIONS.iter().any(|&(a, b, _)| (a, b) == (from, to));
+        let judge = |Named { place, name }| match layer_of(name) {
+            None => Some(self.finding(place, &format!("`{name}` is in no layer"))),
+            Some(other) if other < layer || name == from || excepted(name) => None,
+            Some(_) => Some(self.finding(place, &format!("{from} names {name}"))),
+        };
+        self.paths().into_iter().filter_map(judge).chain(self.climbs()).collect()
+    }
+
+    fn paths(&self) -> Vec<Named<'_>> {
+        let names = |place| names(&self.code[place + "crate::".len()..]);
+        places(&self.code, "crate::")
+            .flat_map(|place| names(place).into_iter().map(move |name| Named { place, name }))
+            .collect()
+    }
+
+    /// Relative paths that reach the root, where `crate::` would have been seen.
+    fn climbs(&self) -> impl Iterator<Item = String> {
+        let depth = self.path.split('/').count();
+        let is_inner = |line: &str| line.ends_with('{') && places(line, "mod").next().is_some();
+        places(&self.code, "super::").filter_map(move |place| {
+            // One module inside the file is known, such as its tests; deeper ones are not used.
+            let depth = depth + usize::from(self.code[..place].lines().any(is_inner));
+            let reaches = self.code[place..].starts_with(&"super::".repeat(depth));
+            reaches.then(|| self.finding(place, "`super` climbs to the root"))
+        })
+    }
+
+    /// Foreign crates and phrases outside their homes.
+    fn misplaced(&self) -> Vec<String> {
+        let crates = CRATES.iter().map(|entry| (entry, true));
+        let phrases = PHRASES.iter().map(|entry| (entry, false));
+        let mut findings = Vec::new();
+        for ((words, homes), is_crate) in crates.chain(phrases) {
+            if homes.iter().any(|home| self.is_at(home)) {
+                continue;
+            }
+            for word in *words {
+                let found = places(&self.code, word)
+                    .filter(|&place| !is_crate || is_crate_at(&self.code, place, word));
+                findings.extend(
+                    found.map(|place| self.finding(place, &format!("{word} is not at home"))),
+                );
+            }
+        }
+        findings
+    }
+
+    fn is_at(&self, home: &str) -> bool {
+        let below = self.path.strip_prefix(home);
+        self.path == home || below.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    }
+
+    fn finding(&self, place: usize, what: &str) -> String {
+        let line = 1 + self.code[..place].matches('\n').count();
+        format!("src/{}:{line}: {what}", self.path)
+    }
+}
+
+fn layer_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// A comment begins a line or stands after a space; `https://` does neither.
+fn without_comment(line: &str) -> &str {
+    if line.trim_start().starts_with("//") { "" } else { line.split(" // ").next().unwrap() }
+}
+
+/// Where a phrase stands, not as a part of longer words.
+fn places<'a>(code: &'a str, phrase: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let is_cut = |left: &str, right: &str| left.ends_with(is_word) && right.starts_with(is_word);
+    code.match_indices(phrase).map(|(place, _)| place).filter(move |&place| {
+        let (before, rest) = code.split_at(place);
+        let (phrase, after) = rest.split_at(phrase.len());
+        !is_cut(before, phrase) && !is_cut(phrase, after)
+    })
+}
+
+/// Whether a word is the crate at the root of a path, and not a module further on or a string.
+fn is_crate_at(code: &str, place: usize, word: &str) -> bool {
+    let before = &code[..place];
+    let after = &code[place + word.len()..];
+    let is_root = !before.strip_suffix("::").is_some_and(|path| path.ends_with(is_word));
+    let is_alone = before.ends_with("use ") && after.starts_with([';', ' ']);
+    is_root && (after.starts_with("::") || is_alone)
+}
+
+/// The first words of what follows `crate::`: one, or those of a group in braces.
+fn names(path: &str) -> Vec<&str> {
+    let Some(group) = path.strip_prefix('{') else { return vec![first_word(path)] };
+    let mut names = Vec::new();
+    let mut depth = 1;
+    let mut begins = true;
+    for (place, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' => begins = depth == 1,
+            _ if character.is_whitespace() || !begins => {}
+            _ => {
+                names.push(first_word(&group[place..]));
+                begins = false;
+            }
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+/// At least one character, so that a `*` is seen too.
+fn first_word(path: &str) -> &str {
+    &path[..path.find(|character| !is_word(character)).unwrap_or(path.len()).max(1)]
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// Every file below `src/`, in order of path.
+fn sources() -> Vec<Source> {
+    let root = support::repo("src");
+    let mut sources = Vec::new();
+    read_folder(&root, &root, &mut sources);
+    sources.sort_by(|one, other| one.path.cmp(&other.path));
+    sources
+}
+
+fn read_folder(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_folder(root, &path, sources);
+        } else {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+            sources.push(Source::new(&name, &std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What several test modules need: the fixture, the program, an engine with a fake model.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moderato::engine::Engine;
+use moderato::engine::EngineSettings;
+use moderato::http::App;
+use moderato::http::HttpSettings;
+use moderato::lifecycle::Lifecycle;
+use moderato::lifecycle::Phase;
+use moderato::metrics::Metrics;
+use moderato::model::Artifact;
+use moderato::model::Forward;
+use moderato::model::HubSettings;
+use moderato::model::LoadSettings;
+use moderato::model::Model;
+use moderato::model::Placement;
+use moderato::model::Source;
+use moderato::text::Limits;
+use safetensors::SafeTensors;
+use tempfile::TempDir;
+
+/// A file below the root of the repository.
+pub(crate) fn repo(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The tiny random model: 4 labels, windows of 128 tokens.
+pub(crate) fn tiny() -> PathBuf {
+    repo("tests/fixtures/tiny-bert")
+}
+
+/// A copy of the tiny model that a test may damage.
+pub(crate) fn tiny_copy() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(tiny()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+/// The program itself.
+pub(crate) fn moderato() -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_moderato"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MODERATO_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The tiny model, loaded.
+pub(crate) fn tiny_model() -> Model {
+    load(&Source::Folder(tiny()))
+}
+
+/// The model that the binary carries, loaded.
+pub(crate) fn embedded_model() -> Model {
+    load(&Source::Embedded)
+}
+
+fn load(source: &Source) -> Model {
+    let artifact = Artifact::open(source, None, HubSettings { offline: true }).unwrap();
+    let settings = LoadSettings { placement: Placement::Cpu, threads: 2, overlap: 64 };
+    Model::load(artifact, &settings).unwrap()
+}
+
+/// The tiny model with another forward pass.
+pub(crate) fn model_with(forward: impl Forward + 'static) -> Model {
+    Model { forward: Box::new(forward), ..tiny_model() }
+}
+
+/// Settings that fit all tests but those of the limits.
+pub(crate) const ENGINE: EngineSettings = EngineSettings {
+    batch_tokens: 512,
+    queue_tokens: 65_536,
+    max_request_tokens: 16_384,
+    encode_threads: 2,
+};
+
+/// Settings that fit all tests but those of the limits.
+pub(crate) const HTTP: HttpSettings = HttpSettings {
+    limits: Limits { max_texts: 8, max_chars: 20_000 },
+    max_body_bytes: 100_000,
+    timeout: Duration::from_mins(1),
+};
+
+/// A service that is ready, over a model.
+pub(crate) fn app(model: Model) -> App {
+    app_with(model, ENGINE, HTTP)
+}
+
+/// The same with settings of its own.
+pub(crate) fn app_with(model: Model, engine: EngineSettings, http: HttpSettings) -> App {
+    let metrics = Arc::new(Metrics::new());
+    let app = App::new(http, Arc::clone(&metrics), Lifecycle::new());
+    app.install(Engine::start(model, engine, metrics).unwrap());
+    app.lifecycle().enter(Phase::Ready);
+    app
+}
+
+/// Splits the weights of a folder over two files with an index.
+pub(crate) fn shard(folder: &Path) {
+    let single = folder.join("model.safetensors");
+    let bytes = std::fs::read(&single).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let files = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    let mut weight_map = serde_json::Map::new();
+    for (place, file) in files.iter().enumerate() {
+        let mut part = tensors.tensors();
+        part.sort_by(|one, other| one.0.cmp(&other.0));
+        let part: Vec<_> = part.into_iter().skip(place).step_by(2).collect();
+        weight_map.extend(part.iter().map(|(name, _)| (name.clone(), (*file).into())));
+        safetensors::serialize_to_file(part, None, &folder.join(file)).unwrap();
+    }
+    let index = serde_json::json!({ "metadata": {}, "weight_map": weight_map });
+    std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    std::fs::remove_file(single).unwrap();
+}
