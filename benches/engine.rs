@@ -1,0 +1,53 @@
+//! Texts to scores: encoding, queue, batches and the forward pass together.
+
+mod support;
+
+use std::sync::Arc;
+
+use criterion::Criterion;
+use criterion::Throughput;
+use moderato::engine::Engine;
+use moderato::engine::EngineSettings;
+use moderato::engine::Patience;
+use moderato::metrics::Metrics;
+
+/// Requests, each of one text, and the tokens of each: a busy moment, and one page.
+const LOADS: [(usize, usize); 2] = [(64, 32), (1, 2000)];
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let runtime = tokio::runtime::Runtime::new().expect("the machine has threads to give");
+    let model = support::model();
+    let texts = LOADS.map(|(_, n_tokens)| support::text(&model.encoder, n_tokens));
+    let engine = Engine::start(model, settings(), Arc::new(Metrics::new()));
+    let engine = Arc::new(engine.expect("the settings agree with each other"));
+    let mut group = criterion.benchmark_group("engine");
+    group.sample_size(20); // each takes a good part of a second
+    for ((n_requests, n_tokens), text) in LOADS.into_iter().zip(texts) {
+        let score_all = async || {
+            let mut requests = tokio::task::JoinSet::new();
+            for _ in 0..n_requests {
+                let (engine, texts) = (Arc::clone(&engine), vec![text.clone()]);
+                requests.spawn(async move { engine.score(texts, Patience::Endless).await });
+            }
+            let scored: Result<Vec<_>, _> = requests.join_all().await.into_iter().collect();
+            scored.expect("the engine scores plain words")
+        };
+        group.throughput(Throughput::Elements((n_requests * n_tokens) as u64));
+        group.bench_function(format!("{n_requests}x{n_tokens}"), |bencher| {
+            bencher.iter(|| runtime.block_on(score_all()));
+        });
+    }
+    group.finish();
+    criterion.final_summary();
+}
+
+/// The defaults of the program.
+fn settings() -> EngineSettings {
+    EngineSettings {
+        batch_tokens: 2048,
+        queue_tokens: 131_072,
+        max_request_tokens: 32_768,
+        encode_threads: support::n_threads(),
+    }
+}

@@ -1,0 +1,28 @@
+//! A batch to logits: the forward pass of the embedded model, on every core.
+
+mod support;
+
+use criterion::Criterion;
+use criterion::Throughput;
+use moderato::batch::Batch;
+
+/// Windows and the tokens of each: one message, one paragraph, many messages, full windows.
+const SHAPES: [(usize, usize); 4] = [(1, 16), (1, 128), (32, 32), (8, 512)];
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let model = support::model();
+    let mut group = criterion.benchmark_group("forward");
+    group.sample_size(20); // a pass of the largest batch takes a good part of a second
+    for (n_windows, n_tokens) in SHAPES {
+        let text = support::text(&model.encoder, n_tokens);
+        let one = model.encoder.encode(0, &text).expect("plain words can be encoded");
+        let batch = Batch::pack(&vec![one.windows; n_windows].concat());
+        assert_eq!(batch.n_windows(), n_windows, "each text is one window");
+        let shape = format!("{n_windows}x{n_tokens}");
+        group.throughput(Throughput::Elements(batch.n_tokens() as u64));
+        group.bench_function(shape, |bencher| bencher.iter(|| model.forward.forward(&batch)));
+    }
+    group.finish();
+    criterion.final_summary();
+}

@@ -1,0 +1,50 @@
+//! What every benchmark needs: the embedded model, and texts of an exact length.
+
+use std::num::NonZero;
+
+use moderato::encode::Encoder;
+use moderato::model::Artifact;
+use moderato::model::HubSettings;
+use moderato::model::LoadSettings;
+use moderato::model::Model;
+use moderato::model::Placement;
+use moderato::model::Source;
+use moderato::text::Limits;
+use moderato::text::Text;
+
+/// The embedded model, on every core.
+pub(crate) fn model() -> Model {
+    let artifact = Artifact::open(&Source::Embedded, None, HubSettings { offline: true });
+    let settings = LoadSettings { placement: Placement::Cpu, threads: n_threads(), overlap: 64 };
+    Model::load(artifact.expect("the embedded model is whole"), &settings)
+        .expect("the embedded model loads")
+}
+
+/// The CPUs that the process may use, as the program counts them.
+pub(crate) fn n_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// A text of exactly `n_tokens`, special tokens included.
+pub(crate) fn text(encoder: &Encoder, n_tokens: usize) -> Text {
+    let words: Vec<_> = SENTENCES.split_whitespace().cycle().take(n_tokens - N_SPECIAL).collect();
+    let limits = Limits { max_texts: 1, max_chars: usize::MAX };
+    let text = Text::new(0, words.join(" "), &limits).expect("it has words");
+    let found = encoder.encode(0, &text).expect("plain words can be encoded");
+    assert_eq!(found.n_tokens, n_tokens, "each word is one token of the embedded model");
+    text
+}
+
+/// `[CLS]` and `[SEP]`.
+const N_SPECIAL: usize = 2;
+
+/// Everyday words without punctuation, each one token of BERT's English vocabulary.
+const SENTENCES: &str = "\
+    Good morning and thank you for the long letter about your garden \
+    We have read it twice and my sister wants to know which apples you like best \
+    The weather in the valley was cold last week but today the sun is out again \
+    My father bought an old boat and he will paint it blue before the summer \
+    Please tell the children that the train leaves at nine from the small station \
+    They should bring warm coats and a book because the journey takes four hours \
+    In the evening we can cook soup together and play music near the fire \
+    Nobody here plays the piano very well and everyone will enjoy it anyway";
