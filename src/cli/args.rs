@@ -1,6 +1,7 @@
 //! The arguments, exactly as typed.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -61,17 +62,17 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) limits: LimitArgs,
     /// Largest body of a request, in bytes
-    #[arg(long, env = "MODERATO_MAX_BODY_BYTES", value_name = "N", default_value_t = 2 << 20)]
+    #[arg(long, env = "MODERATO_MAX_BODY_BYTES", value_name = "N", default_value = "2097152")]
     #[arg(help_heading = "Limits")]
-    pub(super) max_body_bytes: usize,
+    pub(super) max_body_bytes: NonZeroUsize,
     /// Most texts in a request
-    #[arg(long, env = "MODERATO_MAX_TEXTS", value_name = "N", default_value_t = 256)]
+    #[arg(long, env = "MODERATO_MAX_TEXTS", value_name = "N", default_value = "256")]
     #[arg(help_heading = "Limits")]
-    pub(super) max_texts: usize,
+    pub(super) max_texts: NonZeroUsize,
     /// Most tokens that may wait; beyond it requests are refused with 503
-    #[arg(long, env = "MODERATO_QUEUE_TOKENS", value_name = "N", default_value_t = 131_072)]
+    #[arg(long, env = "MODERATO_QUEUE_TOKENS", value_name = "N", default_value = "131072")]
     #[arg(help_heading = "Limits")]
-    pub(super) queue_tokens: usize,
+    pub(super) queue_tokens: NonZeroUsize,
     /// Time a request may take, in milliseconds; its header x-request-timeout-ms may lower it
     #[arg(long, env = "MODERATO_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000)]
     #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
@@ -168,8 +169,8 @@ pub(super) struct ModelArgs {
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
     /// Most tokens computed at once
-    #[arg(long, env = "MODERATO_BATCH_TOKENS", value_name = "N", default_value_t = 2048)]
-    pub(super) batch_tokens: usize,
+    #[arg(long, env = "MODERATO_BATCH_TOKENS", value_name = "N", default_value = "2048")]
+    pub(super) batch_tokens: NonZeroUsize,
     /// Tokens that neighbouring windows of a long text share
     #[arg(long, env = "MODERATO_OVERLAP", value_name = "N", default_value_t = 64)]
     pub(super) overlap: usize,
@@ -179,11 +180,11 @@ pub(super) struct ModelArgs {
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitArgs {
     /// Most characters in a text
-    #[arg(long, env = "MODERATO_MAX_CHARS", value_name = "N", default_value_t = 100_000)]
-    pub(super) max_chars: usize,
+    #[arg(long, env = "MODERATO_MAX_CHARS", value_name = "N", default_value = "100000")]
+    pub(super) max_chars: NonZeroUsize,
     /// Most tokens in a request, counted over all windows of its texts
-    #[arg(long, env = "MODERATO_MAX_REQUEST_TOKENS", value_name = "N", default_value_t = 32_768)]
-    pub(super) max_request_tokens: usize,
+    #[arg(long, env = "MODERATO_MAX_REQUEST_TOKENS", value_name = "N", default_value = "32768")]
+    pub(super) max_request_tokens: NonZeroUsize,
 }
 
 impl Command {

@@ -47,9 +47,9 @@ impl EngineConfig {
         let threads = model.threads();
         let own_policy = read_policy(&model.source)?;
         let settings = EngineSettings {
-            batch_tokens: model.batch_tokens,
+            batch_tokens: model.batch_tokens.get(),
             queue_tokens,
-            max_request_tokens: limits.max_request_tokens,
+            max_request_tokens: limits.max_request_tokens.get(),
             encode_threads: threads,
         };
         settings.check()?;
@@ -69,8 +69,11 @@ impl EngineConfig {
 impl HttpSettings {
     pub(super) fn of(args: &ServeArgs) -> Self {
         Self {
-            limits: Limits { max_texts: args.max_texts, max_chars: args.limits.max_chars },
-            max_body_bytes: args.max_body_bytes,
+            limits: Limits {
+                max_texts: args.max_texts.get(),
+                max_chars: args.limits.max_chars.get(),
+            },
+            max_body_bytes: args.max_body_bytes.get(),
             timeout: Duration::from_millis(args.timeout_ms),
         }
     }

@@ -265,6 +265,8 @@ async fn the_description_names_every_route_and_the_page_needs_no_network() {
       "/metrics"
     ]
     "#);
+    let script = get("/docs/swagger-initializer.js").await.text;
+    assert!(script.contains(r#""validatorUrl": "none""#), "{script}");
     let page = get("/docs/").await;
     assert_eq!(page.status, StatusCode::OK);
     for file in page.text.split(['"', '\'']).filter(|word| {
