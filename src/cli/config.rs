@@ -57,12 +57,30 @@ impl EngineConfig {
         Ok(Self { source: model.source.model, own_policy, hub, load, settings })
     }
 
+    /// The same for files and texts as typed, a line at a time.
+    pub(super) fn for_lines(
+        model: ModelArgs,
+        limits: &LimitArgs,
+        hub: HubSettings,
+    ) -> Result<Self> {
+        // The queue never refuses here; it holds two of the largest requests.
+        let queue_tokens = limits.max_request_tokens.get().saturating_mul(2);
+        Self::new(model, limits, queue_tokens, hub)
+    }
+
     /// Fetches, checks and loads the model and puts it to work; takes a second or more.
     pub(super) fn start(self, metrics: Arc<Metrics>) -> Result<Engine> {
         let artifact = Artifact::open(&self.source, self.own_policy, self.hub)?;
         let model = Model::load(artifact, &self.load)?;
         announce(&model.card, &model.policy, self.load.threads);
         Engine::start(model, self.settings, metrics)
+    }
+}
+
+impl Limits {
+    /// Of lines, of which there may be any number.
+    pub(super) fn of_lines(args: &LimitArgs) -> Self {
+        Self { max_texts: usize::MAX, max_chars: args.max_chars.get() }
     }
 }
 

@@ -31,9 +31,8 @@ use crate::text::Limits;
 
 pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode> {
     let input = Input::open(&args.input)?;
-    let limits = Limits { max_texts: usize::MAX, max_chars: args.limits.max_chars.get() };
-    let queue_tokens = args.limits.max_request_tokens.get().saturating_mul(2);
-    let config = EngineConfig::new(args.model, &args.limits, queue_tokens, hub)?;
+    let limits = Limits::of_lines(&args.limits);
+    let config = EngineConfig::for_lines(args.model, &args.limits, hub)?;
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let policy = engine.policy().clone();
     let mut rows = Rows { n_columns: policy.categories.len(), ..Rows::default() };

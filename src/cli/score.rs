@@ -32,10 +32,8 @@ pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
     let is_live = args.input.as_deref() == Some(Path::new("-"));
     // Before the output is made anew: a misspelt input costs nobody a file.
     let input = args.input.as_deref().map(Input::open).transpose()?;
-    let limits = Limits { max_texts: usize::MAX, max_chars: args.limits.max_chars.get() };
-    // The queue never refuses here; it holds two of the largest requests.
-    let queue_tokens = args.limits.max_request_tokens.get().saturating_mul(2);
-    let config = EngineConfig::new(args.model, &args.limits, queue_tokens, hub)?;
+    let limits = Limits::of_lines(&args.limits);
+    let config = EngineConfig::for_lines(args.model, &args.limits, hub)?;
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let mut output = Output::open(args.output.as_deref())?;
     output.is_live = is_live;
