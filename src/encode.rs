@@ -4,7 +4,12 @@ mod window;
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_json::Value;
 use tokenizers::Tokenizer;
+use tokenizers::processors::PostProcessorWrapper;
+use tokenizers::processors::template::Piece;
+use tokenizers::processors::template::Sequence;
 
 pub use self::window::Window;
 pub use self::window::Windows;
@@ -35,6 +40,8 @@ impl Encoder {
             expected: expected.into(),
             found,
         };
+        let _: Readable = serde_json::from_slice(json)
+            .map_err(|cause| fault("a tokenizer", cause.to_string()))?;
         let mut tokenizer =
             Tokenizer::from_bytes(json).map_err(|cause| fault("a tokenizer", cause.to_string()))?;
         // A file may carry the truncation and padding it was last used with.
@@ -42,14 +49,19 @@ impl Encoder {
             .with_truncation(None)
             .map_err(|cause| fault("a tokenizer", cause.to_string()))?
             .with_padding(None);
-        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
-        if largest as usize >= shape.vocab_size {
-            let found = format!("token id {largest}");
-            return Err(fault(&format!("token ids below {}", shape.vocab_size), found));
+        if let Some(found) = tokenizer.get_post_processor().and_then(dangling) {
+            return Err(fault("a template of what there is", found));
         }
         let (prefix, suffix) = special_tokens(&tokenizer)
             .filter(|(prefix, _)| !prefix.is_empty()) // the head reads the first token
             .ok_or_else(|| fault("a special token before the text", "none".into()))?;
+        let vocab = tokenizer.get_vocab(true).into_values();
+        let ids = vocab.chain(prefix.iter().copied()).chain(suffix.iter().copied());
+        let largest = ids.max().unwrap_or(0);
+        if largest as usize >= shape.vocab_size {
+            let found = format!("token id {largest}");
+            return Err(fault(&format!("token ids below {}", shape.vocab_size), found));
+        }
         let windows = Windows::new(prefix, suffix, shape.max_tokens, shape.overlap)?;
         Ok(Self { tokenizer, windows })
     }
@@ -88,6 +100,36 @@ pub struct WindowShape {
     pub max_tokens: usize,
     /// Tokens that neighbouring windows share.
     pub overlap: usize,
+}
+
+/// The part of a file that is of no use here, and that the library panics over if it is cut short.
+#[derive(Deserialize)]
+struct Readable {
+    #[serde(rename = "decoder")]
+    _decoder: Option<Value>,
+}
+
+/// What a template names and the file does not have; the library would panic at the first text.
+fn dangling(processor: &PostProcessorWrapper) -> Option<String> {
+    let template = match processor {
+        PostProcessorWrapper::Template(template) => template,
+        PostProcessorWrapper::Sequence(several) => {
+            return several.as_ref().iter().find_map(dangling);
+        }
+        PostProcessorWrapper::Roberta(_)
+        | PostProcessorWrapper::Bert(_)
+        | PostProcessorWrapper::ByteLevel(_) => return None,
+    };
+    let pieces: Vec<Piece> = serde_json::to_value(&template.single)
+        .and_then(serde_json::from_value)
+        .expect("a template is a list of pieces");
+    let known = &template.get_special_tokens().0;
+    pieces.into_iter().find_map(|piece| match piece {
+        Piece::Sequence { id: Sequence::A, .. } => None,
+        Piece::Sequence { id: Sequence::B, .. } => Some("a second text in that for one".into()),
+        Piece::SpecialToken { id, .. } if known.contains_key(&id) => None,
+        Piece::SpecialToken { id, .. } => Some(format!("unknown special token {id:?}")),
+    })
 }
 
 /// What the tokenizer puts before and after a text, found by looking at one.

@@ -106,9 +106,9 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "whole numbers for weights",
-        damage: |folder| retype(folder, Dtype::I32, |_| 1_i32.to_le_bytes().to_vec()),
+        damage: |folder| retype(folder, Dtype::I64, |_| 1_i64.to_le_bytes().to_vec()),
         file: "model.safetensors",
-        message: "of type F32, F16 or BF16, found I32",
+        message: "of type F32, F16 or BF16, found I64",
     },
     Case {
         name: "truncated weights",
@@ -151,6 +151,54 @@ const CASES: &[Case] = &[
         damage: |folder| edit(folder, |config| config["vocab_size"] = json!(500)),
         file: "tokenizer.json",
         message: "expected token ids below 500, found token id 511",
+    },
+    Case {
+        name: "a tokenizer that ends within its decoder",
+        damage: |folder| {
+            let json = std::fs::read_to_string(folder.join("tokenizer.json")).unwrap();
+            let (before, _) = json.split_once("\"decoder\": null").unwrap();
+            write(folder, "tokenizer.json", format!("{before}\"decoder\": nu").as_bytes());
+        },
+        file: "tokenizer.json",
+        message: "expected a tokenizer, found EOF",
+    },
+    Case {
+        name: "a special token that the model does not know",
+        damage: |folder| {
+            edit_tokenizer(folder, |tokenizer| {
+                tokenizer["post_processor"]["special_tokens"]["[CLS]"]["ids"] = json!([9999]);
+            });
+        },
+        file: "tokenizer.json",
+        message: "expected token ids below 512, found token id 9999",
+    },
+    Case {
+        name: "a template of a special token that is not there",
+        damage: |folder| {
+            edit_tokenizer(folder, |tokenizer| {
+                tokenizer["post_processor"]["single"][0]["SpecialToken"]["id"] = json!("[BOS]");
+            });
+        },
+        file: "tokenizer.json",
+        message: "found unknown special token \"[BOS]\"",
+    },
+    Case {
+        name: "a template of two texts",
+        damage: |folder| {
+            edit_tokenizer(folder, |tokenizer| {
+                tokenizer["post_processor"]["single"][1]["Sequence"]["id"] = json!("B");
+            });
+        },
+        file: "tokenizer.json",
+        message: "found a second text in that for one",
+    },
+    Case {
+        name: "a tokenizer that puts nothing before a text",
+        damage: |folder| {
+            edit_tokenizer(folder, |tokenizer| tokenizer["post_processor"] = json!(null));
+        },
+        file: "tokenizer.json",
+        message: "expected a special token before the text, found none",
     },
     Case {
         name: "a policy with an unknown key",
@@ -204,6 +252,7 @@ const CASES: &[Case] = &[
 #[test]
 fn weights_give_the_same_logits_in_every_type_and_in_shards() {
     let reference = logits(&support::tiny());
+    let mut hashes = vec![support::tiny_model().card.sha256];
     let as_half = |value: f32| f16::from_f32(value).to_le_bytes().to_vec();
     let as_brain = |value: f32| bf16::from_f32(value).to_le_bytes().to_vec();
     let forms: [(&str, Change<'_>); 3] = [
@@ -216,7 +265,10 @@ fn weights_give_the_same_logits_in_every_type_and_in_shards() {
         change(folder.path());
         // Every weight of the fixture is exact in all three types.
         assert_eq!(logits(folder.path()), reference, "{dtype}");
-        assert_eq!(load(folder.path()).unwrap().card.stored_dtype, dtype);
+        let card = load(folder.path()).unwrap().card;
+        assert_eq!(card.stored_dtype, dtype);
+        assert!(!hashes.contains(&card.sha256), "{dtype}: {}", card.sha256);
+        hashes.push(card.sha256);
     }
 }
 
@@ -225,9 +277,8 @@ fn a_model_without_a_policy_gets_a_category_for_each_label() {
     let model = support::tiny_model();
     assert!(!model.card.has_policy);
     assert_eq!(model.policy.ids(), ["spam", "insult", "threat", "leak"]);
-    assert!(
-        model.policy.categories.iter().all(|category| category.threshold == Threshold::DEFAULT)
-    );
+    let half = Threshold::try_from(0.5).unwrap();
+    assert!(model.policy.categories.iter().all(|category| category.threshold == half));
 }
 
 #[test]
@@ -247,16 +298,15 @@ fn a_policy_of_the_operator_replaces_that_of_the_model() {
 #[test]
 fn truncation_and_padding_that_a_tokenizer_carries_are_off() {
     let folder = support::tiny_copy();
-    let path = folder.path().join("tokenizer.json");
-    let mut tokenizer: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    tokenizer["truncation"] = json!({
-        "max_length": 8, "strategy": "LongestFirst", "stride": 0, "direction": "Right",
+    edit_tokenizer(folder.path(), |tokenizer| {
+        tokenizer["truncation"] = json!({
+            "max_length": 8, "strategy": "LongestFirst", "stride": 0, "direction": "Right",
+        });
+        tokenizer["padding"] = json!({
+            "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
+            "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
+        });
     });
-    tokenizer["padding"] = json!({
-        "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
-        "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
-    });
-    std::fs::write(path, tokenizer.to_string()).unwrap();
     let text = text("one cup of tea, two cups of tea, three cups of tea and a biscuit");
     let damaged = load(folder.path()).unwrap().encoder.encode(0, &text).unwrap();
     assert_eq!(damaged, support::tiny_model().encoder.encode(0, &text).unwrap());
@@ -272,7 +322,7 @@ fn an_overlap_as_long_as_the_window_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn damaged_bytes_never_panic(
         name in prop::sample::select(&["model.safetensors", "config.json", "tokenizer.json"][..]),
@@ -323,10 +373,17 @@ fn cut(folder: &Path, name: &str, n_bytes: usize) {
 }
 
 fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
-    let json = std::fs::read(folder.join("config.json")).unwrap();
-    let mut config = serde_json::from_slice(&json).unwrap();
-    change(&mut config);
-    write(folder, "config.json", config.to_string().as_bytes());
+    edit_json(&folder.join("config.json"), change);
+}
+
+fn edit_tokenizer(folder: &Path, change: impl FnOnce(&mut Value)) {
+    edit_json(&folder.join("tokenizer.json"), change);
+}
+
+fn edit_json(path: &Path, change: impl FnOnce(&mut Value)) {
+    let mut json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    change(&mut json);
+    std::fs::write(path, json.to_string()).unwrap();
 }
 
 /// Puts a policy into the folder, changed.
