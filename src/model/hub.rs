@@ -21,9 +21,11 @@ pub(super) use self::client::fetch;
 
 #[cfg(feature = "hub")]
 mod client {
+    use std::error::Error as StdError;
     use std::path::Path;
     use std::path::PathBuf;
     use std::sync::Arc;
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use hf_hub::HFClient;
@@ -34,8 +36,10 @@ mod client {
     use hf_hub::progress::FileProgress;
     use hf_hub::progress::ProgressEvent;
     use hf_hub::progress::ProgressHandler;
+    use hf_hub::repository::FileMetadataInfo;
     use indicatif::ProgressBar;
     use indicatif::ProgressStyle;
+    use tracing::warn;
 
     use super::HubSettings;
     use super::Snapshot;
@@ -52,25 +56,24 @@ mod client {
         revision: &str,
         settings: HubSettings,
     ) -> Result<Snapshot> {
-        let checkout = Checkout::open(repo, revision, settings)?;
-        // The first file tells which commit the revision is; the others are asked for by commit.
-        let config = checkout.file("config.json", revision)?;
-        let snapshot = snapshot_of(&config).ok_or_else(|| {
-            checkout.fault("config.json", format!("{} is not in a snapshot", config.display()))
-        })?;
-        let commit = snapshot.commit.as_str();
-        checkout.file("tokenizer.json", commit)?;
-        checkout.optional_file("policy.toml", commit)?;
-        checkout.optional_file("calibration.json", commit)?;
-        match checkout.optional_file(INDEX, commit)? {
+        let mut checkout = Checkout::open(repo, revision, settings)?;
+        // A branch may move at any time: it is asked for once, and every file by its commit.
+        let commit = checkout.commit()?;
+        let config = checkout.file(CONFIG, &commit)?;
+        checkout.file("tokenizer.json", &commit)?;
+        checkout.optional_file("policy.toml", &commit)?;
+        checkout.optional_file("calibration.json", &commit)?;
+        match checkout.optional_file(INDEX, &commit)? {
             Some(index) => {
                 for shard in read_index(&index)?.files() {
-                    checkout.file(shard, commit)?;
+                    checkout.file(shard, &commit)?;
                 }
             }
-            None => drop(checkout.file(SINGLE, commit)?),
+            None => drop(checkout.file(SINGLE, &commit)?),
         }
-        Ok(snapshot)
+        let folder = config.parent().expect("a file in the cache is in a folder").to_owned();
+        checkout.remember(&folder, &commit)?;
+        Ok(Snapshot { folder, commit })
     }
 
     /// One repository of one hub.
@@ -78,7 +81,7 @@ mod client {
         handle: HFRepositorySync<RepoTypeModel>,
         repo: String,
         revision: String,
-        offline: bool,
+        offline: bool, // as asked for, or since the hub was found to be away
     }
 
     impl Checkout {
@@ -90,7 +93,7 @@ mod client {
                 .map_err(|fault| Error::Hub {
                     repo: repo.into(),
                     revision: revision.into(),
-                    file: "config.json".into(),
+                    file: CONFIG.into(),
                     source: Arc::new(fault) as Cause,
                 })?;
             let (owner, name) = hf_hub::split_id(repo);
@@ -102,50 +105,150 @@ mod client {
             })
         }
 
-        fn file(&self, name: &str, revision: &str) -> Result<PathBuf> {
-            self.download(name, revision).map_err(|fault| self.fault(name, fault))
+        /// Which commit the revision is: as the hub says, or the cache where there is no hub.
+        fn commit(&mut self) -> Result<String> {
+            let known = self.cached(CONFIG, &self.revision).map(|config| commit_of(&config));
+            match known {
+                Ok(commit) if self.offline || commit == self.revision => return Ok(commit),
+                Err(fault) if self.offline => return Err(self.fault(CONFIG, fault)),
+                _ => {}
+            }
+            match (self.metadata(), known) {
+                (Ok(metadata), _) => Ok(metadata.commit_hash),
+                (Err(fault), Ok(commit)) if is_away(&fault) => {
+                    warn!(%commit, %fault, "the hub is away, using the model in the cache");
+                    self.offline = true;
+                    Ok(commit)
+                }
+                (Err(fault), _) => Err(self.fault(CONFIG, fault)),
+            }
+        }
+
+        /// What the hub says of `config.json` now.
+        ///
+        /// A download would ask whether that file has changed since it was cached, and take "no" to
+        /// mean that the branch has not moved, whatever has become of the weights.
+        fn metadata(&self) -> Result<FileMetadataInfo, HFError> {
+            let (sender, receiver) = mpsc::sync_channel(1);
+            let (handle, revision) = (self.handle.clone(), self.revision.clone());
+            // The client has no deadline of its own; a hub that is silent would hold us for ever.
+            std::thread::spawn(move || {
+                let request = handle.get_file_metadata().filepath(CONFIG).revision(&revision);
+                // After the deadline nobody listens.
+                let _ = sender.send(request.send());
+            });
+            receiver
+                .recv_timeout(DEADLINE)
+                .unwrap_or_else(|_| Err(HFError::Other(format!("no answer within {DEADLINE:?}"))))
+        }
+
+        fn file(&self, name: &str, commit: &str) -> Result<PathBuf> {
+            let path =
+                if self.offline { self.cached(name, commit) } else { self.download(name, commit) };
+            path.map_err(|fault| self.fault(name, fault))
         }
 
         /// `None` if the repository has no such file; offline also if the cache has none.
-        fn optional_file(&self, name: &str, revision: &str) -> Result<Option<PathBuf>> {
-            match self.download(name, revision) {
+        fn optional_file(&self, name: &str, commit: &str) -> Result<Option<PathBuf>> {
+            let path = match self.cached(name, commit) {
+                Err(HFError::LocalEntryNotFound { .. }) if self.offline => {
+                    let message = "not in the cache, and whether the repository has it is unknown";
+                    warn!(file = name, "{message}");
+                    return Ok(None);
+                }
+                Err(HFError::LocalEntryNotFound { .. }) => self.download(name, commit),
+                // A commit never changes, so neither does what it lacks.
+                known => known,
+            };
+            match path {
                 Ok(path) => Ok(Some(path)),
                 Err(HFError::EntryNotFound { .. }) => Ok(None),
-                Err(HFError::LocalEntryNotFound { .. }) if self.offline => Ok(None),
                 Err(fault) => Err(self.fault(name, fault)),
             }
         }
 
-        fn download(&self, name: &str, revision: &str) -> Result<PathBuf, HFError> {
-            self.handle
-                .download_file()
-                .filename(name)
-                .revision(revision)
-                .local_files_only(self.offline)
-                .progress(Bar::new(name))
-                .send()
+        fn cached(&self, name: &str, revision: &str) -> Result<PathBuf, HFError> {
+            let request = self.handle.download_file().filename(name).revision(revision);
+            request.local_files_only(true).send()
         }
 
-        fn fault(
-            &self,
-            file: &str,
-            source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-        ) -> Error {
+        /// A file, from the cache if it is there.
+        fn download(&self, name: &str, commit: &str) -> Result<PathBuf, HFError> {
+            let bar = Bar::new(name);
+            let announced = bar.0.clone();
+            let request = self.handle.download_file().filename(name).revision(commit);
+            let path = request.progress(bar).send()?;
+            // The client keeps what it is sent, be it the page of an error.
+            let came = path.metadata()?.len();
+            match announced.length() {
+                Some(n_bytes) if n_bytes > 0 && n_bytes != came => {
+                    std::fs::remove_file(path.canonicalize()?)?;
+                    std::fs::remove_file(path)?;
+                    Err(HFError::Other(format!("{came} bytes came of {n_bytes}")))
+                }
+                _ => Ok(path),
+            }
+        }
+
+        /// Notes in the cache which commit the revision is; last, so that what is noted is whole.
+        fn remember(&self, folder: &Path, commit: &str) -> Result<()> {
+            let repo = folder.ancestors().nth(2).expect("a snapshot is in snapshots/ of a repo");
+            let path = repo.join("refs").join(&self.revision);
+            let is_known = std::fs::read_to_string(&path).is_ok_and(|known| known == commit);
+            if self.offline || commit == self.revision || is_known {
+                return Ok(());
+            }
+            path.parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| std::fs::write(&path, commit))
+                .map_err(|fault| Error::File { path, action: "writing", source: Arc::new(fault) })
+        }
+
+        fn fault(&self, file: &str, fault: HFError) -> Error {
             Error::Hub {
                 repo: self.repo.clone(),
                 revision: self.revision.clone(),
                 file: file.into(),
-                source: Arc::from(source.into()),
+                source: match missing(&fault) {
+                    Some(message) => Arc::from(Box::<dyn StdError + Send + Sync>::from(message)),
+                    None => Arc::new(fault),
+                },
             }
         }
     }
 
-    /// The folder and the commit of a file in the cache: `.../snapshots/COMMIT/NAME`.
-    fn snapshot_of(file: &Path) -> Option<Snapshot> {
-        let folder = file.parent()?;
-        let commit = folder.file_name()?.to_str()?.to_owned();
-        (folder.parent()?.file_name()? == "snapshots")
-            .then(|| Snapshot { folder: folder.into(), commit })
+    /// What is missing, if the hub says that something is; the client always blames the file.
+    fn missing(fault: &HFError) -> Option<&'static str> {
+        let code = match fault {
+            HFError::EntryNotFound { context: Some(context), .. }
+            | HFError::AuthRequired { context } => context.error_code.as_deref(),
+            HFError::EntryNotFound { context: None, .. } => return Some("no such file"),
+            _ => None,
+        };
+        match (code?, fault) {
+            ("EntryNotFound", _) => Some("no such file"),
+            ("RevisionNotFound", _) => Some("no such revision"),
+            ("RepoNotFound", HFError::AuthRequired { .. }) => {
+                Some("no such repository, or HF_TOKEN is needed")
+            }
+            ("RepoNotFound", _) => Some("no such repository"),
+            _ => None,
+        }
+    }
+
+    /// Whether the fault is that of a hub which may well have what was asked for.
+    fn is_away(fault: &HFError) -> bool {
+        match fault {
+            HFError::Request { .. } | HFError::RateLimited { .. } | HFError::Other(_) => true,
+            HFError::Http { context } => context.status.is_server_error(),
+            _ => false,
+        }
+    }
+
+    /// The commit of a file in the cache: `.../snapshots/COMMIT/NAME`.
+    fn commit_of(file: &Path) -> String {
+        let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+        folder.to_string_lossy().into_owned()
     }
 
     /// An index that has been fetched.
@@ -191,9 +294,14 @@ mod client {
         }
     }
 
+    const CONFIG: &str = "config.json";
+
     /// A start should fail within seconds when the hub is away.
     const RETRIES: usize = 3;
     const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+    /// What the hub's Python client waits too (`HF_HUB_ETAG_TIMEOUT`).
+    const DEADLINE: Duration = Duration::from_secs(10);
 }
 
 #[cfg(not(feature = "hub"))]

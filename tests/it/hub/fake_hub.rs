@@ -1,6 +1,7 @@
-//! A hub on loopback: one repository with two branches, weights behind a redirect.
+//! A hub on loopback, as huggingface.co answers: a repository, and its weights on another host.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -10,18 +11,22 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::http::StatusCode;
+use axum::http::response::Builder;
 use axum::response::Response;
 use sha2::Digest;
 use sha2::Sha256;
 use tokio::sync::oneshot;
 
-/// The commit that all branches point to.
+/// The first commit of every branch.
 pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// Serves until dropped.
+/// The commit that a push makes.
+pub(super) const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
+
+/// Serves `org/tiny` until dropped.
 pub(super) struct FakeHub {
     pub(super) endpoint: String,
-    shared: Arc<Shared>,
+    shared: Arc<Mutex<Shared>>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -33,120 +38,174 @@ pub(super) struct Asked {
     pub(super) authorization: Option<String>,
 }
 
+type Files = BTreeMap<String, Vec<u8>>;
+
 struct Shared {
-    endpoint: String,
-    files: BTreeMap<String, Vec<u8>>,
-    asked: Mutex<Vec<Asked>>,
+    cdn: String,
+    branches: BTreeMap<&'static str, &'static str>, // branch -> commit
+    commits: BTreeMap<&'static str, Files>,
+    cdn_status: StatusCode,
+    asked: Vec<Asked>,
 }
 
 impl FakeHub {
-    /// Serves `org/tiny` with the files of a folder, and some that nobody needs.
+    /// Serves the files of a folder, and some that nobody needs.
     pub(super) fn start(folder: &Path) -> Self {
-        let mut files = BTreeMap::new();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            files.insert(name, std::fs::read(entry.path()).unwrap());
-        }
-        for name in ["pytorch_model.bin", "training_args.bin", "onnx/model.onnx"] {
-            files.insert(name.into(), b"not needed".to_vec());
-        }
+        let (hub, cdn) = (listen(), listen());
+        let endpoint = format!("http://{}", hub.local_addr().unwrap());
+        let shared = Arc::new(Mutex::new(Shared {
+            cdn: format!("http://{}", cdn.local_addr().unwrap()),
+            branches: ["main", "v1", "refs%2Fpr%2F1"].map(|branch| (branch, COMMIT)).into(),
+            commits: [(COMMIT, files(folder))].into(),
+            cdn_status: StatusCode::OK,
+            asked: Vec::new(),
+        }));
         let (stop, stopped) = oneshot::channel();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Mutex::default();
-        let shared = Arc::new(Shared { endpoint: endpoint.clone(), files, asked });
         let serving = Arc::clone(&shared);
-        std::thread::spawn(move || serve(listener, &serving, stopped));
+        std::thread::spawn(move || serve(hub, cdn, &serving, stopped));
         Self { endpoint, shared, _stop: stop }
+    }
+
+    /// Moves `main` to another commit with the files of a folder.
+    pub(super) fn push(&self, folder: &Path) {
+        let mut shared = self.shared.lock().unwrap();
+        shared.commits.insert(NEXT_COMMIT, files(folder));
+        shared.branches.insert("main", NEXT_COMMIT);
+    }
+
+    /// Lets the host of the weights answer with a page of an error, or again with the weights.
+    pub(super) fn set_cdn_status(&self, status: StatusCode) {
+        self.shared.lock().unwrap().cdn_status = status;
     }
 
     /// What was asked for so far.
     pub(super) fn asked(&self) -> Vec<Asked> {
-        self.shared.asked.lock().unwrap().clone()
+        self.shared.lock().unwrap().asked.clone()
     }
 
-    /// The files that were downloaded, each as often as it was.
+    /// The files that were downloaded, sorted, each as often as it was.
     pub(super) fn downloads(&self) -> Vec<String> {
         let gets = self.asked().into_iter().filter(|asked| asked.method == Method::GET);
         let names = gets.filter_map(|asked| {
             let (_, name) = asked.path.split_once("/resolve/")?.1.split_once('/')?;
             Some(name.to_owned())
         });
-        names.collect()
+        let mut names: Vec<_> = names.collect();
+        names.sort_unstable();
+        names
     }
 }
 
-fn serve(listener: std::net::TcpListener, shared: &Arc<Shared>, stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+fn listen() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    listener
+}
+
+fn files(folder: &Path) -> Files {
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        files.insert(name, std::fs::read(entry.path()).unwrap());
+    }
+    for name in ["pytorch_model.bin", "training_args.bin", "onnx/model.onnx"] {
+        files.insert(name.into(), b"not needed".to_vec());
+    }
+    files
+}
+
+fn serve(
+    hub: TcpListener,
+    cdn: TcpListener,
+    shared: &Arc<Mutex<Shared>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let router = |answer: fn(&Shared, &Request) -> Response| {
         let shared = Arc::clone(shared);
-        let router = Router::new().fallback(move |request: Request| {
-            let shared = Arc::clone(&shared);
-            async move { shared.answer(&request) }
-        });
+        Router::new().fallback(move |request: Request| async move {
+            let mut shared = shared.lock().unwrap();
+            shared.asked.push(Asked {
+                method: request.method().clone(),
+                path: request.uri().path().to_owned(),
+                authorization: header(&request, "authorization"),
+            });
+            answer(&shared, &request)
+        })
+    };
+    runtime.block_on(async {
+        let [hub, cdn] = [hub, cdn].map(|it| tokio::net::TcpListener::from_std(it).unwrap());
         tokio::select! {
-            result = axum::serve(listener, router).into_future() => result.unwrap(),
+            result = axum::serve(hub, router(Shared::hub)).into_future() => result.unwrap(),
+            result = axum::serve(cdn, router(Shared::cdn)).into_future() => result.unwrap(),
             _ = stopped => {}
         }
     });
 }
 
 impl Shared {
-    fn answer(&self, request: &Request) -> Response {
-        let header = |name: &str| {
-            request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+    fn hub(&self, request: &Request) -> Response {
+        let Some(rest) = request.uri().path().strip_prefix("/org/tiny/resolve/") else {
+            // To a stranger, a repository that is not there may as well be a private one.
+            let status = match header(request, "authorization") {
+                Some(_) => StatusCode::NOT_FOUND,
+                None => StatusCode::UNAUTHORIZED,
+            };
+            return empty(
+                Response::builder().status(status).header("x-error-code", "RepoNotFound"),
+            );
         };
-        let (path, authorization) = (request.uri().path().to_owned(), header("authorization"));
-        let asked = Asked { method: request.method().clone(), path: path.clone(), authorization };
-        self.asked.lock().unwrap().push(asked);
-        if let Some(name) = path.strip_prefix("/cdn/") {
-            let response = Response::builder().header("etag", format!("\"{}\"", self.etag(name)));
-            return response.body(self.files[name].clone().into()).unwrap();
-        }
-        let Some(rest) = path.strip_prefix("/org/tiny/resolve/") else {
-            return refuse("RepoNotFound");
+        let (revision, name) = rest.split_once('/').unwrap();
+        let commit = self.branches.get(revision).copied().unwrap_or(revision);
+        let missing = Response::builder().status(StatusCode::NOT_FOUND);
+        let Some(files) = self.commits.get(commit) else {
+            return empty(missing.header("x-error-code", "RevisionNotFound"));
         };
-        let Some((_, name)) =
-            rest.split_once('/').filter(|(revision, _)| ["main", "v1", COMMIT].contains(revision))
-        else {
-            return refuse("RevisionNotFound");
+        let Some(bytes) = files.get(name) else {
+            let missing = missing.header("x-error-code", "EntryNotFound");
+            return empty(missing.header("x-repo-commit", commit));
         };
-        if !self.files.contains_key(name) {
-            let mut response = refuse("EntryNotFound");
-            response.headers_mut().insert("x-repo-commit", COMMIT.parse().unwrap());
-            return response;
-        }
-        self.file(name, header("if-none-match").as_deref())
+        self.file(name, bytes, Response::builder().header("x-repo-commit", commit), request)
     }
 
     /// Small files are answered here; large ones are elsewhere, as with git LFS.
-    fn file(&self, name: &str, known: Option<&str>) -> Response {
-        let (bytes, etag) = (&self.files[name], self.etag(name));
-        let response = Response::builder().header("x-repo-commit", COMMIT);
-        if known == Some(&format!("\"{etag}\"")) {
-            return response.status(StatusCode::NOT_MODIFIED).body(Body::empty()).unwrap();
+    fn file(&self, name: &str, bytes: &[u8], response: Builder, request: &Request) -> Response {
+        let etag = etag(bytes);
+        if header(request, "if-none-match").as_ref() == Some(&etag) {
+            return empty(response.status(StatusCode::NOT_MODIFIED));
         }
-        if name.ends_with(".safetensors") {
-            let response = response
-                .status(StatusCode::FOUND)
-                .header("location", format!("{}/cdn/{name}", self.endpoint))
-                .header("x-linked-etag", format!("\"{etag}\""))
-                .header("x-linked-size", bytes.len());
-            return response.body(Body::empty()).unwrap();
+        if !name.ends_with(".safetensors") {
+            return response.header("etag", etag).body(bytes.to_vec().into()).unwrap();
         }
-        response.header("etag", format!("\"{etag}\"")).body(bytes.clone().into()).unwrap()
+        let location = format!("{}/{}", self.cdn, etag.trim_matches('"'));
+        let response = response.status(StatusCode::FOUND).header("location", location);
+        empty(response.header("x-linked-etag", etag).header("x-linked-size", bytes.len()))
     }
 
-    fn etag(&self, name: &str) -> String {
-        let digest = Sha256::digest(&self.files[name]);
-        digest.iter().map(u8::to_string).collect()
+    /// Bytes by their hash; whoever knows it may have them.
+    fn cdn(&self, request: &Request) -> Response {
+        if self.cdn_status != StatusCode::OK {
+            let page = Response::builder().status(self.cdn_status);
+            return page.body("<Error>AccessDenied</Error>".into()).unwrap();
+        }
+        let wanted = format!("\"{}\"", request.uri().path().trim_start_matches('/'));
+        let mut all = self.commits.values().flat_map(BTreeMap::values);
+        let bytes = all.find(|bytes| etag(bytes) == wanted).unwrap().clone();
+        Response::builder().header("etag", wanted).body(bytes.into()).unwrap()
     }
 }
 
-fn refuse(code: &str) -> Response {
-    let response = Response::builder().status(StatusCode::NOT_FOUND).header("x-error-code", code);
+fn header(request: &Request, name: &str) -> Option<String> {
+    request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+}
+
+fn empty(response: Builder) -> Response {
     response.body(Body::empty()).unwrap()
+}
+
+fn etag(bytes: &[u8]) -> String {
+    let digits: Vec<_> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = digits.concat();
+    format!("\"{digits}\"")
 }
