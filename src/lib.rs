@@ -35,7 +35,7 @@
 //! # Where to find
 //!
 //! - what a model folder must hold, and how it is checked: `model/artifact.rs`, `model/config.rs`,
-//!   `model/weights.rs`; where it comes from: `model/source.rs`, `model/hub.rs`,
+//!   `model/weights.rs`; where it comes from: `model/source.rs`, `model/hub.rs` (its client below it),
 //!   `model/embedded.rs`
 //! - the arithmetic: `model/encoder.rs`, `model/head.rs`, `model/ops.rs`; how families of models
 //!   differ: `model/family.rs`

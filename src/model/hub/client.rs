@@ -1,0 +1,245 @@
+//! The client: which commit a revision is, and its files.
+
+use std::error::Error as StdError;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use hf_hub::HFClient;
+use hf_hub::HFError;
+use hf_hub::HFRepositorySync;
+use hf_hub::RepoTypeModel;
+use hf_hub::repository::FileMetadataInfo;
+use tracing::warn;
+
+use crate::error::Cause;
+use crate::error::Error;
+use crate::error::Result;
+use crate::model::hub::HubSettings;
+use crate::model::hub::Snapshot;
+use crate::model::hub::bar::Bar;
+use crate::model::weights::INDEX;
+use crate::model::weights::Index;
+use crate::model::weights::SINGLE;
+
+/// Brings the files of a model into the cache, all of one commit, and none that is not needed.
+pub(in crate::model) fn fetch(
+    repo: &str,
+    revision: &str,
+    settings: HubSettings,
+) -> Result<Snapshot> {
+    let mut checkout = Checkout::open(repo, revision, settings)?;
+    // A branch may move at any time: it is asked for once, and every file by its commit.
+    let commit = checkout.commit()?;
+    let config = checkout.file(CONFIG, &commit)?;
+    checkout.file("tokenizer.json", &commit)?;
+    checkout.optional_file("policy.toml", &commit)?;
+    checkout.optional_file("calibration.json", &commit)?;
+    match checkout.optional_file(INDEX, &commit)? {
+        Some(index) => {
+            for shard in read_index(&index)?.files() {
+                checkout.file(shard, &commit)?;
+            }
+        }
+        None => drop(checkout.file(SINGLE, &commit)?),
+    }
+    let folder = config.parent().expect("a file in the cache is in a folder").to_owned();
+    checkout.remember(&folder, &commit)?;
+    Ok(Snapshot { folder, commit })
+}
+
+/// One repository of one hub.
+struct Checkout {
+    handle: HFRepositorySync<RepoTypeModel>,
+    repo: String,
+    revision: String,
+    offline: bool, // as asked for, or since the hub was found to be away
+}
+
+impl Checkout {
+    fn open(repo: &str, revision: &str, settings: HubSettings) -> Result<Self> {
+        let client = HFClient::builder()
+            .retry_max_attempts(RETRIES)
+            .retry_base_delay(RETRY_DELAY)
+            .build_sync()
+            .map_err(|fault| Error::Hub {
+                repo: repo.into(),
+                revision: revision.into(),
+                file: CONFIG.into(),
+                source: Arc::new(fault) as Cause,
+            })?;
+        let (owner, name) = hf_hub::split_id(repo);
+        Ok(Self {
+            handle: client.model(owner, name),
+            repo: repo.into(),
+            revision: revision.into(),
+            offline: settings.offline,
+        })
+    }
+
+    /// Which commit the revision is: as the hub says, or the cache where there is no hub.
+    fn commit(&mut self) -> Result<String> {
+        let known = self.cached(CONFIG, &self.revision).map(|config| commit_of(&config));
+        match known {
+            Ok(commit) if self.offline || commit == self.revision => return Ok(commit),
+            Err(fault) if self.offline => return Err(self.fault(CONFIG, fault)),
+            _ => {}
+        }
+        match (self.metadata(), known) {
+            (Ok(metadata), _) => Ok(metadata.commit_hash),
+            (Err(fault), Ok(commit)) if is_away(&fault) => {
+                warn!(%commit, %fault, "the hub is away, using the model in the cache");
+                self.offline = true;
+                Ok(commit)
+            }
+            (Err(fault), _) => Err(self.fault(CONFIG, fault)),
+        }
+    }
+
+    /// What the hub says of `config.json` now.
+    ///
+    /// A download would ask whether that file has changed since it was cached, and take "no" to
+    /// mean that the branch has not moved, whatever has become of the weights.
+    fn metadata(&self) -> Result<FileMetadataInfo, HFError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (handle, revision) = (self.handle.clone(), self.revision.clone());
+        // The client has no deadline of its own; a hub that is silent would hold us for ever.
+        std::thread::spawn(move || {
+            let request = handle.get_file_metadata().filepath(CONFIG).revision(&revision);
+            // After the deadline nobody listens.
+            let _ = sender.send(request.send());
+        });
+        receiver
+            .recv_timeout(DEADLINE)
+            .unwrap_or_else(|_| Err(HFError::Other(format!("no answer within {DEADLINE:?}"))))
+    }
+
+    fn file(&self, name: &str, commit: &str) -> Result<PathBuf> {
+        let path =
+            if self.offline { self.cached(name, commit) } else { self.download(name, commit) };
+        path.map_err(|fault| self.fault(name, fault))
+    }
+
+    /// `None` if the repository has no such file; offline also if the cache has none.
+    fn optional_file(&self, name: &str, commit: &str) -> Result<Option<PathBuf>> {
+        let path = match self.cached(name, commit) {
+            Err(HFError::LocalEntryNotFound { .. }) if self.offline => {
+                let message = "not in the cache, and whether the repository has it is unknown";
+                warn!(file = name, "{message}");
+                return Ok(None);
+            }
+            Err(HFError::LocalEntryNotFound { .. }) => self.download(name, commit),
+            // A commit never changes, so neither does what it lacks.
+            known => known,
+        };
+        match path {
+            Ok(path) => Ok(Some(path)),
+            Err(HFError::EntryNotFound { .. }) => Ok(None),
+            Err(fault) => Err(self.fault(name, fault)),
+        }
+    }
+
+    fn cached(&self, name: &str, revision: &str) -> Result<PathBuf, HFError> {
+        let request = self.handle.download_file().filename(name).revision(revision);
+        request.local_files_only(true).send()
+    }
+
+    /// A file, from the cache if it is there.
+    fn download(&self, name: &str, commit: &str) -> Result<PathBuf, HFError> {
+        let bar = Bar::new(name);
+        let announced = bar.0.clone();
+        let request = self.handle.download_file().filename(name).revision(commit);
+        let path = request.progress(bar).send()?;
+        // The client keeps what it is sent, be it the page of an error.
+        let came = path.metadata()?.len();
+        match announced.length() {
+            Some(n_bytes) if n_bytes > 0 && n_bytes != came => {
+                std::fs::remove_file(path.canonicalize()?)?;
+                std::fs::remove_file(path)?;
+                Err(HFError::Other(format!("{came} bytes came of {n_bytes}")))
+            }
+            _ => Ok(path),
+        }
+    }
+
+    /// Notes in the cache which commit the revision is; last, so that what is noted is whole.
+    fn remember(&self, folder: &Path, commit: &str) -> Result<()> {
+        let repo = folder.ancestors().nth(2).expect("a snapshot is in snapshots/ of a repo");
+        let path = repo.join("refs").join(&self.revision);
+        let is_known = std::fs::read_to_string(&path).is_ok_and(|known| known == commit);
+        if self.offline || commit == self.revision || is_known {
+            return Ok(());
+        }
+        path.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&path, commit))
+            .map_err(|fault| Error::File { path, action: "writing", source: Arc::new(fault) })
+    }
+
+    fn fault(&self, file: &str, fault: HFError) -> Error {
+        Error::Hub {
+            repo: self.repo.clone(),
+            revision: self.revision.clone(),
+            file: file.into(),
+            source: match missing(&fault) {
+                Some(message) => Arc::from(Box::<dyn StdError + Send + Sync>::from(message)),
+                None => Arc::new(fault),
+            },
+        }
+    }
+}
+
+/// What is missing, if the hub says that something is; the client always blames the file.
+fn missing(fault: &HFError) -> Option<&'static str> {
+    let code = match fault {
+        HFError::EntryNotFound { context: Some(context), .. }
+        | HFError::AuthRequired { context } => context.error_code.as_deref(),
+        HFError::EntryNotFound { context: None, .. } => return Some("no such file"),
+        _ => None,
+    };
+    match (code?, fault) {
+        ("EntryNotFound", _) => Some("no such file"),
+        ("RevisionNotFound", _) => Some("no such revision"),
+        ("RepoNotFound", HFError::AuthRequired { .. }) => {
+            Some("no such repository, or HF_TOKEN is needed")
+        }
+        ("RepoNotFound", _) => Some("no such repository"),
+        _ => None,
+    }
+}
+
+/// Whether the fault is that of a hub which may well have what was asked for.
+fn is_away(fault: &HFError) -> bool {
+    match fault {
+        HFError::Request { .. } | HFError::RateLimited { .. } | HFError::Other(_) => true,
+        HFError::Http { context } => context.status.is_server_error(),
+        _ => false,
+    }
+}
+
+/// The commit of a file in the cache: `.../snapshots/COMMIT/NAME`.
+fn commit_of(file: &Path) -> String {
+    let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+    folder.to_string_lossy().into_owned()
+}
+
+/// An index that has been fetched.
+fn read_index(path: &Path) -> Result<Index> {
+    let json = std::fs::read(path).map_err(|fault| Error::File {
+        path: path.into(),
+        action: "reading",
+        source: Arc::new(fault),
+    })?;
+    Index::parse(&path.display().to_string(), &json)
+}
+
+const CONFIG: &str = "config.json";
+
+/// A start should fail within seconds when the hub is away.
+const RETRIES: usize = 3;
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// What the hub's Python client waits too (`HF_HUB_ETAG_TIMEOUT`).
+const DEADLINE: Duration = Duration::from_secs(10);
