@@ -32,6 +32,8 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::policy::Policy;
 use crate::score::Scorer;
+use crate::text::Limits;
+use crate::text::Text;
 
 /// Everything between a text and its scores, and what there is to say about it.
 #[derive(Debug)]
@@ -140,8 +142,8 @@ impl Model {
 
     /// Scores one short text, so that a model which cannot is not served.
     fn warm_up(&self) -> Result<()> {
-        let limits = crate::text::Limits { max_texts: 1, max_chars: usize::MAX };
-        let text = crate::text::Text::new(0, "Good morning!".into(), &limits)?;
+        let limits = Limits { max_texts: 1, max_chars: usize::MAX };
+        let text = Text::new(0, "Good morning!".into(), &limits)?;
         let encoded = self.encoder.encode(0, &text)?;
         let Logits(logits) = self.forward.forward(&Batch::pack(&encoded.windows))?;
         match self.scorer.score(&logits.view()) {
