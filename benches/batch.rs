@@ -5,13 +5,14 @@ mod support;
 use criterion::Criterion;
 use criterion::Throughput;
 use moderato::batch::Batch;
+use moderato::model::Dtype;
 
 /// Windows and the tokens of each: short texts, and full windows; 2,048 and 4,096 tokens.
 const SHAPES: [(usize, usize); 2] = [(128, 16), (8, 512)];
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let encoder = support::model().encoder;
+    let encoder = support::model(Dtype::F32).encoder;
     let mut group = criterion.benchmark_group("pack");
     for (n_windows, n_tokens) in SHAPES {
         let text = support::text(&encoder, n_tokens);

@@ -10,6 +10,7 @@ use moderato::engine::Engine;
 use moderato::engine::EngineSettings;
 use moderato::engine::Patience;
 use moderato::metrics::Metrics;
+use moderato::model::Dtype;
 
 /// Requests, each of one text, and the tokens of each: a busy moment, and one page.
 const LOADS: [(usize, usize); 2] = [(64, 32), (1, 2000)];
@@ -17,7 +18,7 @@ const LOADS: [(usize, usize); 2] = [(64, 32), (1, 2000)];
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads to give");
-    let model = support::model();
+    let model = support::model(Dtype::F32);
     let texts = LOADS.map(|(_, n_tokens)| support::text(&model.encoder, n_tokens));
     let engine = Engine::start(model, settings(), Arc::new(Metrics::new()));
     let engine = Arc::new(engine.expect("the settings agree with each other"));

@@ -5,14 +5,22 @@ mod support;
 use criterion::Criterion;
 use criterion::Throughput;
 use moderato::batch::Batch;
+use moderato::model::Dtype;
 
 /// Windows and the tokens of each: one message, one paragraph, many messages, full windows.
 const SHAPES: [(usize, usize); 4] = [(1, 16), (1, 128), (32, 32), (8, 512)];
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let model = support::model();
-    let mut group = criterion.benchmark_group("forward");
+    for dtype in [Dtype::F32, Dtype::Int8] {
+        forward(&mut criterion, dtype);
+    }
+    criterion.final_summary();
+}
+
+fn forward(criterion: &mut Criterion, dtype: Dtype) {
+    let model = support::model(dtype);
+    let mut group = criterion.benchmark_group(format!("forward/{dtype}"));
     group.sample_size(20); // a pass of the largest batch takes a good part of a second
     for (n_windows, n_tokens) in SHAPES {
         let text = support::text(&model.encoder, n_tokens);
@@ -24,5 +32,4 @@ fn main() {
         group.bench_function(shape, |bencher| bencher.iter(|| model.forward.forward(&batch)));
     }
     group.finish();
-    criterion.final_summary();
 }

@@ -22,7 +22,7 @@
 //! | --- | --- | --- |
 //! | 6 | [`cli`], [`http`] | the outside |
 //! | 5 | [`engine`] | threads, queue, tokio |
-//! | 4 | [`model`] | candle |
+//! | 4 | [`model`] | the arithmetic |
 //! | 3 | [`batch`] | nothing but numbers |
 //! | 2 | [`encode`], [`score`], [`mod@evaluate`] | pure |
 //! | 1 | [`policy`], [`mod@text`], [`json`], [`metrics`], [`lifecycle`] | vocabulary |
@@ -37,8 +37,9 @@
 //! - what a model folder must hold, and how it is checked: `model/artifact.rs`, `model/config.rs`,
 //!   `model/weights.rs`; where it comes from: `model/source.rs`, `model/hub.rs` (its client below it),
 //!   `model/embedded.rs`
-//! - the arithmetic: `model/encoder.rs`, `model/head.rs`, `model/ops.rs`; how families of models
-//!   differ: `model/family.rs`
+//! - the arithmetic on the CPU: `model/cpu.rs`, of the operations in `model/ops.rs`, of which
+//!   `model/ops/kernel.rs` has the inner loops; on GPUs, with candle: `model/tensor.rs`
+//! - how families of models differ: `model/family.rs`, `model/parameters.rs`
 //! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
 //! - every metric with its help: `metrics.rs`; every flag: `cli/args.rs`

@@ -2,34 +2,35 @@
 
 mod artifact;
 mod config;
+mod cpu;
 mod device;
 mod embedded;
-mod encoder;
 mod family;
-mod head;
 mod hub;
 mod ops;
+mod parameters;
+mod raw;
 mod source;
+mod tensor;
 mod weights;
 
-use std::sync::Arc;
-
-use candle_core::Tensor;
 use ndarray::Array2;
-use ndarray::Axis;
-use rayon::prelude::*;
 
 pub use self::artifact::Artifact;
 pub use self::artifact::OwnPolicy;
+pub use self::device::Dtype;
 pub use self::device::Placement;
 pub use self::hub::HubSettings;
 pub use self::source::Source;
 use crate::batch::Batch;
 use crate::encode::Encoder;
 use crate::encode::WindowShape;
-use crate::error::Cause;
 use crate::error::Error;
 use crate::error::Result;
+use crate::model::config::Config;
+use crate::model::cpu::CpuTransformer;
+use crate::model::tensor::TensorTransformer;
+use crate::model::weights::Weights;
 use crate::policy::Policy;
 use crate::score::Scorer;
 use crate::text::Limits;
@@ -96,7 +97,9 @@ pub struct ModelCard {
 pub struct LoadSettings {
     /// Where it runs.
     pub placement: Placement,
-    /// Threads of the forward pass.
+    /// What its products are computed in; GPUs know only f32.
+    pub dtype: Dtype,
+    /// Threads of the forward pass on the CPU.
     pub threads: usize,
     /// Tokens that neighbouring windows of a text share.
     pub overlap: usize,
@@ -112,7 +115,6 @@ impl Model {
         };
         let tokenizer_file = artifact.files.display("tokenizer.json");
         let encoder = Encoder::parse(&tokenizer_file, &artifact.tokenizer, shape)?;
-        let device = settings.placement.open()?;
         let card = ModelCard {
             name: artifact.name,
             source: artifact.files.to_string(),
@@ -120,7 +122,7 @@ impl Model {
             sha256: artifact.weights.sha256.clone(),
             architecture: artifact.config.family.architecture,
             stored_dtype: artifact.weights.stored_dtype(),
-            dtype: "f32",
+            dtype: settings.dtype.name(),
             device: settings.placement.to_string(),
             n_parameters: artifact.weights.n_parameters(),
             labels: artifact.config.labels.clone(),
@@ -128,14 +130,9 @@ impl Model {
             has_policy: artifact.has_policy,
             calibration: artifact.scorer.calibration.version.clone(),
         };
-        let forward = Transformer::load(&artifact.config, artifact.weights, device, settings)?;
-        let model = Self {
-            card,
-            policy: artifact.policy,
-            encoder,
-            forward: Box::new(forward),
-            scorer: artifact.scorer,
-        };
+        let forward = load_forward(&artifact.config, artifact.weights, settings)?;
+        let model =
+            Self { card, policy: artifact.policy, encoder, forward, scorer: artifact.scorer };
         model.warm_up()?;
         Ok(model)
     }
@@ -165,61 +162,31 @@ impl ModelCard {
     }
 }
 
-/// An encoder with its head, and the threads they run on.
-#[derive(Debug)]
-struct Transformer {
-    encoder: encoder::TransformerEncoder,
-    head: head::ClassificationHead,
-    device: candle_core::Device,
-    threads: rayon::ThreadPool,
-}
-
-impl Transformer {
-    fn load(
-        config: &config::Config,
-        mut weights: weights::Weights,
-        device: candle_core::Device,
-        settings: &LoadSettings,
-    ) -> Result<Self> {
-        let encoder = encoder::TransformerEncoder::load(config, &mut weights, &device)?;
-        let head = head::ClassificationHead::load(config, &mut weights, &device)?;
-        weights.finish()?;
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(settings.threads)
-            .thread_name(|thread| format!("forward-{thread}"))
-            .build()
-            .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
-        Ok(Self { encoder, head, device, threads })
-    }
-
-    /// Runs a batch: on the CPU a part on each thread, so that no step of it leaves a core idle.
-    fn run(&self, batch: &Batch) -> candle_core::Result<Logits> {
-        let n_parts = if self.device.is_cpu() { self.threads.current_num_threads() } else { 1 };
-        let parts = batch.split(n_parts);
-        let logits: Vec<_> =
-            parts.par_iter().map(|part| self.logits(part)).collect::<candle_core::Result<_>>()?;
-        let rows: Vec<_> = logits.iter().map(|part| part.view()).collect();
-        let logits = ndarray::concatenate(Axis(0), &rows).map_err(candle_core::Error::wrap)?;
-        Ok(Logits(logits))
-    }
-
-    fn logits(&self, batch: &Batch) -> candle_core::Result<Array2<f32>> {
-        let hidden = self.encoder.forward(batch)?; // (token, hidden)
-        let starts = Tensor::new(&batch.offsets[..batch.n_windows()], &self.device)?;
-        let first_tokens = hidden.index_select(&starts, 0)?; // (window, hidden)
-        let logits = self.head.forward(&first_tokens)?; // (window, label)
-        let shape = logits.dims2()?;
-        let values = logits.flatten_all()?.to_vec1()?;
-        Array2::from_shape_vec(shape, values).map_err(candle_core::Error::wrap)
-    }
-}
-
-impl Forward for Transformer {
-    fn forward(&self, batch: &Batch) -> Result<Logits> {
-        // candle and gemm split their work over the pool they are called in.
-        self.threads.install(|| self.run(batch)).map_err(|fault| Error::Forward {
-            rows: batch.n_windows(),
-            source: Arc::new(fault) as Cause,
-        })
-    }
+/// The forward pass for the processor it runs on.
+fn load_forward(
+    config: &Config,
+    mut weights: Weights,
+    settings: &LoadSettings,
+) -> Result<Box<dyn Forward>> {
+    let refuse = |name, reason| Err(Error::Config { name, reason });
+    let forward: Box<dyn Forward> = match (settings.placement, settings.dtype) {
+        (Placement::Cpu, dtype) => {
+            let threads = rayon::ThreadPoolBuilder::new()
+                .num_threads(settings.threads)
+                .thread_name(|thread| format!("forward-{thread}"))
+                .build();
+            match threads {
+                Ok(threads) => {
+                    Box::new(CpuTransformer::load(config, &mut weights, dtype, threads)?)
+                }
+                Err(fault) => return refuse("threads", fault.to_string()),
+            }
+        }
+        (gpu, Dtype::F32) => Box::new(TensorTransformer::load(config, &mut weights, gpu.open()?)?),
+        (gpu, Dtype::Int8) => {
+            return refuse("dtype", format!("int8 is for the CPU, not for {gpu}"));
+        }
+    };
+    weights.finish()?;
+    Ok(forward)
 }

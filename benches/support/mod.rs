@@ -4,6 +4,7 @@ use std::num::NonZero;
 
 use moderato::encode::Encoder;
 use moderato::model::Artifact;
+use moderato::model::Dtype;
 use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Model;
@@ -13,9 +14,10 @@ use moderato::text::Limits;
 use moderato::text::Text;
 
 /// The embedded model, on every core.
-pub(crate) fn model() -> Model {
+pub(crate) fn model(dtype: Dtype) -> Model {
     let artifact = Artifact::open(&Source::Embedded, None, HubSettings { offline: true });
-    let settings = LoadSettings { placement: Placement::Cpu, threads: n_threads(), overlap: 64 };
+    let settings =
+        LoadSettings { placement: Placement::Cpu, dtype, threads: n_threads(), overlap: 64 };
     Model::load(artifact.expect("the embedded model is whole"), &settings)
         .expect("the embedded model loads")
 }

@@ -8,6 +8,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::model::Dtype;
 use crate::model::Placement;
 use crate::model::Source;
 
@@ -164,6 +165,9 @@ pub(super) struct ModelArgs {
     /// Where to run: cpu, cuda, cuda:N, metal or metal:N
     #[arg(long, env = "MODERATO_DEVICE", default_value = "cpu")]
     pub(super) device: Placement,
+    /// What to compute in: f32 or int8 (CPU only; faster, scores differ a little)
+    #[arg(long, env = "MODERATO_DTYPE", default_value = "f32")]
+    pub(super) dtype: Dtype,
     /// Threads to compute with [default: the CPUs that the process may use]
     #[arg(long, env = "MODERATO_THREADS", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]

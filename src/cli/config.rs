@@ -53,7 +53,12 @@ impl EngineConfig {
             encode_threads: threads,
         };
         settings.check()?;
-        let load = LoadSettings { placement: model.device, threads, overlap: model.overlap };
+        let load = LoadSettings {
+            placement: model.device,
+            dtype: model.dtype,
+            threads,
+            overlap: model.overlap,
+        };
         Ok(Self { source: model.source.model, own_policy, hub, load, settings })
     }
 

@@ -1,4 +1,4 @@
-//! Where the arithmetic is done.
+//! Where the arithmetic is done, and in which numbers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,6 +30,45 @@ impl Placement {
             let reason = format!("{self} cannot be used: {fault}");
             Error::Config { name: "device", reason: first_line(&reason) }
         })
+    }
+}
+
+/// What the products of the layers are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtype {
+    /// 32-bit floating point.
+    F32,
+    /// 8-bit integers: weights with a scale for each output, quantised as they are loaded, and
+    /// activations with a scale for each token. Everything but the products stays in f32.
+    Int8,
+}
+
+impl Dtype {
+    /// The name of the type, as `--dtype` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+impl FromStr for Dtype {
+    type Err = String;
+
+    /// `f32` or `int8`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" => Ok(Self::F32),
+            "int8" => Ok(Self::Int8),
+            _ => Err(format!("expected f32 or int8, found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
     }
 }
 

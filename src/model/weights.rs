@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use candle_core::DType;
-use candle_core::Device;
-use candle_core::Tensor;
 use safetensors::Dtype;
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
@@ -18,6 +15,8 @@ use sha2::Sha256;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::model::raw::Format;
+use crate::model::raw::Raw;
 use crate::model::source::Files;
 
 /// The tensors of a model, until each is taken.
@@ -71,7 +70,12 @@ impl Weights {
     }
 
     /// Hands out a tensor in f32; it must be there, in this shape.
-    pub(super) fn take(&mut self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
+    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        Ok(self.take_raw(name, shape)?.to_f32())
+    }
+
+    /// Hands out a tensor as it is stored; it must be there, in this shape.
+    pub(super) fn take_raw(&mut self, name: &str, shape: &[usize]) -> Result<Raw> {
         let Some(place) = self.waiting.remove(name) else {
             let all: Vec<_> = self.shards.iter().map(|shard| shard.file.as_str()).collect();
             return Err(Error::Artifact {
@@ -80,7 +84,7 @@ impl Weights {
                 found: "no such tensor".into(),
             });
         };
-        self.shards[place].tensor(name, shape, device)
+        self.shards[place].tensor(name, shape)
     }
 
     /// Ends the loading: every tensor must have been taken.
@@ -120,26 +124,28 @@ impl Shard {
         Ok(Self { file, bytes, metadata, data_start })
     }
 
-    fn tensor(&self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Raw> {
         let info = self.metadata.info(name).expect("a waiting name is in its shard");
         if info.shape != shape {
             let found = format!("shape {:?}", info.shape);
             return Err(self.fault(format!("tensor {name:?} of shape {shape:?}"), found));
         }
-        let dtype = match info.dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
+        let format = match info.dtype {
+            Dtype::F32 => Format::F32,
+            Dtype::F16 => Format::F16,
+            Dtype::BF16 => Format::Bf16,
             other => {
                 let expected = format!("tensor {name:?} of type F32, F16 or BF16");
                 return Err(self.fault(expected, other.to_string()));
             }
         };
         let (start, end) = info.data_offsets;
-        let bytes = &self.bytes[self.data_start + start..self.data_start + end];
-        Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu)
-            .and_then(|tensor| tensor.to_dtype(DType::F32)?.to_device(device))
-            .map_err(|cause| self.fault(format!("tensor {name:?}"), cause.to_string()))
+        let place = self.data_start + start..self.data_start + end;
+        let bytes = match &self.bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[place]),
+            Cow::Owned(bytes) => Cow::Owned(bytes[place].to_vec()),
+        };
+        Ok(Raw { bytes, format })
     }
 
     fn fault(&self, expected: String, found: String) -> Error {

@@ -357,7 +357,12 @@ fn text(raw: &str) -> Text {
 type Change<'a> = &'a dyn Fn(&Path);
 
 const OFFLINE: HubSettings = HubSettings { offline: true };
-const SETTINGS: LoadSettings = LoadSettings { placement: Placement::Cpu, threads: 1, overlap: 64 };
+const SETTINGS: LoadSettings = LoadSettings {
+    placement: Placement::Cpu,
+    dtype: moderato::model::Dtype::F32,
+    threads: 1,
+    overlap: 64,
+};
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(folder.join(name), bytes).unwrap();

@@ -13,6 +13,7 @@ use moderato::lifecycle::Lifecycle;
 use moderato::lifecycle::Phase;
 use moderato::metrics::Metrics;
 use moderato::model::Artifact;
+use moderato::model::Dtype;
 use moderato::model::Forward;
 use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
@@ -64,7 +65,8 @@ pub(crate) fn embedded_model() -> Model {
 
 fn load(source: &Source) -> Model {
     let artifact = Artifact::open(source, None, HubSettings { offline: true }).unwrap();
-    let settings = LoadSettings { placement: Placement::Cpu, threads: 2, overlap: 64 };
+    let settings =
+        LoadSettings { placement: Placement::Cpu, dtype: Dtype::F32, threads: 2, overlap: 64 };
     Model::load(artifact, &settings).unwrap()
 }
 

@@ -1,0 +1,610 @@
+//! The inner loops of all products, f32 and int8: the only `unsafe` code of the crate.
+//!
+//! Written by hand after two other ways were measured on two cores with AVX-512 (GFLOP/s of the
+//! products of a layer): the `gemm` crate 240, `rten-gemm` 455, these 490; and 1,250 to 1,450 GOP/s
+//! in int8 where these reach 1,900. Portable SIMD reached as much in a small program, but in a large
+//! one the compiler ran out of patience with its registers and gave half. Besides, `rten-gemm`
+//! saturates in int8 without VNNI; these are exact everywhere.
+#![expect(unsafe_code, reason = "a loop whose sums must stay in registers, on matrices in pieces")]
+
+use ndarray::ArrayView2;
+use ndarray::ArrayViewMut2;
+
+/// How this processor multiplies f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum F32Kernel {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    Portable,
+}
+
+/// Some rows times one panel of columns, in f32.
+pub(super) struct F32Tile<'a> {
+    /// (row, in).
+    pub(super) rows: ArrayView2<'a, f32>,
+    /// (in, column).
+    pub(super) panel: &'a [f32],
+    /// What the sums start from, by column.
+    pub(super) start: &'a [f32],
+    /// (row, column): what was there before is lost.
+    pub(super) output: ArrayViewMut2<'a, f32>,
+}
+
+impl F32Kernel {
+    /// The widest panel of all kernels.
+    pub(super) const MOST_COLUMNS: usize = 32;
+
+    /// The fastest that runs here.
+    pub(super) fn detect() -> Self {
+        let mut kernels = Self::available();
+        kernels.next().expect("the portable kernel is always there")
+    }
+
+    /// All that run here, the fastest first.
+    pub(super) fn available() -> impl Iterator<Item = Self> {
+        [
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512, is_x86_feature_detected!("avx512f")),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Neon, std::arch::is_aarch64_feature_detected!("neon")),
+            (Self::Portable, true),
+        ]
+        .into_iter()
+        .filter_map(|(kernel, is_there)| is_there.then_some(kernel))
+    }
+
+    /// Columns of a panel.
+    pub(super) fn panel_columns(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 32,
+            _ => 16,
+        }
+    }
+
+    /// Fills in the output: start + rows x panel.
+    ///
+    /// # Panics
+    ///
+    /// If the parts of the tile do not fit each other.
+    pub(super) fn multiply(self, tile: F32Tile<'_>) {
+        let (n_rows, n_in) = tile.rows.dim();
+        let width = self.panel_columns();
+        assert_eq!(tile.panel.len(), n_in * width, "a panel has weights for each input");
+        assert_eq!(tile.start.len(), width, "sums start from something in each column");
+        assert_eq!(tile.output.dim(), (n_rows, width), "sums are (row, column)");
+        let pieces = Pieces {
+            n_rows,
+            n_steps: n_in,
+            rows: tile.rows.as_ptr(),
+            row_stride: stride(tile.rows.strides(), n_rows, n_in),
+            panel: tile.panel.as_ptr(),
+            start: tile.start.as_ptr(),
+            output_stride: stride(tile.output.strides(), n_rows, width),
+            output: { tile.output }.as_mut_ptr(),
+        };
+        match self {
+            // SAFETY: `available` saw the features of the kernel, the lengths were checked above,
+            // and the views stand for rows that may be read and written.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { avx512_f32::multiply(pieces) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2_f32::multiply(pieces) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => unsafe { neon_f32::multiply(pieces) },
+            // SAFETY: as above, and it needs no feature.
+            Self::Portable => unsafe { portable_f32::multiply(pieces) },
+        }
+    }
+}
+
+/// The distance from row to row of a matrix whose columns lie side by side.
+fn stride(strides: &[isize], n_rows: usize, n_columns: usize) -> usize {
+    // Strides of what is empty mean nothing.
+    if n_rows == 0 || n_columns == 0 {
+        return 0;
+    }
+    assert!(n_columns == 1 || strides[1] == 1, "columns lie side by side");
+    usize::try_from(strides[0]).expect("rows are in order")
+}
+
+/// How this processor multiplies bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Int8Kernel {
+    /// Four products a lane and step, 16 lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// Four products a lane and step, 8 lanes.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    /// Four products a lane in three steps, 16 lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// Four products a lane in three steps, 8 lanes.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// Eight products in two steps.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// One product after the other.
+    Portable,
+}
+
+/// Some rows times one panel of columns, in int8.
+pub(super) struct Int8Tile<'a> {
+    /// Each a number from -128 to 127, plus 128.
+    pub(super) rows: &'a [u8],
+    /// Bytes of a row, whole groups.
+    pub(super) n_in: usize,
+    /// From -127 to 127: (group of inputs, column, input of the group).
+    pub(super) weights: &'a [i8],
+    /// -128 times the sum of the weights, by column.
+    pub(super) offsets: &'a [i32],
+    /// The outcome, (row, column): what was there before is lost.
+    pub(super) sums: &'a mut [i32],
+}
+
+impl Int8Kernel {
+    /// Inputs that lie side by side in a panel: what one lane takes in.
+    pub(super) const GROUP: usize = 4;
+
+    /// The widest panel of all kernels.
+    pub(super) const MOST_COLUMNS: usize = 32;
+
+    /// The fastest that runs here.
+    pub(super) fn detect() -> Self {
+        let mut kernels = Self::available();
+        kernels.next().expect("the portable kernel is always there")
+    }
+
+    /// All that run here, the fastest first.
+    pub(super) fn available() -> impl Iterator<Item = Self> {
+        [
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512Vnni, avx512() && is_x86_feature_detected!("avx512vnni")),
+            #[cfg(target_arch = "x86_64")]
+            (Self::AvxVnni, avx2() && is_x86_feature_detected!("avxvnni")),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512, avx512()),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, avx2()),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Neon, std::arch::is_aarch64_feature_detected!("neon")),
+            (Self::Portable, true),
+        ]
+        .into_iter()
+        .filter_map(|(kernel, is_there)| is_there.then_some(kernel))
+    }
+
+    /// Columns of a panel.
+    pub(super) fn panel_columns(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni | Self::Avx512 => 32,
+            _ => 16,
+        }
+    }
+
+    /// Fills in the sums.
+    ///
+    /// # Panics
+    ///
+    /// If the parts of the tile do not fit each other.
+    pub(super) fn multiply(self, tile: Int8Tile<'_>) {
+        let width = self.panel_columns();
+        assert!(tile.n_in > 0 && tile.n_in.is_multiple_of(Self::GROUP), "rows are whole groups");
+        assert!(tile.rows.len().is_multiple_of(tile.n_in), "rows are of one length");
+        assert_eq!(tile.weights.len(), tile.n_in * width, "a panel has weights for each input");
+        assert_eq!(tile.offsets.len(), width, "a panel has an offset for each column");
+        assert_eq!(tile.sums.len(), tile.rows.len() / tile.n_in * width, "sums are (row, column)");
+        let pieces = Pieces {
+            n_rows: tile.rows.len() / tile.n_in,
+            n_steps: tile.n_in / Self::GROUP,
+            rows: tile.rows.as_ptr(),
+            row_stride: tile.n_in,
+            panel: tile.weights.as_ptr(),
+            start: tile.offsets.as_ptr(),
+            output: tile.sums.as_mut_ptr(),
+            output_stride: width,
+        };
+        match self {
+            // SAFETY: `available` saw the features of the kernel, and the lengths were checked
+            // above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => unsafe { avx512_vnni::multiply(pieces) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni => unsafe { avx_vnni::multiply(pieces) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { avx512_int8::multiply(pieces) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2_int8::multiply(pieces) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => unsafe { neon_int8::multiply(pieces) },
+            // SAFETY: as above, and it needs no feature.
+            Self::Portable => unsafe { portable_int8::multiply(pieces) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx512() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+}
+
+/// A tile as a kernel sees it.
+#[derive(Clone, Copy)]
+struct Pieces<Input, Weight, Sum> {
+    n_rows: usize,
+    n_steps: usize,
+    rows: *const Input, // (row, step, input of the step)
+    row_stride: usize,
+    panel: *const Weight, // (step, column, input of the step)
+    start: *const Sum,    // (column)
+    output: *mut Sum,     // (row, column)
+    output_stride: usize,
+}
+
+/// A kernel: a module whose `multiply` goes over all rows, some at a time, with all their sums in
+/// registers.
+///
+/// A vector holds the sums of `lanes` columns, `vectors` of them make a panel, and a step takes
+/// `inputs` of each row. `start` makes the first sums, `spread` makes a vector of the inputs of a
+/// step, `load` one of weights, `add` makes the next sums of the last, and `store` writes them.
+macro_rules! kernel {
+    (
+        $name:ident: $input:ty, $weight:ty, $sum:ty,
+        $(of $intrinsics:path, features $features:literal,)?
+        rows $most_rows:literal, vectors $vectors:literal, lanes $lanes:literal, inputs $inputs:literal,
+        start |$offsets:ident| $start:expr,
+        spread |$group:ident| $spread:expr,
+        load |$weights:ident| $load:expr,
+        add |$before:ident, $spread_inputs:pat, $vector:ident| $add:expr,
+        store |$place:ident, $total:pat_param| $store:expr,
+    ) => {
+        mod $name {
+            $(use $intrinsics::*;)?
+
+            type Pieces = super::Pieces<$input, $weight, $sum>;
+
+            /// # Safety
+            ///
+            /// The features must be there. Behind the pointers there must be as much as the
+            /// numbers say: `n_rows` rows of `n_steps` x inputs, `n_steps` x columns x inputs
+            /// weights, one start a column, `n_rows` rows of columns that nobody else uses.
+            $(#[target_feature(enable = $features)])?
+            pub(super) unsafe fn multiply(pieces: Pieces) {
+                let n_tiles = pieces.n_rows.div_ceil($most_rows);
+                for tile in 0..n_tiles {
+                    // Of about the same height: a low one has too few sums to keep busy with.
+                    let first = tile * pieces.n_rows / n_tiles;
+                    let n_rows = (tile + 1) * pieces.n_rows / n_tiles - first;
+                    // SAFETY: there are as many rows from `first` on.
+                    unsafe {
+                        match n_rows {
+                            8.. => rows::<8>(pieces, first),
+                            7 => rows::<7>(pieces, first),
+                            6 => rows::<6>(pieces, first),
+                            5 => rows::<5>(pieces, first),
+                            4 => rows::<4>(pieces, first),
+                            3 => rows::<3>(pieces, first),
+                            2 => rows::<2>(pieces, first),
+                            _ => rows::<1>(pieces, first),
+                        }
+                    }
+                }
+            }
+
+            const WIDTH: usize = $vectors * $lanes;
+
+            /// # Safety
+            ///
+            /// As for `multiply`; and there must be `ROWS` rows from `first` on.
+            // Inlined side by side, the variants take the registers from each other.
+            #[inline(never)]
+            $(#[target_feature(enable = $features)])?
+            unsafe fn rows<const ROWS: usize>(pieces: Pieces, first: usize) {
+                let Pieces { n_steps, row_stride, output_stride, .. } = pieces;
+                // SAFETY: every offset is one of a row, a step and a column that the caller says
+                // are there.
+                unsafe {
+                    let rows = pieces.rows.add(first * row_stride);
+                    let start = |vector: usize| pieces.start.add(vector * $lanes);
+                    let $offsets = start(0);
+                    let mut sums = [[$start; $vectors]; ROWS];
+                    for vector in 1..$vectors {
+                        let $offsets = start(vector);
+                        let start = $start;
+                        for row in 0..ROWS {
+                            sums[row][vector] = start;
+                        }
+                    }
+                    for step in 0..n_steps {
+                        let $weights = pieces.panel.add(step * WIDTH * $inputs);
+                        let mut weights = [$load; $vectors];
+                        for vector in 1..$vectors {
+                            let $weights = $weights.add(vector * $lanes * $inputs);
+                            weights[vector] = $load;
+                        }
+                        for row in 0..ROWS {
+                            let $group = rows.add(row * row_stride + step * $inputs);
+                            let $spread_inputs = $spread;
+                            for vector in 0..$vectors {
+                                let ($before, $vector) = (sums[row][vector], weights[vector]);
+                                sums[row][vector] = $add;
+                            }
+                        }
+                    }
+                    let output = pieces.output.add(first * output_stride);
+                    for row in 0..ROWS {
+                        for vector in 0..$vectors {
+                            let $place = output.add(row * output_stride + vector * $lanes);
+                            let $total = sums[row][vector];
+                            $store;
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+kernel! {
+    avx512_f32: f32, f32, f32,
+    of std::arch::x86_64, features "avx512f",
+    rows 8, vectors 2, lanes 16, inputs 1,
+    start |start| _mm512_loadu_ps(start),
+    spread |inputs| _mm512_set1_ps(*inputs),
+    load |weights| _mm512_loadu_ps(weights),
+    add |sums, inputs, weights| _mm512_fmadd_ps(inputs, weights, sums),
+    store |output, sums| _mm512_storeu_ps(output, sums),
+}
+
+#[cfg(target_arch = "x86_64")]
+kernel! {
+    avx2_f32: f32, f32, f32,
+    of std::arch::x86_64, features "avx2,fma",
+    rows 6, vectors 2, lanes 8, inputs 1,
+    start |start| _mm256_loadu_ps(start),
+    spread |inputs| _mm256_set1_ps(*inputs),
+    load |weights| _mm256_loadu_ps(weights),
+    add |sums, inputs, weights| _mm256_fmadd_ps(inputs, weights, sums),
+    store |output, sums| _mm256_storeu_ps(output, sums),
+}
+
+#[cfg(target_arch = "aarch64")]
+kernel! {
+    neon_f32: f32, f32, f32,
+    of std::arch::aarch64, features "neon",
+    rows 6, vectors 4, lanes 4, inputs 1,
+    start |start| vld1q_f32(start),
+    spread |inputs| vdupq_n_f32(*inputs),
+    load |weights| vld1q_f32(weights),
+    add |sums, inputs, weights| vfmaq_f32(sums, inputs, weights),
+    store |output, sums| vst1q_f32(output, sums),
+}
+
+kernel! {
+    portable_f32: f32, f32, f32,
+    rows 1, vectors 16, lanes 1, inputs 1,
+    start |start| *start,
+    spread |inputs| *inputs,
+    load |weights| *weights,
+    add |sum, input, weight| sum + input * weight,
+    store |output, sum| *output = sum,
+}
+
+// Unsigned times signed: 128 too much in each input, which the offsets take away.
+#[cfg(target_arch = "x86_64")]
+kernel! {
+    avx512_vnni: u8, i8, i32,
+    of std::arch::x86_64, features "avx512f,avx512bw,avx512vnni",
+    rows 8, vectors 2, lanes 16, inputs 4,
+    start |offsets| _mm512_loadu_si512(offsets.cast()),
+    spread |inputs| _mm512_set1_epi32(inputs.cast::<i32>().read_unaligned()),
+    load |weights| _mm512_loadu_si512(weights.cast()),
+    add |sums, inputs, weights| _mm512_dpbusd_epi32(sums, inputs, weights),
+    store |output, sums| _mm512_storeu_si512(output.cast(), sums),
+}
+
+#[cfg(target_arch = "x86_64")]
+kernel! {
+    avx_vnni: u8, i8, i32,
+    of std::arch::x86_64, features "avx2,avxvnni",
+    rows 6, vectors 2, lanes 8, inputs 4,
+    start |offsets| _mm256_loadu_si256(offsets.cast()),
+    spread |inputs| _mm256_set1_epi32(inputs.cast::<i32>().read_unaligned()),
+    load |weights| _mm256_loadu_si256(weights.cast()),
+    add |sums, inputs, weights| _mm256_dpbusd_avx_epi32(sums, inputs, weights),
+    store |output, sums| _mm256_storeu_si256(output.cast(), sums),
+}
+
+// |input| times (weight with the sign of the input): two products are at most 2 x 128 x 127 =
+// 32,512 and cannot leave 16 bits, where unsigned times signed could.
+#[cfg(target_arch = "x86_64")]
+kernel! {
+    avx512_int8: u8, i8, i32,
+    of std::arch::x86_64, features "avx512f,avx512bw",
+    rows 6, vectors 2, lanes 16, inputs 4,
+    start |_offsets| _mm512_setzero_si512(),
+    spread |inputs| {
+        let inputs = inputs.cast::<i32>().read_unaligned() ^ super::SIGNS;
+        let inputs = _mm512_set1_epi32(inputs);
+        (_mm512_abs_epi8(inputs), _mm512_movepi8_mask(inputs))
+    },
+    load |weights| _mm512_loadu_si512(weights.cast()),
+    add |sums, (inputs, negative), weights| {
+        let weights = _mm512_mask_sub_epi8(weights, negative, _mm512_setzero_si512(), weights);
+        let pairs = _mm512_maddubs_epi16(inputs, weights);
+        _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))
+    },
+    store |output, sums| _mm512_storeu_si512(output.cast(), sums),
+}
+
+#[cfg(target_arch = "x86_64")]
+kernel! {
+    avx2_int8: u8, i8, i32,
+    of std::arch::x86_64, features "avx2",
+    rows 4, vectors 2, lanes 8, inputs 4,
+    start |_offsets| _mm256_setzero_si256(),
+    spread |inputs| {
+        let inputs = inputs.cast::<i32>().read_unaligned() ^ super::SIGNS;
+        let inputs = _mm256_set1_epi32(inputs);
+        (_mm256_abs_epi8(inputs), inputs)
+    },
+    load |weights| _mm256_loadu_si256(weights.cast()),
+    add |sums, (magnitudes, inputs), weights| {
+        let pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(weights, inputs));
+        _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    },
+    store |output, sums| _mm256_storeu_si256(output.cast(), sums),
+}
+
+// Products in 16 bits, at most 128 x 127; neighbours are added in 32. Of each column there are two
+// sums until the end.
+#[cfg(target_arch = "aarch64")]
+kernel! {
+    neon_int8: u8, i8, i32,
+    of std::arch::aarch64, features "neon",
+    rows 2, vectors 4, lanes 4, inputs 4,
+    start |_offsets| (vdupq_n_s32(0), vdupq_n_s32(0)),
+    spread |inputs| {
+        let inputs = inputs.cast::<i32>().read_unaligned() ^ super::SIGNS;
+        vreinterpretq_s8_s32(vdupq_n_s32(inputs))
+    },
+    load |weights| vld1q_s8(weights),
+    add |(low, high), inputs, weights| (
+        vpadalq_s16(low, vmull_s8(vget_low_s8(inputs), vget_low_s8(weights))),
+        vpadalq_s16(high, vmull_high_s8(inputs, weights)),
+    ),
+    store |output, (low, high)| vst1q_s32(output, vpaddq_s32(low, high)),
+}
+
+kernel! {
+    portable_int8: u8, i8, i32,
+    rows 1, vectors 16, lanes 1, inputs 4,
+    start |_offsets| 0,
+    spread |inputs| inputs.cast::<[u8; 4]>().read().map(|input| i32::from(input) - 128),
+    load |weights| weights.cast::<[i8; 4]>().read().map(i32::from),
+    add |sum, inputs, weights| {
+        sum + std::iter::zip(inputs, weights).map(|(input, weight)| input * weight).sum::<i32>()
+    },
+    store |output, sum| *output = sum,
+}
+
+/// What makes signed bytes of those that are 128 too much.
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
+const SIGNS: i32 = i32::from_ne_bytes([0x80; 4]);
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use ndarray::s;
+
+    use super::*;
+
+    #[test]
+    fn every_f32_kernel_agrees_with_the_definition() {
+        let number = |place: usize| (place * 37 % 101) as f32 / 50.0 - 1.0;
+        for kernel in F32Kernel::available() {
+            let width = kernel.panel_columns();
+            for (n_rows, n_in) in [(0, 1), (1, 1), (2, 0), (3, 33), (5, 384), (23, 512)] {
+                // Rows in pieces, as heads of an attention are.
+                let rows = Array2::from_shape_fn((n_rows, n_in + 7), |(row, column)| {
+                    number(row * 1000 + column)
+                });
+                let rows = rows.slice(s![.., 3..n_in + 3]);
+                let panel: Vec<_> = (0..n_in * width).map(|place| number(place + 5)).collect();
+                let start: Vec<_> = (0..width).map(number).collect();
+                let mut output = Array2::from_elem((n_rows, width + 9), f32::NAN);
+                let own = output.slice_mut(s![.., 2..width + 2]);
+                kernel.multiply(F32Tile { rows, panel: &panel, start: &start, output: own });
+                for ((row, column), &found) in output.indexed_iter() {
+                    if !(2..width + 2).contains(&column) {
+                        assert!(found.is_nan(), "{kernel:?} wrote beside its output");
+                        continue;
+                    }
+                    let terms = (0..n_in).map(|place| {
+                        f64::from(rows[(row, place)]) * f64::from(panel[place * width + column - 2])
+                    });
+                    let expected = f64::from(start[column - 2]) + terms.sum::<f64>();
+                    // Up to 512 products of at most 1, rounded to 24 bits as they are summed.
+                    let difference = (f64::from(found) - expected).abs();
+                    assert!(difference < 1e-4, "{kernel:?}, {n_rows} x {n_in}: {difference}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_int8_kernel_agrees_with_the_definition_to_the_last_bit() {
+        // Small numbers, all extremes of one sign, extremes of either: what saturates if anything.
+        let inputs: [fn(usize) -> u8; 4] = [
+            |place| u8::try_from(place * 37 % 256).unwrap(),
+            |_| 255,
+            |_| 1,
+            |place| if place.is_multiple_of(3) { 0 } else { 255 },
+        ];
+        let weights: [fn(usize) -> i8; 3] = [
+            |place| i8::try_from(place * 91 % 255).unwrap_or(-127),
+            |_| 127,
+            |place| if place.is_multiple_of(5) { 127 } else { -127 },
+        ];
+        for kernel in Int8Kernel::available() {
+            for (n_rows, n_in) in [(0, 4), (1, 4), (2, 36), (3, 384), (9, 512), (23, 1536)] {
+                for (input, weight) in inputs
+                    .iter()
+                    .flat_map(|input| weights.iter().map(move |weight| (input, weight)))
+                {
+                    let rows: Vec<_> = (0..n_rows * n_in).map(input).collect();
+                    let width = kernel.panel_columns();
+                    let weights: Vec<_> = (0..n_in * width).map(weight).collect();
+                    let found = multiply(kernel, &rows, n_in, &weights);
+                    let expected = plain(&rows, n_in, &weights, width);
+                    assert_eq!(found, expected, "{kernel:?}, {n_rows} rows of {n_in}");
+                }
+            }
+        }
+    }
+
+    fn multiply(kernel: Int8Kernel, rows: &[u8], n_in: usize, weights: &[i8]) -> Vec<i32> {
+        let width = kernel.panel_columns();
+        let mut offsets = vec![0; width];
+        for group in weights.chunks_exact(4 * width) {
+            for (offset, weights) in offsets.iter_mut().zip(group.chunks_exact(4)) {
+                *offset -= weights.iter().map(|&weight| 128 * i32::from(weight)).sum::<i32>();
+            }
+        }
+        let mut sums = vec![i32::MAX; rows.len() / n_in * width];
+        kernel.multiply(Int8Tile { rows, n_in, weights, offsets: &offsets, sums: &mut sums });
+        sums
+    }
+
+    /// Number by number, from the definition.
+    fn plain(rows: &[u8], n_in: usize, weights: &[i8], width: usize) -> Vec<i32> {
+        let product = |row: &[u8], column: usize| -> i32 {
+            let weight = |place: usize| weights[(place / 4 * width + column) * 4 + place % 4];
+            let terms = row.iter().enumerate();
+            terms.map(|(place, &q)| (i32::from(q) - 128) * i32::from(weight(place))).sum()
+        };
+        let rows = rows.chunks_exact(n_in);
+        rows.flat_map(|row| (0..width).map(move |column| product(row, column))).collect()
+    }
+}

@@ -1,0 +1,87 @@
+//! A linear layer: weights in f32 or int8, and the bias.
+
+use std::ops::Range;
+
+use ndarray::ArrayView2;
+use ndarray::ArrayViewMut2;
+
+use crate::model::device::Dtype;
+use crate::model::ops::activation::Activation;
+use crate::model::ops::product::Packed;
+use crate::model::ops::quantized::PackedInt8;
+use crate::model::ops::quantized::QuantizedRows;
+use crate::model::parameters::Affine;
+
+/// Weights, packed once for the processor they run on.
+#[derive(Debug)]
+pub(in crate::model) enum Linear {
+    F32(Packed),
+    Int8(PackedInt8),
+}
+
+/// Rows as the weights want them.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) enum Input<'a> {
+    F32(ArrayView2<'a, f32>),
+    Int8(&'a QuantizedRows),
+}
+
+impl Linear {
+    /// Packs weights for products in `dtype`.
+    pub(in crate::model) fn pack(parameters: &Affine, dtype: Dtype) -> Self {
+        let Affine { weight, bias } = parameters;
+        match dtype {
+            Dtype::F32 => Self::F32(Packed::new(weight, bias)),
+            Dtype::Int8 => Self::Int8(PackedInt8::new(weight, bias)),
+        }
+    }
+
+    pub(in crate::model) fn n_out(&self) -> usize {
+        match self {
+            Self::F32(packed) => packed.n_out,
+            Self::Int8(packed) => packed.n_out,
+        }
+    }
+
+    /// Columns that are computed together.
+    pub(in crate::model) fn panel_columns(&self) -> usize {
+        match self {
+            Self::F32(packed) => packed.panel_columns(),
+            Self::Int8(packed) => packed.panel_columns(),
+        }
+    }
+
+    /// Makes rows ready for [`Linear::multiply`]: int8 weights want them quantised.
+    pub(in crate::model) fn input<'a>(
+        &'a self,
+        rows: ArrayView2<'a, f32>,
+        buffer: &'a mut QuantizedRows,
+    ) -> Input<'a> {
+        match self {
+            Self::F32(_) => Input::F32(rows),
+            Self::Int8(_) => {
+                buffer.quantize(rows);
+                Input::Int8(buffer)
+            }
+        }
+    }
+
+    /// `activation(input x weights + bias)` for the columns of some panels, (row, column).
+    pub(in crate::model) fn multiply(
+        &self,
+        input: Input<'_>,
+        panels: Range<usize>,
+        activation: Activation,
+        output: ArrayViewMut2<'_, f32>,
+    ) {
+        match (self, input) {
+            (Self::F32(packed), Input::F32(rows)) => {
+                packed.multiply(rows, panels, activation, output);
+            }
+            (Self::Int8(packed), Input::Int8(rows)) => {
+                packed.multiply(rows, panels, activation, output);
+            }
+            _ => unreachable!("the input was made by the same layer"),
+        }
+    }
+}

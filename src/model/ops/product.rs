@@ -1,0 +1,60 @@
+//! Products with a matrix of f32 weights, the bias and the activation included.
+
+use std::ops::Range;
+
+use ndarray::ArrayView2;
+use ndarray::ArrayViewMut2;
+use ndarray::s;
+
+use crate::model::ops::activation::Activation;
+use crate::model::ops::kernel::F32Kernel;
+use crate::model::ops::kernel::F32Tile;
+use crate::model::ops::panel;
+
+/// Weights in panels of columns.
+#[derive(Debug)]
+pub(in crate::model) struct Packed {
+    pub(super) n_out: usize,
+    kernel: F32Kernel,
+    n_in: usize,
+    panels: Vec<f32>, // (panel, in, column)
+    bias: Vec<f32>,   // padded to whole panels
+}
+
+impl Packed {
+    /// Packs weights of shape (out, in).
+    pub(super) fn new(weight: &[f32], bias: &[f32]) -> Self {
+        let kernel = F32Kernel::detect();
+        let width = kernel.panel_columns();
+        let (n_out, n_in) = (bias.len(), weight.len() / bias.len().max(1));
+        let panels = panel::pack(width, [n_in, n_out], |row, column| weight[column * n_in + row]);
+        let mut bias = bias.to_vec();
+        bias.resize(n_out.next_multiple_of(width), 0.0);
+        Self { n_out, kernel, n_in, panels, bias }
+    }
+
+    pub(super) fn panel_columns(&self) -> usize {
+        self.kernel.panel_columns()
+    }
+
+    /// `activation(rows x weights + bias)` for the columns of some panels.
+    pub(super) fn multiply(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        panels: Range<usize>,
+        activation: Activation,
+        mut output: ArrayViewMut2<'_, f32>,
+    ) {
+        let (width, n_columns) = (self.panel_columns(), output.ncols());
+        for (place, number) in panels.enumerate() {
+            let panel = &self.panels[number * width * self.n_in..][..width * self.n_in];
+            let start = &self.bias[number * width..][..width];
+            let columns = panel::columns(place, width, n_columns);
+            let mut output = output.slice_mut(s![.., columns]);
+            let own = output.view_mut();
+            panel::multiply(self.kernel, F32Tile { rows: rows.view(), panel, start, output: own });
+            // While the outcome is still in the nearest cache.
+            activation.apply(output);
+        }
+    }
+}

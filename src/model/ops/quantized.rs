@@ -1,0 +1,250 @@
+//! Products in int8: weights with a scale for each output, rows with a scale and a zero for each.
+//!
+//! A weight is round(w / scale), from -127 to 127; an input is round(x / scale) + zero, from 0 to
+//! 255, which spends no bits on the side where an activation has nothing. Sums of products are exact
+//! in i32, whatever the processor, so scores differ between processors only by the f32 arithmetic
+//! around the products.
+#![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
+
+use std::ops::Range;
+
+use ndarray::ArrayView2;
+use ndarray::ArrayViewMut2;
+use ndarray::Axis;
+use ndarray::s;
+use rten_simd::Isa;
+use rten_simd::Simd;
+use rten_simd::SimdOp;
+use rten_simd::ops::BitOps;
+use rten_simd::ops::NumOps;
+use rten_simd::ops::ToFloat;
+use rten_vecmath::ExtendInit;
+use rten_vecmath::Quantize;
+
+use crate::model::ops::activation::Activation;
+use crate::model::ops::kernel::Int8Kernel;
+use crate::model::ops::kernel::Int8Tile;
+use crate::model::ops::panel;
+use crate::model::ops::panel::slice;
+use crate::model::ops::panel::slice_mut;
+
+/// Weights in int8, in panels of columns, with what makes f32 of the sums.
+#[derive(Debug)]
+pub(in crate::model) struct PackedInt8 {
+    pub(super) n_out: usize,
+    kernel: Int8Kernel,
+    n_in: usize,     // padded to whole groups
+    panels: Vec<i8>, // (panel, group of inputs, column, input of the group)
+    // By column, padded to whole panels:
+    totals: Vec<i32>,  // the sum of the weights
+    offsets: Vec<i32>, // -128 times that
+    scales: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// Rows of activations in int8.
+#[derive(Debug, Default)]
+pub(in crate::model) struct QuantizedRows {
+    values: Vec<u8>, // rows padded to whole groups
+    scales: Vec<RowScale>,
+}
+
+/// What the numbers of a row stand for: x = scale (q - 128 + shift).
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct RowScale {
+    scale: f32,
+    shift: i32, // 128 - zero, from -127 to 128
+}
+
+impl PackedInt8 {
+    /// Quantises and packs weights of shape (out, in).
+    pub(super) fn new(weight: &[f32], bias: &[f32]) -> Self {
+        Self::with_kernel(Int8Kernel::detect(), weight, bias)
+    }
+
+    fn with_kernel(kernel: Int8Kernel, weight: &[f32], bias: &[f32]) -> Self {
+        let (n_out, width) = (bias.len(), kernel.panel_columns());
+        let n_columns = n_out.next_multiple_of(width);
+        let row_len = weight.len() / n_out.max(1);
+        let n_in = row_len.next_multiple_of(GROUP);
+        let mut packed = Self {
+            n_out,
+            kernel,
+            n_in,
+            panels: vec![0; n_columns * n_in],
+            totals: vec![0; n_columns],
+            offsets: vec![0; n_columns],
+            scales: vec![0.0; n_columns],
+            bias: bias.to_vec(),
+        };
+        packed.bias.resize(n_columns, 0.0);
+        for (column, row) in weight.chunks_exact(row_len.max(1)).enumerate() {
+            packed.fill(column, row);
+        }
+        packed
+    }
+
+    fn fill(&mut self, column: usize, row: &[f32]) {
+        let width = self.kernel.panel_columns();
+        let panel = &mut self.panels[column / width * width * self.n_in..][..width * self.n_in];
+        let (least, most) = Span(row).dispatch();
+        let scale = most.max(-least) / 127.0;
+        let mut total = 0;
+        for (place, value) in row.iter().enumerate() {
+            #[expect(clippy::cast_possible_truncation, reason = "from -127 to 127, NaN becomes 0")]
+            let quantized = (value / scale).round_ties_even() as i8;
+            panel[(place / GROUP * width + column % width) * GROUP + place % GROUP] = quantized;
+            total += i32::from(quantized);
+        }
+        self.totals[column] = total;
+        self.offsets[column] = -128 * total;
+        self.scales[column] = scale;
+    }
+
+    pub(super) fn panel_columns(&self) -> usize {
+        self.kernel.panel_columns()
+    }
+
+    /// `activation(input x weights + bias)` for the columns of some panels.
+    pub(super) fn multiply(
+        &self,
+        input: &QuantizedRows,
+        panels: Range<usize>,
+        activation: Activation,
+        mut output: ArrayViewMut2<'_, f32>,
+    ) {
+        let (width, n_columns) = (self.panel_columns(), output.ncols());
+        let mut sums = [0; BLOCK_ROWS * Int8Kernel::MOST_COLUMNS];
+        for (place, number) in panels.enumerate() {
+            let columns = number * width..(number + 1) * width;
+            let weights = &self.panels[number * width * self.n_in..][..width * self.n_in];
+            let offsets = &self.offsets[columns.clone()];
+            let columns = Columns {
+                totals: &self.totals[columns.clone()],
+                scales: &self.scales[columns.clone()],
+                bias: &self.bias[columns],
+            };
+            let mut output = output.slice_mut(s![.., panel::columns(place, width, n_columns)]);
+            let blocks = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS);
+            let rows = input.values.chunks(BLOCK_ROWS * self.n_in);
+            let row_scales = input.scales.chunks(BLOCK_ROWS);
+            for ((rows, row_scales), output) in rows.zip(row_scales).zip(blocks) {
+                let sums = &mut sums[..row_scales.len() * width];
+                self.kernel.multiply(Int8Tile { rows, n_in: self.n_in, weights, offsets, sums });
+                Dequantize { sums, rows: row_scales, columns, output }.dispatch();
+            }
+            activation.apply(output);
+        }
+    }
+}
+
+impl QuantizedRows {
+    /// Takes the place of what was there before.
+    pub(super) fn quantize(&mut self, rows: ArrayView2<'_, f32>) {
+        self.values.clear();
+        self.scales.clear();
+        let n_in = rows.ncols().next_multiple_of(GROUP);
+        self.values.reserve(rows.nrows() * n_in);
+        for row in 0..rows.nrows() {
+            let row = slice(&rows, row);
+            let (scale, zero) = RowScale::of(row);
+            // Of a row of zeros every q is zero, of one with NaN every result is NaN.
+            let inverse = if scale.scale > 0.0 { scale.scale.recip() } else { 0.0 };
+            self.values.extend_init(|room| {
+                Quantize::new(row, &mut room[..row.len()], inverse, zero).dispatch()
+            });
+            self.values.resize((self.scales.len() + 1) * n_in, zero);
+            self.scales.push(scale);
+        }
+    }
+}
+
+impl RowScale {
+    /// Spreads the range of a row, 0 included, over all numbers; and what 0 becomes.
+    ///
+    /// The scale is infinite or NaN if a number of the row is.
+    fn of(row: &[f32]) -> (Self, u8) {
+        let (least, most) = Span(row).dispatch();
+        let scale = (most - least) / 255.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
+        let zero = (-least / scale).round_ties_even() as u8; // NaN, of a row of zeros, becomes 0
+        (Self { scale, shift: 128 - i32::from(zero) }, zero)
+    }
+}
+
+/// The least and the largest number of a row, 0 included; NaN if one is not finite.
+struct Span<'a>(&'a [f32]);
+
+impl SimdOp for Span<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> (f32, f32) {
+        let ops = isa.f32();
+        let [mut least, mut most, mut poison] = [ops.zero(); 3];
+        let mut take = |numbers: I::F32| {
+            least = ops.min(least, numbers);
+            most = ops.max(most, numbers);
+            // 0 x is NaN exactly if x is not finite; of minimum and maximum some hide NaN.
+            poison = ops.mul_add(numbers, ops.zero(), poison);
+        };
+        let chunks = self.0.chunks_exact(ops.len());
+        take(ops.load_pad(chunks.remainder()).0);
+        chunks.for_each(
+            #[inline(always)]
+            |chunk| take(ops.load(chunk)),
+        );
+        let poison: f32 = ops.sum(poison);
+        let least = least.to_array().into_iter().fold(0.0, f32::min);
+        let most = most.to_array().into_iter().fold(0.0, f32::max);
+        (least + poison, most + poison)
+    }
+}
+
+/// What makes numbers of the sums in a panel, by column.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    totals: &'a [i32],
+    scales: &'a [f32],
+    bias: &'a [f32],
+}
+
+/// Sums to f32, with the bias.
+struct Dequantize<'a> {
+    sums: &'a [i32], // (row, column)
+    rows: &'a [RowScale],
+    columns: Columns<'a>,
+    output: ArrayViewMut2<'a, f32>, // (row, column), the last panel perhaps in part
+}
+
+impl SimdOp for Dequantize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { sums, rows, columns: Columns { totals, scales, bias }, mut output } = self;
+        let (ops, integers) = (isa.f32(), isa.i32());
+        for (row, (sums, scale)) in sums.chunks_exact(bias.len()).zip(rows).enumerate() {
+            let (row_scale, shift) = (ops.splat(scale.scale), integers.splat(scale.shift));
+            let output = slice_mut(&mut output, row);
+            for (place, output) in output.chunks_mut(ops.len()).enumerate() {
+                let first = place * ops.len();
+                let shift = integers.mul(shift, integers.load(&totals[first..]));
+                let sum = integers.add(integers.load(&sums[first..]), shift);
+                let scale = ops.mul(row_scale, ops.load(&scales[first..]));
+                let value = ops.mul_add(integers.to_float(sum), scale, ops.load(&bias[first..]));
+                if output.len() == ops.len() {
+                    ops.store(value, output);
+                } else {
+                    output.copy_from_slice(&value.to_array().as_ref()[..output.len()]);
+                }
+            }
+        }
+    }
+}
+
+/// Rows whose sums are in memory together, 6 KiB; whole tiles of any height.
+const BLOCK_ROWS: usize = 48;
+
+/// Inputs that the processor multiplies and adds in one lane.
+const GROUP: usize = Int8Kernel::GROUP;
