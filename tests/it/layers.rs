@@ -29,7 +29,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
         &["model/tensor", "model/device.rs", "model/cpu.rs", "model/ops/twins.rs"],
     ),
     (&["half", "rayon", "safetensors", "sha2"], &["model"]),
-    (&["rten_simd", "rten_vecmath"], &["model/ops"]),
+    (&["rten_simd"], &["model/ops"]),
     (&["tokenizers"], &["encode.rs"]),
     (&["hf_hub"], &["model/hub"]),
     (&["axum", "tower_http", "utoipa_swagger_ui"], &["http"]),

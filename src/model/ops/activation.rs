@@ -4,15 +4,13 @@
 use ndarray::ArrayViewMut2;
 use rten_simd::Isa;
 use rten_simd::SimdOp;
-use rten_simd::SimdUnaryOp;
 use rten_simd::functional::simd_apply;
 use rten_simd::ops::BitOps;
 use rten_simd::ops::NumOps;
-use rten_vecmath::ApproxGelu;
-use rten_vecmath::Tanh;
 
 use crate::model::config::HiddenAct;
 use crate::model::ops::exp::erf;
+use crate::model::ops::exp::tanh;
 use crate::model::ops::panel;
 
 /// What is done to the outcome of a product.
@@ -46,6 +44,18 @@ impl Activation {
     }
 }
 
+/// Replaces each number by its outcome, many at a time.
+macro_rules! map {
+    ($isa:expr, $values:expr, |$x:ident| $outcome:expr) => {
+        _ = simd_apply::<_, _, _, 2>(
+            $isa.f32(),
+            $values,
+            #[inline(always)]
+            |$x| $outcome,
+        )
+    };
+}
+
 struct Activate<'a> {
     activation: Activation,
     rows: ArrayViewMut2<'a, f32>,
@@ -61,45 +71,27 @@ impl SimdOp for Activate<'_> {
             let values = panel::slice_mut(&mut self.rows, row);
             match self.activation {
                 Activation::None => {}
-                Activation::Gelu => gelu(isa, values),
-                Activation::GeluTanh => map(isa, values, &ApproxGelu {}),
-                Activation::Tanh => map(isa, values, &Tanh {}),
+                Activation::Gelu => map!(isa, values, |x| {
+                    let half = ops.mul(x, ops.splat(0.5));
+                    let scaled = ops.mul(x, ops.splat(std::f32::consts::FRAC_1_SQRT_2));
+                    ops.mul_add(half, erf(isa, scaled), half)
+                }),
+                Activation::GeluTanh => map!(isa, values, |x| {
+                    let half = ops.mul(x, ops.splat(0.5));
+                    let cube = ops.mul(ops.mul(x, x), x);
+                    let inner = ops.mul_add(cube, ops.splat(0.044_715), x);
+                    let scaled = ops.mul(inner, ops.splat(SQRT_2_BY_PI));
+                    ops.mul_add(half, tanh(isa, scaled), half)
+                }),
+                Activation::Tanh => map!(isa, values, |x| tanh(isa, x)),
+                // Not the maximum, which would hide NaN on some processors.
                 Activation::Relu => {
-                    let zero = ops.zero();
-                    simd_apply::<_, _, _, 1>(
-                        ops,
-                        values,
-                        #[inline(always)]
-                        // Not the maximum, which would hide NaN on some processors.
-                        |x| ops.select(zero, x, ops.lt(x, zero)),
-                    );
+                    map!(isa, values, |x| ops.select(ops.zero(), x, ops.lt(x, ops.zero())));
                 }
             }
         }
     }
 }
 
-#[inline(always)]
-fn gelu<I: Isa>(isa: I, values: &mut [f32]) {
-    let ops = isa.f32();
-    simd_apply::<_, _, _, 2>(
-        ops,
-        values,
-        #[inline(always)]
-        |x| {
-            let scaled = ops.mul(x, ops.splat(std::f32::consts::FRAC_1_SQRT_2));
-            let half = ops.mul(x, ops.splat(0.5));
-            ops.mul_add(half, erf(isa, scaled), half)
-        },
-    );
-}
-
-#[inline(always)]
-fn map<I: Isa>(isa: I, values: &mut [f32], function: &impl SimdUnaryOp<f32>) {
-    simd_apply::<_, _, _, 2>(
-        isa.f32(),
-        values,
-        #[inline(always)]
-        |x| function.eval(isa, x),
-    );
-}
+/// sqrt(2 / pi).
+const SQRT_2_BY_PI: f32 = 0.797_884_6;

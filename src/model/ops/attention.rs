@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
+use ndarray::Axis;
 use ndarray::s;
 use rten_simd::Isa;
 use rten_simd::SimdOp;
@@ -69,10 +70,18 @@ impl AttentionScratch {
         let scale = (head_size as f32).sqrt().recip();
         for (place, panel) in self.keys.chunks_exact_mut(width * head_size).enumerate() {
             let tokens = panel::columns(place, width, n_tokens);
-            for (place, token) in tokens.enumerate() {
-                let key = panel::slice(&keys, token);
-                for (row, value) in panel.chunks_exact_mut(width).zip(key) {
-                    row[place] = value * scale;
+            let keys = keys.slice(s![tokens, ..]);
+            for (place, keys) in keys.axis_chunks_iter(Axis(0), 4).enumerate() {
+                // Four at a time, which is one store in place of four; of fewer the last again.
+                let key = |token: usize| panel::slice(&keys, token.min(keys.nrows() - 1));
+                let (first, second, third, fourth) = (key(0), key(1), key(2), key(3));
+                for (column, row) in panel.chunks_exact_mut(width).enumerate() {
+                    row[4 * place..4 * place + 4].copy_from_slice(&[
+                        first[column] * scale,
+                        second[column] * scale,
+                        third[column] * scale,
+                        fourth[column] * scale,
+                    ]);
                 }
             }
         }

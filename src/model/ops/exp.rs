@@ -1,4 +1,4 @@
-//! e^x and erf(x) of vectors.
+//! e^x, erf(x) and tanh(x) of vectors.
 //!
 //! Made of calls that are always inlined: the same functions of `rten-vecmath` are as precise, but
 //! what they call is at times not inlined, and then takes three times as long.
@@ -52,6 +52,15 @@ pub(super) fn erf<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     }
     let tail = exp(isa, ops.neg(ops.mul(magnitude, magnitude)));
     let result = ops.sub(ops.one(), ops.mul(ops.mul(sum, t), tail));
+    ops.select(ops.neg(result), result, ops.lt(x, ops.zero()))
+}
+
+/// tanh(x) to 2e-7: (1 - e^(-2 |x|)) / (1 + e^(-2 |x|)) with the sign of x.
+#[inline(always)]
+pub(super) fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
+    let ops = isa.f32();
+    let falling = exp(isa, ops.mul(ops.abs(x), ops.splat(-2.0)));
+    let result = ops.div(ops.sub(ops.one(), falling), ops.add(ops.one(), falling));
     ops.select(ops.neg(result), result, ops.lt(x, ops.zero()))
 }
 

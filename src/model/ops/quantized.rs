@@ -16,10 +16,10 @@ use rten_simd::Isa;
 use rten_simd::Simd;
 use rten_simd::SimdOp;
 use rten_simd::ops::BitOps;
+use rten_simd::ops::FloatOps;
+use rten_simd::ops::NarrowSaturate;
 use rten_simd::ops::NumOps;
 use rten_simd::ops::ToFloat;
-use rten_vecmath::ExtendInit;
-use rten_vecmath::Quantize;
 
 use crate::model::ops::activation::Activation;
 use crate::model::ops::kernel::Int8Kernel;
@@ -45,8 +45,9 @@ pub(in crate::model) struct PackedInt8 {
 /// Rows of activations in int8.
 #[derive(Debug, Default)]
 pub(in crate::model) struct QuantizedRows {
-    values: Vec<u8>, // rows padded to whole groups
+    values: Vec<u8>, // rows padded to whole groups, and what longer inputs have left behind them
     scales: Vec<RowScale>,
+    n_in: usize,
 }
 
 /// What the numbers of a row stand for: x = scale (q - 128 + shift).
@@ -126,7 +127,8 @@ impl PackedInt8 {
             };
             let mut output = output.slice_mut(s![.., panel::columns(place, width, n_columns)]);
             let blocks = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS);
-            let rows = input.values.chunks(BLOCK_ROWS * self.n_in);
+            let rows =
+                input.values[..input.scales.len() * self.n_in].chunks(BLOCK_ROWS * self.n_in);
             let row_scales = input.scales.chunks(BLOCK_ROWS);
             for ((rows, row_scales), output) in rows.zip(row_scales).zip(blocks) {
                 let sums = &mut sums[..row_scales.len() * width];
@@ -141,34 +143,73 @@ impl PackedInt8 {
 impl QuantizedRows {
     /// Takes the place of what was there before.
     pub(super) fn quantize(&mut self, rows: ArrayView2<'_, f32>) {
-        self.values.clear();
+        // What is in the padding does not matter: its weights are 0.
+        self.n_in = rows.ncols().next_multiple_of(GROUP);
+        let n_values = rows.nrows() * self.n_in;
+        if self.values.len() < n_values {
+            self.values.resize(n_values, 0);
+        }
         self.scales.clear();
-        let n_in = rows.ncols().next_multiple_of(GROUP);
-        self.values.reserve(rows.nrows() * n_in);
-        for row in 0..rows.nrows() {
+        for (row, quantized) in self.values[..n_values].chunks_exact_mut(self.n_in).enumerate() {
             let row = slice(&rows, row);
-            let (scale, zero) = RowScale::of(row);
-            // Of a row of zeros every q is zero, of one with NaN every result is NaN.
-            let inverse = if scale.scale > 0.0 { scale.scale.recip() } else { 0.0 };
-            self.values.extend_init(|room| {
-                Quantize::new(row, &mut room[..row.len()], inverse, zero).dispatch()
-            });
-            self.values.resize((self.scales.len() + 1) * n_in, zero);
+            let scale = RowScale::of(row);
             self.scales.push(scale);
+            Quantize { row, scale, quantized }.dispatch();
+        }
+    }
+}
+
+/// round(x / scale) + zero.
+struct Quantize<'a> {
+    row: &'a [f32],
+    scale: RowScale,
+    quantized: &'a mut [u8],
+}
+
+impl SimdOp for Quantize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let RowScale { scale, shift } = self.scale;
+        // Of a row of zeros every number is zero; of one with NaN every result will be NaN.
+        let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
+        let zero = 128 - shift;
+        let (ops, integers, shorts) = (isa.f32(), isa.i32(), isa.i16());
+        let (inverses, zeros) = (ops.splat(inverse), integers.splat(zero));
+        let mut inputs = self.row.chunks_exact(4 * ops.len());
+        let mut outputs = self.quantized.chunks_exact_mut(4 * ops.len());
+        for (input, output) in (&mut inputs).zip(&mut outputs) {
+            let mut parts = [zeros; 4];
+            for part in 0..4 {
+                let scaled = ops.mul(ops.load(&input[part * ops.len()..]), inverses);
+                parts[part] = integers.add(ops.to_int_round(scaled), zeros);
+            }
+            let low = integers.narrow_saturate(parts[0], parts[1]);
+            let high = integers.narrow_saturate(parts[2], parts[3]);
+            isa.u8().store(shorts.narrow_saturate(low, high), output);
+        }
+        let done = self.row.len() - inputs.remainder().len();
+        for (input, output) in self.row[done..].iter().zip(&mut self.quantized[done..]) {
+            #[expect(clippy::cast_possible_truncation, reason = "both saturate")]
+            let rounded = (input * inverse).round_ties_even() as i32;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+            let clamped = rounded.saturating_add(zero).clamp(0, 255) as u8;
+            *output = clamped;
         }
     }
 }
 
 impl RowScale {
-    /// Spreads the range of a row, 0 included, over all numbers; and what 0 becomes.
+    /// Spreads the range of a row, 0 included, over all numbers.
     ///
     /// The scale is infinite or NaN if a number of the row is.
-    fn of(row: &[f32]) -> (Self, u8) {
+    fn of(row: &[f32]) -> Self {
         let (least, most) = Span(row).dispatch();
         let scale = (most - least) / 255.0;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
-        let zero = (-least / scale).round_ties_even() as u8; // NaN, of a row of zeros, becomes 0
-        (Self { scale, shift: 128 - i32::from(zero) }, zero)
+        #[expect(clippy::cast_possible_truncation, reason = "0 to 255; 0 of NaN, as 0 / 0 is")]
+        let zero = (-least / scale).round_ties_even() as i32;
+        Self { scale, shift: 128 - zero }
     }
 }
 
