@@ -193,7 +193,7 @@ impl SimdOp for Quantize<'_> {
         for (input, output) in self.row[done..].iter().zip(&mut self.quantized[done..]) {
             #[expect(clippy::cast_possible_truncation, reason = "both saturate")]
             let rounded = (input * inverse).round_ties_even() as i32;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+            #[expect(clippy::cast_sign_loss, reason = "clamped")]
             let clamped = rounded.saturating_add(zero).clamp(0, 255) as u8;
             *output = clamped;
         }

@@ -1,0 +1,106 @@
+//! What the driver may ask for.
+
+use std::time::Instant;
+
+use moderato::text::Limits;
+use moderato::text::Text;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::Fallible;
+use crate::contestant::Contestant;
+use crate::contestant::Counted;
+use crate::http_load;
+use crate::products;
+
+/// A line of stdin.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Command {
+    /// Takes the token ids of one shape, a row a window.
+    LoadIds { shape: String, ids: Vec<Vec<u32>> },
+    /// Takes the texts of the workloads, in arrival order.
+    LoadTexts { texts: Vec<String> },
+    /// Gives the logits of a shape.
+    Logits { shape: String },
+    /// Times the forward pass of a shape.
+    Uniform { shape: String, repeats: usize },
+    /// Scores all texts, 32 at a time in arrival order.
+    Serving,
+    /// Scores all texts as `moderato score --input` does.
+    Bulk,
+    /// Scores all texts, one a request, so many requests at once.
+    Concurrent { connections: usize },
+    /// The same over HTTP; every connection sends its next request when it has its answer.
+    HttpClosed { port: u16, connections: usize },
+    /// The same at a steady rate, whether or not the server keeps up.
+    HttpOpen { port: u16, connections: usize, per_second: f64, seed: u64 },
+    /// Times one text on one connection, again and again.
+    HttpAlone { port: u16, text: String, repeats: usize },
+    /// Times matrix products in the model's shapes: the machine's best.
+    Products { rows: usize, shapes: Vec<[usize; 2]> },
+}
+
+/// A loaded contestant and what it needs to answer.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) contestant: Contestant,
+    pub(crate) runtime: Runtime,
+    pub(crate) threads: usize,
+}
+
+impl Bench {
+    /// Does what it is told; times are in seconds.
+    pub(crate) fn run(&mut self, command: Command) -> Fallible<Value> {
+        let Self { contestant, runtime, threads } = self;
+        let answer = match command {
+            Command::LoadIds { shape, ids } => {
+                contestant.load_ids(shape, ids);
+                json!({})
+            }
+            Command::LoadTexts { texts } => {
+                let limits = Limits { max_texts: usize::MAX, max_chars: usize::MAX };
+                contestant.texts = Text::all(texts, &limits)?;
+                json!({})
+            }
+            Command::Logits { shape } => json!({"logits": contestant.logits(&shape)?}),
+            Command::Uniform { shape, repeats } => {
+                json!({"seconds": contestant.time_forward(&shape, repeats)?})
+            }
+            Command::Serving => timed(|| runtime.block_on(contestant.serve()))?,
+            Command::Bulk => timed(|| runtime.block_on(contestant.score_in_bulk()))?,
+            Command::Concurrent { connections } => {
+                timed(|| runtime.block_on(contestant.score_concurrently(connections)))?
+            }
+            Command::HttpClosed { port, connections } => {
+                let requests = http_load::requests(&contestant.texts);
+                let start = Instant::now();
+                let latencies =
+                    runtime.block_on(http_load::closed_loop(port, connections, requests))?;
+                json!({"seconds": start.elapsed().as_secs_f64(), "latencies": latencies})
+            }
+            Command::HttpOpen { port, connections, per_second, seed } => {
+                let requests = http_load::requests(&contestant.texts);
+                let due = http_load::arrivals(requests.len(), per_second, seed);
+                let load = http_load::open_loop(port, connections, requests, due);
+                json!({"latencies": runtime.block_on(load)?})
+            }
+            Command::HttpAlone { port, text, repeats } => {
+                let requests = vec![http_load::request(&text); repeats];
+                let load = http_load::closed_loop(port, 1, requests);
+                json!({"latencies": runtime.block_on(load)?})
+            }
+            Command::Products { rows, shapes } => products::measure(*threads, rows, &shapes)?,
+        };
+        Ok(answer)
+    }
+}
+
+fn timed(score: impl FnOnce() -> Fallible<Counted>) -> Fallible<Value> {
+    let start = Instant::now();
+    let Counted { n_texts, n_tokens } = score()?;
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(json!({"seconds": seconds, "n_texts": n_texts, "n_tokens": n_tokens}))
+}
