@@ -46,7 +46,7 @@ fn main() {
 /// The defaults of the program.
 fn settings() -> EngineSettings {
     EngineSettings {
-        batch_tokens: 2048,
+        batch_tokens: 256 * support::n_threads(),
         queue_tokens: 131_072,
         max_request_tokens: 32_768,
         encode_threads: support::n_threads(),

@@ -53,7 +53,7 @@ impl Contestant {
         model.forward = Box::new(forward.clone());
         // The defaults of `moderato serve`.
         let settings = EngineSettings {
-            batch_tokens: 2048,
+            batch_tokens: 256 * threads,
             queue_tokens: 131_072,
             max_request_tokens: 32_768,
             encode_threads: threads,

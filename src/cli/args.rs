@@ -172,9 +172,9 @@ pub(super) struct ModelArgs {
     #[arg(long, env = "MODERATO_THREADS", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
-    /// Most tokens computed at once
-    #[arg(long, env = "MODERATO_BATCH_TOKENS", value_name = "N", default_value = "2048")]
-    pub(super) batch_tokens: NonZeroUsize,
+    /// Most tokens computed at once [default: 256 for each thread, 16384 on a GPU]
+    #[arg(long, env = "MODERATO_BATCH_TOKENS", value_name = "N")]
+    pub(super) batch_tokens: Option<NonZeroUsize>,
     /// Tokens that neighbouring windows of a long text share
     #[arg(long, env = "MODERATO_OVERLAP", value_name = "N", default_value_t = 64)]
     pub(super) overlap: usize,
@@ -217,6 +217,17 @@ impl ModelArgs {
         match self.threads {
             Some(threads) => threads.into(),
             None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// What was asked for; else enough to keep every thread busy and the wait for a batch short.
+    pub(super) fn batch_tokens(&self) -> usize {
+        match (self.batch_tokens, self.device) {
+            (Some(batch_tokens), _) => batch_tokens.get(),
+            // On two cores, 1024 a thread gave 5 % more texts a second, and at 70 % of that load a
+            // third more latency.
+            (None, Placement::Cpu) => 256 * self.threads(),
+            (None, Placement::Cuda(_) | Placement::Metal(_)) => 16_384,
         }
     }
 }

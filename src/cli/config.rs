@@ -47,7 +47,7 @@ impl EngineConfig {
         let threads = model.threads();
         let own_policy = read_policy(&model.source)?;
         let settings = EngineSettings {
-            batch_tokens: model.batch_tokens.get(),
+            batch_tokens: model.batch_tokens(),
             queue_tokens,
             max_request_tokens: limits.max_request_tokens.get(),
             encode_threads: threads,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 use ndarray::Array2;
@@ -26,12 +27,13 @@ pub(super) struct Worker {
     forward: Box<dyn Forward>,
     batch_tokens: usize,
     metrics: Arc<Metrics>,
-    waiting: VecDeque<Progress>, // oldest first; bounded, since each holds its room in the queue
+    waiting: VecDeque<Progress>, // in order of `due`; bounded, each holds its room in the queue
 }
 
 /// A job and how far it has come.
 struct Progress {
     job: Job,
+    due: Instant, // when its turn is
     n_packed: usize,
     done: Vec<Array2<f32>>, // logits so far, a part a batch
 }
@@ -59,12 +61,12 @@ impl Worker {
     fn gather(&mut self) -> bool {
         if self.waiting.is_empty() {
             match self.jobs.blocking_recv() {
-                Some(job) => self.waiting.push_back(Progress::new(job)),
+                Some(job) => self.enqueue(job),
                 None => return false,
             }
         }
         while let Ok(job) = self.jobs.try_recv() {
-            self.waiting.push_back(Progress::new(job));
+            self.enqueue(job);
         }
         // The client of a closed reply has gone or waits no longer; its work is not worth doing.
         let n_before = self.waiting.len();
@@ -73,6 +75,13 @@ impl Worker {
             self.metrics.abandoned();
         }
         true
+    }
+
+    /// Puts a job where its turn is, behind those with the same turn.
+    fn enqueue(&mut self, job: Job) {
+        let progress = Progress::new(job);
+        let place = self.waiting.partition_point(|other| other.due <= progress.due);
+        self.waiting.insert(place, progress);
     }
 
     /// Runs one batch.
@@ -89,7 +98,7 @@ impl Worker {
         self.deliver(&shares, logits);
     }
 
-    /// How many of the batch's windows belong to each job, from the oldest on.
+    /// How many of the batch's windows belong to each job, from the first on.
     fn share_out(&mut self, n_windows: usize) -> Vec<usize> {
         let mut left = n_windows;
         let mut shares = Vec::new();
@@ -133,8 +142,13 @@ impl Worker {
 }
 
 impl Progress {
+    /// A short request overtakes a long one that came a little earlier; nobody is overtaken for
+    /// ever, since what comes later is due later.
     fn new(job: Job) -> Self {
-        Self { job, n_packed: 0, done: Vec::new() }
+        let n_tokens: usize = job.windows.iter().map(|window| window.ids.len()).sum();
+        let delay = DELAY_PER_TOKEN.saturating_mul(u32::try_from(n_tokens).unwrap_or(u32::MAX));
+        let due = job.admitted + delay;
+        Self { job, due, n_packed: 0, done: Vec::new() }
     }
 
     fn pending(&self) -> &[Window] {
@@ -165,3 +179,6 @@ impl Progress {
         let _ = self.job.reply.send(logits);
     }
 }
+
+/// What a token costs on one CPU core: a request waits for shorter ones as long as it takes itself.
+const DELAY_PER_TOKEN: Duration = Duration::from_micros(100);

@@ -117,6 +117,28 @@ async fn a_request_larger_than_a_batch_spreads_over_several() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_short_request_overtakes_a_long_one() {
+    let (gate, held) = gated();
+    let settings = EngineSettings { batch_tokens: 128, ..ENGINE };
+    let (engine, metrics) = start_watched(support::model_with(held), settings);
+    let computing = spawn(&engine, "one");
+    assert_eq!(gate.entered(), 1);
+    let long = spawn(&engine, &"a cup of tea and a slice of cake ".repeat(40));
+    until_inside(&metrics, 2).await;
+    let short = spawn(&engine, "two");
+    until_inside(&metrics, 3).await;
+    gate.open();
+    gate.open();
+    computing.await.unwrap().unwrap();
+    short.await.unwrap().unwrap();
+    assert!(!long.is_finished());
+    for _ in 0..ENOUGH {
+        gate.open();
+    }
+    long.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses_at_once() {
     let (gate, held) = gated();
     let settings = EngineSettings { queue_tokens: 40, max_request_tokens: 40, ..ENGINE };

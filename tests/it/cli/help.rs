@@ -90,10 +90,9 @@ fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
               [env: MODERATO_THREADS=]
 
           --batch-tokens <N>
-              Most tokens computed at once
+              Most tokens computed at once [default: 256 for each thread, 16384 on a GPU]
 
               [env: MODERATO_BATCH_TOKENS=]
-              [default: 2048]
 
           --overlap <N>
               Tokens that neighbouring windows of a long text share
