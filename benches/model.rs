@@ -8,7 +8,7 @@ use moderato::batch::Batch;
 use moderato::model::Dtype;
 
 /// Windows and the tokens of each: one message, one paragraph, many messages, full windows.
-const SHAPES: [(usize, usize); 4] = [(1, 16), (1, 128), (32, 32), (8, 512)];
+const SHAPES: [(usize, usize); 5] = [(1, 16), (1, 128), (32, 32), (32, 128), (8, 512)];
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();

@@ -96,7 +96,13 @@ impl AttentionScratch {
             let columns = panel::columns(place, width, head_size);
             for (token, row) in panel.chunks_exact_mut(width).enumerate() {
                 let value = panel::slice(&values, token);
-                row[..columns.len()].copy_from_slice(&value[columns.clone()]);
+                // In pieces of a fixed length, which need no call.
+                let (to, to_tail) = row[..columns.len()].as_chunks_mut::<16>();
+                let (from, from_tail) = value[columns.clone()].as_chunks::<16>();
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from;
+                }
+                to_tail.copy_from_slice(from_tail);
             }
         }
     }

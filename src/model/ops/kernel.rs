@@ -148,8 +148,11 @@ pub(super) struct Int8Tile<'a> {
     pub(super) weights: &'a [i8],
     /// -128 times the sum of the weights, by column.
     pub(super) offsets: &'a [i32],
-    /// The outcome, (row, column): what was there before is lost.
+    /// The outcome, (row, column): what was there before is lost. Of each row as many as the panel
+    /// has columns are written.
     pub(super) sums: &'a mut [i32],
+    /// From row to row of the sums.
+    pub(super) stride: usize,
 }
 
 impl Int8Kernel {
@@ -204,16 +207,18 @@ impl Int8Kernel {
         assert!(tile.rows.len().is_multiple_of(tile.n_in), "rows are of one length");
         assert_eq!(tile.weights.len(), tile.n_in * width, "a panel has weights for each input");
         assert_eq!(tile.offsets.len(), width, "a panel has an offset for each column");
-        assert_eq!(tile.sums.len(), tile.rows.len() / tile.n_in * width, "sums are (row, column)");
+        let n_rows = tile.rows.len() / tile.n_in;
+        let n_sums = n_rows.saturating_sub(1) * tile.stride + width;
+        assert!(n_rows == 0 || tile.sums.len() >= n_sums, "sums are (row, column)");
         let pieces = Pieces {
-            n_rows: tile.rows.len() / tile.n_in,
+            n_rows,
             n_steps: tile.n_in / Self::GROUP,
             rows: tile.rows.as_ptr(),
             row_stride: tile.n_in,
             panel: tile.weights.as_ptr(),
             start: tile.offsets.as_ptr(),
             output: tile.sums.as_mut_ptr(),
-            output_stride: width,
+            output_stride: tile.stride,
         };
         match self {
             // SAFETY: `available` saw the features of the kernel, and the lengths were checked
@@ -593,7 +598,15 @@ mod tests {
             }
         }
         let mut sums = vec![i32::MAX; rows.len() / n_in * width];
-        kernel.multiply(Int8Tile { rows, n_in, weights, offsets: &offsets, sums: &mut sums });
+        let stride = width;
+        kernel.multiply(Int8Tile {
+            rows,
+            n_in,
+            weights,
+            offsets: &offsets,
+            sums: &mut sums,
+            stride,
+        });
         sums
     }
 

@@ -67,3 +67,6 @@ pub(super) fn slice_mut<'a>(rows: &'a mut ArrayViewMut2<'_, f32>, row: usize) ->
 
 /// Rows of a block that is computed at a time: whole tiles of any height.
 const BLOCK_ROWS: usize = 24;
+
+/// Panels whose outcome is taken further together.
+pub(super) const GROUP_PANELS: usize = 4;

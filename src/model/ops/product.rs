@@ -46,15 +46,19 @@ impl Packed {
         mut output: ArrayViewMut2<'_, f32>,
     ) {
         let (width, n_columns) = (self.panel_columns(), output.ncols());
-        for (place, number) in panels.enumerate() {
+        for (place, number) in panels.clone().enumerate() {
             let panel = &self.panels[number * width * self.n_in..][..width * self.n_in];
             let start = &self.bias[number * width..][..width];
             let columns = panel::columns(place, width, n_columns);
-            let mut output = output.slice_mut(s![.., columns]);
-            let own = output.view_mut();
+            let own = output.slice_mut(s![.., columns.clone()]);
             panel::multiply(self.kernel, F32Tile { rows: rows.view(), panel, start, output: own });
-            // While the outcome is still in the nearest cache.
-            activation.apply(output);
+            // While the outcome is still in a near cache, but not so few columns at a time that
+            // finding the rows costs as much as the function.
+            let is_last = place + 1 == panels.len();
+            if is_last || (place + 1).is_multiple_of(panel::GROUP_PANELS) {
+                let first = place / panel::GROUP_PANELS * panel::GROUP_PANELS * width;
+                activation.apply(output.slice_mut(s![.., first..columns.end]));
+            }
         }
     }
 }

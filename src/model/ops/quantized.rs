@@ -115,25 +115,30 @@ impl PackedInt8 {
         mut output: ArrayViewMut2<'_, f32>,
     ) {
         let (width, n_columns) = (self.panel_columns(), output.ncols());
-        let mut sums = [0; BLOCK_ROWS * Int8Kernel::MOST_COLUMNS];
-        for (place, number) in panels.enumerate() {
-            let columns = number * width..(number + 1) * width;
-            let weights = &self.panels[number * width * self.n_in..][..width * self.n_in];
-            let offsets = &self.offsets[columns.clone()];
+        let stride = panel::GROUP_PANELS * width;
+        let mut sums = [0; BLOCK_ROWS * panel::GROUP_PANELS * Int8Kernel::MOST_COLUMNS];
+        for first in panels.clone().step_by(panel::GROUP_PANELS) {
+            let group = first..(first + panel::GROUP_PANELS).min(panels.end);
+            let place = (first - panels.start) * width;
+            let mut output =
+                output.slice_mut(s![.., place..(place + group.len() * width).min(n_columns)]);
+            let columns = group.start * width..group.end * width;
             let columns = Columns {
                 totals: &self.totals[columns.clone()],
                 scales: &self.scales[columns.clone()],
                 bias: &self.bias[columns],
             };
-            let mut output = output.slice_mut(s![.., panel::columns(place, width, n_columns)]);
             let blocks = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS);
             let rows =
                 input.values[..input.scales.len() * self.n_in].chunks(BLOCK_ROWS * self.n_in);
-            let row_scales = input.scales.chunks(BLOCK_ROWS);
-            for ((rows, row_scales), output) in rows.zip(row_scales).zip(blocks) {
-                let sums = &mut sums[..row_scales.len() * width];
-                self.kernel.multiply(Int8Tile { rows, n_in: self.n_in, weights, offsets, sums });
-                Dequantize { sums, rows: row_scales, columns, output }.dispatch();
+            for ((rows, scales), output) in rows.zip(input.scales.chunks(BLOCK_ROWS)).zip(blocks) {
+                for (place, panel) in group.clone().enumerate() {
+                    let weights = &self.panels[panel * width * self.n_in..][..width * self.n_in];
+                    let offsets = &self.offsets[panel * width..][..width];
+                    let (n_in, sums) = (self.n_in, &mut sums[place * width..]);
+                    self.kernel.multiply(Int8Tile { rows, n_in, weights, offsets, sums, stride });
+                }
+                Dequantize { sums: &sums, stride, rows: scales, columns, output }.dispatch();
             }
             activation.apply(output);
         }
@@ -252,7 +257,8 @@ struct Columns<'a> {
 
 /// Sums to f32, with the bias.
 struct Dequantize<'a> {
-    sums: &'a [i32], // (row, column)
+    sums: &'a [i32], // (row, column), rows `stride` apart
+    stride: usize,
     rows: &'a [RowScale],
     columns: Columns<'a>,
     output: ArrayViewMut2<'a, f32>, // (row, column), the last panel perhaps in part
@@ -263,9 +269,11 @@ impl SimdOp for Dequantize<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        let Self { sums, rows, columns: Columns { totals, scales, bias }, mut output } = self;
+        let Self { sums, stride, rows, columns: Columns { totals, scales, bias }, mut output } =
+            self;
         let (ops, integers) = (isa.f32(), isa.i32());
-        for (row, (sums, scale)) in sums.chunks_exact(bias.len()).zip(rows).enumerate() {
+        for (row, scale) in rows.iter().enumerate() {
+            let sums = &sums[row * stride..][..bias.len()];
             let (row_scale, shift) = (ops.splat(scale.scale), integers.splat(scale.shift));
             let output = slice_mut(&mut output, row);
             for (place, output) in output.chunks_mut(ops.len()).enumerate() {
@@ -284,8 +292,8 @@ impl SimdOp for Dequantize<'_> {
     }
 }
 
-/// Rows whose sums are in memory together, 6 KiB; whole tiles of any height.
-const BLOCK_ROWS: usize = 48;
+/// Rows whose sums are in memory together, 12 KiB; whole tiles of any height.
+const BLOCK_ROWS: usize = 24;
 
 /// Inputs that the processor multiplies and adds in one lane.
 const GROUP: usize = Int8Kernel::GROUP;
