@@ -7,7 +7,8 @@ mod device;
 mod embedded;
 mod family;
 mod hub;
-mod ops;
+#[doc(hidden)] // public for benches/ops.rs
+pub mod ops;
 mod parameters;
 mod raw;
 mod source;

@@ -16,11 +16,15 @@ mod quantized;
 #[cfg(test)]
 mod twins;
 
-pub(super) use self::activation::Activation;
-pub(super) use self::attention::Attention;
-pub(super) use self::attention::AttentionScratch;
-pub(super) use self::embedding::Embeddings;
-pub(super) use self::linear::Input;
-pub(super) use self::linear::Linear;
-pub(super) use self::norm::LayerNorm;
-pub(super) use self::quantized::QuantizedRows;
+pub use self::activation::Activation;
+pub use self::attention::Attention;
+pub use self::attention::AttentionScratch;
+pub use self::embedding::Embeddings;
+pub use self::linear::Input;
+pub use self::linear::Linear;
+pub use self::norm::LayerNorm;
+pub use self::quantized::QuantizedRows;
+pub use crate::model::parameters::Affine;
+pub use crate::model::parameters::Norm;
+pub use crate::model::raw::Format;
+pub use crate::model::raw::Raw;

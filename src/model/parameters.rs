@@ -13,15 +13,21 @@ pub(super) struct Loader<'a> {
 }
 
 /// A linear layer.
-pub(super) struct Affine {
-    pub(super) weight: Vec<f32>, // (out, in)
-    pub(super) bias: Vec<f32>,   // (out)
+#[derive(Debug)]
+pub struct Affine {
+    /// (out, in).
+    pub weight: Vec<f32>,
+    /// One an output.
+    pub bias: Vec<f32>,
 }
 
 /// A layer normalisation.
-pub(super) struct Norm {
-    pub(super) weight: Vec<f32>,
-    pub(super) bias: Vec<f32>,
+#[derive(Debug)]
+pub struct Norm {
+    /// One a column.
+    pub weight: Vec<f32>,
+    /// One a column.
+    pub bias: Vec<f32>,
 }
 
 /// Words, positions and the one token type in use.

@@ -8,16 +8,21 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 /// The values of a tensor, end to end; of the embedded model they stay where they are.
-pub(super) struct Raw {
-    pub(super) bytes: Cow<'static, [u8]>,
-    pub(super) format: Format,
+pub struct Raw {
+    /// As many as the format takes for each.
+    pub bytes: Cow<'static, [u8]>,
+    /// How each is stored.
+    pub format: Format,
 }
 
 /// How a number is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
+    /// IEEE single precision.
     F32,
+    /// IEEE half precision.
     F16,
+    /// The upper half of single precision.
     Bf16,
 }
 

@@ -15,7 +15,7 @@ use crate::model::ops::panel;
 
 /// What is done to the outcome of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::model) enum Activation {
+pub enum Activation {
     None,
     /// x/2 (1 + erf(x / sqrt 2)); erf is right to 7e-7.
     Gelu,

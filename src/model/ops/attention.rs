@@ -21,16 +21,16 @@ use crate::model::ops::panel;
 ///
 /// There may be fewer queries than keys: the last layer asks for the first token only.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::model) struct Attention<'a> {
-    pub(in crate::model) queries: ArrayView2<'a, f32>,
-    pub(in crate::model) keys: ArrayView2<'a, f32>,
-    pub(in crate::model) values: ArrayView2<'a, f32>,
-    pub(in crate::model) head_size: usize,
+pub struct Attention<'a> {
+    pub queries: ArrayView2<'a, f32>,
+    pub keys: ArrayView2<'a, f32>,
+    pub values: ArrayView2<'a, f32>,
+    pub head_size: usize,
 }
 
 /// Memory that is used again for each head.
 #[derive(Debug)]
-pub(in crate::model) struct AttentionScratch {
+pub struct AttentionScratch {
     kernel: F32Kernel,
     keys: Vec<f32>, // panels of tokens, divided by sqrt(head size): (panel, column, token)
     values: Vec<f32>, // panels of columns: (panel, token, column)
@@ -39,7 +39,7 @@ pub(in crate::model) struct AttentionScratch {
 
 impl Attention<'_> {
     /// softmax(Q K^T / sqrt(head size)) V for some heads: (query, column of these heads).
-    pub(in crate::model) fn attend(
+    pub fn attend(
         &self,
         heads: Range<usize>,
         scratch: &mut AttentionScratch,

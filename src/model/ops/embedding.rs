@@ -10,24 +10,19 @@ use crate::model::raw::Raw;
 
 /// Words, positions and the one token type in use.
 #[derive(Debug)]
-pub(in crate::model) struct Embeddings {
+pub struct Embeddings {
     /// (word, hidden), as stored: of this largest table few rows are read.
-    pub(in crate::model) words: Raw,
+    pub words: Raw,
     /// (position, hidden), the embedding of token type 0 added.
-    pub(in crate::model) positions: Vec<f32>,
-    pub(in crate::model) norm: LayerNorm,
+    pub positions: Vec<f32>,
+    pub norm: LayerNorm,
     /// Where position 0 of a window is in `positions`.
-    pub(in crate::model) first_position: usize,
+    pub first_position: usize,
 }
 
 impl Embeddings {
     /// The normalised sums for tokens at `positions` of their windows, (token, hidden).
-    pub(in crate::model) fn embed(
-        &self,
-        ids: &[u32],
-        positions: &[u32],
-        output: ArrayViewMut2<'_, f32>,
-    ) {
+    pub fn embed(&self, ids: &[u32], positions: &[u32], output: ArrayViewMut2<'_, f32>) {
         Embed { embeddings: self, ids, positions, output }.dispatch();
     }
 }

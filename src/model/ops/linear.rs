@@ -14,21 +14,21 @@ use crate::model::parameters::Affine;
 
 /// Weights, packed once for the processor they run on.
 #[derive(Debug)]
-pub(in crate::model) enum Linear {
+pub enum Linear {
     F32(Packed),
     Int8(PackedInt8),
 }
 
 /// Rows as the weights want them.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::model) enum Input<'a> {
+pub enum Input<'a> {
     F32(ArrayView2<'a, f32>),
     Int8(&'a QuantizedRows),
 }
 
 impl Linear {
     /// Packs weights for products in `dtype`.
-    pub(in crate::model) fn pack(parameters: &Affine, dtype: Dtype) -> Self {
+    pub fn pack(parameters: &Affine, dtype: Dtype) -> Self {
         let Affine { weight, bias } = parameters;
         match dtype {
             Dtype::F32 => Self::F32(Packed::new(weight, bias)),
@@ -36,7 +36,7 @@ impl Linear {
         }
     }
 
-    pub(in crate::model) fn n_out(&self) -> usize {
+    pub fn n_out(&self) -> usize {
         match self {
             Self::F32(packed) => packed.n_out,
             Self::Int8(packed) => packed.n_out,
@@ -44,7 +44,7 @@ impl Linear {
     }
 
     /// Columns that are computed together.
-    pub(in crate::model) fn panel_columns(&self) -> usize {
+    pub fn panel_columns(&self) -> usize {
         match self {
             Self::F32(packed) => packed.panel_columns(),
             Self::Int8(packed) => packed.panel_columns(),
@@ -52,7 +52,7 @@ impl Linear {
     }
 
     /// Makes rows ready for [`Linear::multiply`]: int8 weights want them quantised.
-    pub(in crate::model) fn input<'a>(
+    pub fn input<'a>(
         &'a self,
         rows: ArrayView2<'a, f32>,
         buffer: &'a mut QuantizedRows,
@@ -67,7 +67,7 @@ impl Linear {
     }
 
     /// `activation(input x weights + bias)` for the columns of some panels, (row, column).
-    pub(in crate::model) fn multiply(
+    pub fn multiply(
         &self,
         input: Input<'_>,
         panels: Range<usize>,

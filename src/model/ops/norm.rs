@@ -14,25 +14,21 @@ use crate::model::parameters::Norm;
 
 /// (x - mean) / sqrt(variance + eps) x weight + bias, over each row.
 #[derive(Debug)]
-pub(in crate::model) struct LayerNorm {
+pub struct LayerNorm {
     weight: Vec<f32>,
     bias: Vec<f32>,
     eps: f32,
 }
 
 impl LayerNorm {
-    pub(in crate::model) fn new(parameters: Norm, eps: f64) -> Self {
+    pub fn new(parameters: Norm, eps: f64) -> Self {
         let Norm { weight, bias } = parameters;
         #[expect(clippy::cast_possible_truncation, reason = "what is computed with is f32")]
         Self { weight, bias, eps: eps as f32 }
     }
 
     /// Normalises `rows + residual` in place of `rows`, (row, column) both.
-    pub(in crate::model) fn add_and_normalize(
-        &self,
-        rows: ArrayViewMut2<'_, f32>,
-        residual: ArrayView2<'_, f32>,
-    ) {
+    pub fn add_and_normalize(&self, rows: ArrayViewMut2<'_, f32>, residual: ArrayView2<'_, f32>) {
         AddAndNormalize { norm: self, rows, residual }.dispatch();
     }
 

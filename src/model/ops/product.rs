@@ -13,7 +13,7 @@ use crate::model::ops::panel;
 
 /// Weights in panels of columns.
 #[derive(Debug)]
-pub(in crate::model) struct Packed {
+pub struct Packed {
     pub(super) n_out: usize,
     kernel: F32Kernel,
     n_in: usize,

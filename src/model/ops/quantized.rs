@@ -30,7 +30,7 @@ use crate::model::ops::panel::slice_mut;
 
 /// Weights in int8, in panels of columns, with what makes f32 of the sums.
 #[derive(Debug)]
-pub(in crate::model) struct PackedInt8 {
+pub struct PackedInt8 {
     pub(super) n_out: usize,
     kernel: Int8Kernel,
     n_in: usize,     // padded to whole groups
@@ -44,7 +44,7 @@ pub(in crate::model) struct PackedInt8 {
 
 /// Rows of activations in int8.
 #[derive(Debug, Default)]
-pub(in crate::model) struct QuantizedRows {
+pub struct QuantizedRows {
     values: Vec<u8>, // rows padded to whole groups, and what longer inputs have left behind them
     scales: Vec<RowScale>,
     n_in: usize,
