@@ -321,7 +321,7 @@ def start(
             except ProcessError as fault:
                 if dtype == "f32":
                     raise
-                absent[name] = str(fault)  # versions before int8
+                absent[name] = str(fault)  # a binary of an older version
                 say(f"without {fault}")
     return contestants
 

@@ -282,7 +282,7 @@ def floor_section(results: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"## The floor, {shape}",
-            "The machine's best f32 products in this run (rten-gemm, weights packed beforehand, "
+            "The machine's best f32 products in this run (the faster of rten-gemm and our own, weights packed beforehand, "
             "all threads; the fastest run of each round, the median of the rounds):",
             table(["product", "rows x depth x columns", "GFLOP/s"], product_rows),
             "What a token costs if nothing but products took time, each at the rate of its shape, "
