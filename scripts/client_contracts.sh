@@ -7,6 +7,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/python_venv.sh
+source "$root/scripts/python_venv.sh"
 here=$root/scripts/client_contracts
 venv=$root/target/client-contracts-venv
 ready_seconds=30
@@ -19,7 +21,7 @@ main() {
         binary=$root/target/debug/moderato
     fi
     binary=$(realpath -e "$binary")
-    install_clients
+    make_venv "$venv" "$here/requirements.txt" --no-deps
 
     work=$(mktemp -d)
     log=$work/server.log
@@ -34,20 +36,6 @@ main() {
     run_checks || rc=$?
     stop_server
     report "$rc"
-}
-
-# The folder is made anew whenever the requirements or the interpreter change.
-install_clients() {
-    local stamp
-    stamp=$( (cat "$here/requirements.txt"; python3 --version) | sha256sum | cut -d ' ' -f 1)
-    if [[ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ]]; then
-        rm -rf "$venv"
-        mkdir -p "$(dirname "$venv")"
-        python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --no-deps --only-binary :all: --requirement "$here/requirements.txt"
-        printf '%s\n' "$stamp" >"$venv/stamp"
-    fi
 }
 
 # Leaves the process in `server` and its address in `url`.

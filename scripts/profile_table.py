@@ -5,7 +5,6 @@ from collections import Counter
 
 # The first that some frame of a sample contains, all of them in this order.
 OPERATIONS = [
-    ("SoftmaxRows", "attention: softmax"),
     ("attention::Softmax", "attention: softmax"),
     ("pack_keys", "attention: packing keys"),
     ("pack_values", "attention: packing values"),

@@ -147,10 +147,9 @@ def main() -> int:
     choice = prepare_onnx(options.threads)
     texts = workloads.load_texts(options.texts, options.seed, MODEL / "tokenizer.json")
     say(f"texts: {texts.described()}")
-    absent: dict[str, str] = {}
     try:
         runs = [
-            measure(options, binaries, texts, absent, f"run {number} of {options.runs}")
+            measure(options, binaries, texts, f"run {number} of {options.runs}")
             for number in range(1, options.runs + 1)
         ]
     except ProcessError as fault:
@@ -170,7 +169,6 @@ def main() -> int:
         },
         "moderato": commit(),
         "onnx_graphs": choice,
-        "absent": absent,
         "sizes": asdict(floor.Sizes.of(json.loads((MODEL / "config.json").read_text()))),
         "floor_shape": FLOOR_SHAPE,
         "runs": [vars(run) for run in runs],
@@ -262,12 +260,11 @@ def measure(
     options: Options,
     binaries: Binaries,
     texts: workloads.Texts,
-    absent: dict[str, str],
     label: str,
 ) -> Run:
     """One run, from the start of the processes to their end."""
     run = Run()
-    contestants = start(options, binaries, absent)
+    contestants = start(options, binaries)
     products = None
     if "floor" in options.workloads and "moderato-f32" in contestants:
         products = Contestant("products", worker(options, binaries, "f32"), {})
@@ -297,9 +294,7 @@ def measure(
     return run
 
 
-def start(
-    options: Options, binaries: Binaries, absent: dict[str, str]
-) -> dict[str, Contestant]:
+def start(options: Options, binaries: Binaries) -> dict[str, Contestant]:
     """One after the other, so that none disturbs the loading of another."""
     # The tokenizers of the peers have a pool of their own; libraries of theirs may have one too.
     n_threads = str(options.threads)
@@ -315,14 +310,8 @@ def start(
             command += [str(OUT / "onnx"), n_threads]
             contestants[name] = Contestant(name, command, environment)
         else:
-            dtype = name.removeprefix("moderato-")
-            try:
-                contestants[name] = Contestant(name, worker(options, binaries, dtype), {})
-            except ProcessError as fault:
-                if dtype == "f32":
-                    raise
-                absent[name] = str(fault)  # a binary of an older version
-                say(f"without {fault}")
+            command = worker(options, binaries, name.removeprefix("moderato-"))
+            contestants[name] = Contestant(name, command, {})
     return contestants
 
 
@@ -425,6 +414,8 @@ def measure_http(
         server = start_server(options, binaries, name, run)
         contest.servers = [server]
         lone = {"port": server.port, "text": lone_text, "repeats": LONE_REPEATS}
+        answer = contest.ask(name, "http_closed", port=server.port, connections=1)
+        run.latencies["unloaded"][name] = answer["latencies"]
         for place in range(options.rounds):
             say(f"{label}, HTTP with {name}, round {place + 1} of {options.rounds}")
             for way in contest.rotated(place, ["concurrent", "http_closed"]):

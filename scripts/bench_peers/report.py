@@ -160,7 +160,6 @@ def heading(results: dict[str, Any]) -> str:
         f"- while one was measured, the waiting ones took {percent(runs, 'idle_cpu')} of a CPU, "
         f"other processes {percent(runs, 'foreign_cpu')} of the machine",
     ]
-    lines += [f"- absent: {reason}" for reason in results["absent"].values()]
     if statistics.median(run["foreign_cpu"] for run in runs) > QUIET:
         lines += ["", "**The machine was busy with other things: nothing to report.**"]
     if options["rounds"] < ENOUGH_ROUNDS:
@@ -282,8 +281,9 @@ def floor_section(results: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"## The floor, {shape}",
-            "The machine's best f32 products in this run (the faster of rten-gemm and our own, weights packed beforehand, "
-            "all threads; the fastest run of each round, the median of the rounds):",
+            "The machine's best f32 products in this run (the faster of rten-gemm and our own, "
+            "weights packed beforehand, all threads; the fastest run of each round, the median of "
+            "the rounds):",
             table(["product", "rows x depth x columns", "GFLOP/s"], product_rows),
             "What a token costs if nothing but products took time, each at the rate of its shape, "
             "and those with shapes of their own at the best rate:",
@@ -305,6 +305,7 @@ def http_section(results: dict[str, Any]) -> str:
         }
         open_loop = [latency for run in runs for latency in run["latencies"]["open"][name]]
         alone = [latency for run in runs for latency in run["latencies"]["alone"][name]]
+        unloaded = [latency for run in runs for latency in run["latencies"]["unloaded"][name]]
         rows.append(
             [
                 name,
@@ -313,6 +314,7 @@ def http_section(results: dict[str, Any]) -> str:
                 f"{over_runs(runs, http_share(name)):.2f}",
                 f"{1e3 * percentile(open_loop, 50):.1f}",
                 f"{1e3 * percentile(open_loop, 99):.1f}",
+                f"{1e3 * percentile(unloaded, 99):.1f}",
                 f"{1e3 * statistics.median(alone):.1f}",
                 f"{over_runs(runs, tail(name)):.1f}",
                 f"{over_runs(runs, of_server(name, 'peak_bytes', 1e-6)):.0f}",
@@ -322,11 +324,12 @@ def http_section(results: dict[str, Any]) -> str:
     if not rows:
         return ""
     head = ["server", "in-process texts/s", "HTTP texts/s", "share", "p50 ms", "p99 ms"]
-    head += ["alone ms", "p99 / alone", "peak RSS in MB", "ready after s"]
+    head += ["p99 unloaded ms", "alone ms", "p99 / alone", "peak RSS in MB", "ready after s"]
     return (
         "## HTTP\n\nOne text a request, 64 connections, client and server on the same cores; in "
         "process: 64 callers. p50 and p99 at 70 % of the HTTP throughput, arrivals at random "
-        "(Poisson), counted from when each was due; alone: one 128-token text, one connection.\n\n"
+        "(Poisson), counted from when each was due; unloaded: the same texts one after the other, "
+        "below which no load can come; alone: one 128-token text, one connection.\n\n"
         + table(head, rows)
     )
 

@@ -11,27 +11,15 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=scripts/python_venv.sh
+source "$root/scripts/python_venv.sh"
 here=$root/scripts/bench_peers
 venv=$root/target/bench-peers-venv
 
 main() {
-    install_peers
+    make_venv "$venv" "$here/requirements.txt"
     exec env PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 \
         "$venv/bin/python" "$here/driver.py" "$@"
-}
-
-# The folder is made anew whenever the requirements or the interpreter change.
-install_peers() {
-    local stamp
-    stamp=$( (cat "$here/requirements.txt"; python3 --version) | sha256sum | cut -d ' ' -f 1)
-    if [[ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ]]; then
-        rm -rf "$venv"
-        mkdir -p "$(dirname "$venv")"
-        python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --only-binary :all: --requirement "$here/requirements.txt" >&2
-        printf '%s\n' "$stamp" >"$venv/stamp"
-    fi
 }
 
 main "$@"

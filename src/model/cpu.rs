@@ -23,6 +23,8 @@ use self::layer::Layer;
 use self::layer::Worker;
 use self::rows::Division;
 use self::rows::Rows;
+use self::rows::matrix;
+use self::rows::side_by_side;
 use crate::batch::Batch;
 use crate::error::Cause;
 use crate::error::Error;
@@ -145,22 +147,33 @@ impl CpuTransformer {
         let rows = Rows::new(hidden.view_mut(), context.view(), projected.view_mut());
         self.advance(batch, previous, last, rows);
 
-        // From here on only the first tokens matter.
         let n_windows = batch.n_windows();
-        let mut firsts = matrix(firsts, n_windows, self.hidden_size);
+        let firsts = matrix(firsts, n_windows, self.hidden_size);
+        let queries = matrix(queries, n_windows, self.hidden_size);
+        let context = context.slice_move(s![..n_windows, ..]);
+        self.classify(batch, hidden.view(), projected.view(), [firsts, queries, context])
+    }
+
+    /// The last layer and the head, for which only the first tokens matter. `projected` holds keys
+    /// and values, (token, key value); the rest is memory, (window, hidden).
+    fn classify(
+        &self,
+        batch: &Batch,
+        hidden: ArrayView2<'_, f32>,
+        projected: ArrayView2<'_, f32>,
+        [mut firsts, mut queries, mut context]: [ArrayViewMut2<'_, f32>; 3],
+    ) -> Array2<f32> {
         for (mut first, &start) in firsts.rows_mut().into_iter().zip(&batch.offsets) {
             first.assign(&hidden.row(start as usize));
         }
-        let mut queries = matrix(queries, n_windows, self.hidden_size);
-        let mut context = context.slice_move(s![..n_windows, ..]);
         let rows = Rows::new(firsts.view_mut(), context.view(), queries.view_mut());
         self.each_block(rows, |rows, worker| {
             let (query, hidden) = (&self.last_query, rows.hidden.view());
             worker.products.multiply(query, hidden, Activation::None, rows.projected);
         });
-        self.windows(batch, queries.view(), side_by_side(projected.view()))
-            .attend(context.view_mut());
-        let mut logits = Array2::zeros((n_windows, self.classifier.n_out()));
+        self.windows(batch, queries.view(), side_by_side(projected)).attend(context.view_mut());
+        let last = self.layers.last().expect("a model has a layer");
+        let mut logits = Array2::zeros((batch.n_windows(), self.classifier.n_out()));
         let rows = Rows::new(firsts, context.view(), logits.view_mut());
         self.each_block(rows, |mut rows, worker| {
             last.finish(rows.context, rows.hidden.view_mut(), worker);
@@ -216,23 +229,6 @@ impl Forward for CpuTransformer {
         })?;
         Ok(Logits(self.threads.install(|| self.run(batch))))
     }
-}
-
-/// A matrix in memory that is used again; what it held before is still there.
-fn matrix(memory: &mut Vec<f32>, n_rows: usize, n_columns: usize) -> ArrayViewMut2<'_, f32> {
-    let len = n_rows * n_columns;
-    if memory.len() < len {
-        memory.resize(len, 0.0);
-    }
-    ArrayViewMut2::from_shape((n_rows, n_columns), &mut memory[..len]).expect("it was made to fit")
-}
-
-/// Matrices of which each row is a part of a row of one matrix.
-fn side_by_side<const N: usize>(whole: ArrayView2<'_, f32>) -> [ArrayView2<'_, f32>; N] {
-    let n_columns = whole.ncols() / N;
-    std::array::from_fn(|place| {
-        whole.slice_move(s![.., place * n_columns..(place + 1) * n_columns])
-    })
 }
 
 /// Locks what holds nothing that a panic could leave half done: every use writes it anew.

@@ -46,7 +46,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
 const PHRASES: &[(&[&str], &[&str])] = &[
     (&["feature = \""], &["model/device.rs", "model/hub.rs", "model/embedded.rs"]),
     (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli.rs"]),
-    (&["unsafe"], &["model/ops/kernel.rs"]),
+    (&["unsafe"], &["model/ops/kernel"]),
 ];
 
 #[test]

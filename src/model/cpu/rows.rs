@@ -3,6 +3,7 @@
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
 use ndarray::Axis;
+use ndarray::s;
 
 /// The same rows of three matrices.
 #[derive(Debug)]
@@ -65,6 +66,27 @@ impl Division {
         let block_rows = n_rows.div_ceil(n_threads * rounds).next_multiple_of(TILE_ROWS);
         Self { block_rows, n_parts: 1 }
     }
+}
+
+/// A matrix in memory that is used again; what it held before is still there.
+pub(super) fn matrix(
+    memory: &mut Vec<f32>,
+    n_rows: usize,
+    n_columns: usize,
+) -> ArrayViewMut2<'_, f32> {
+    let len = n_rows * n_columns;
+    if memory.len() < len {
+        memory.resize(len, 0.0);
+    }
+    ArrayViewMut2::from_shape((n_rows, n_columns), &mut memory[..len]).expect("it was made to fit")
+}
+
+/// Matrices of which each row is a part of a row of one matrix.
+pub(super) fn side_by_side<const N: usize>(whole: ArrayView2<'_, f32>) -> [ArrayView2<'_, f32>; N] {
+    let n_columns = whole.ncols() / N;
+    std::array::from_fn(|place| {
+        whole.slice_move(s![.., place * n_columns..(place + 1) * n_columns])
+    })
 }
 
 /// Below, a thread would read all weights for the sake of too few rows.
