@@ -50,5 +50,6 @@ fn settings() -> EngineSettings {
         queue_tokens: 131_072,
         max_request_tokens: 32_768,
         encode_threads: support::n_threads(),
+        span_tokens: 0,
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments, the environment, logs and exit codes.
 
 mod args;
+mod batch;
 mod bulk;
 mod config;
 mod evaluate;
@@ -82,6 +83,7 @@ fn start(args: Args) -> Result<ExitCode> {
         match args.command {
             Command::Serve(args) => serve::run(args, hub).await,
             Command::Score(args) => score::run(args, hub).await,
+            Command::Batch(args) => batch::run(args, hub).await,
             Command::Evaluate(args) => evaluate::run(args, hub).await,
             Command::Policy(args) => policy::run(&args, hub),
         }

@@ -1,5 +1,6 @@
 //! Text to token ids, in windows that fit the model; the only user of the tokenizer.
 
+mod reading;
 mod window;
 
 use std::sync::Arc;
@@ -11,16 +12,19 @@ use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::processors::template::Piece;
 use tokenizers::processors::template::Sequence;
 
+pub use self::reading::Reading;
 pub use self::window::Window;
 pub use self::window::Windows;
 use crate::error::Error;
 use crate::error::Result;
+use crate::text::Lexicon;
 use crate::text::Text;
 
 /// A tokenizer with the special tokens of its model and the size of its window.
 pub struct Encoder {
     tokenizer: Tokenizer, // neither truncates nor pads
     windows: Windows,
+    lexicon: Option<Lexicon>, // there if disguised texts are read plain too
 }
 
 /// A text as the model reads it.
@@ -63,14 +67,19 @@ impl Encoder {
             return Err(fault(&format!("token ids below {}", shape.vocab_size), found));
         }
         let windows = Windows::new(prefix, suffix, shape.max_tokens, shape.overlap)?;
-        Ok(Self { tokenizer, windows })
+        let lexicon = shape.normalise.then(|| Lexicon::new(words(&tokenizer)));
+        Ok(Self { tokenizer, windows, lexicon })
     }
 
     /// Encodes a text of any length; `index` is its place in the input, for the error.
     pub fn encode(&self, index: usize, text: &Text) -> Result<Encoded> {
+        self.encode_str(index, text.as_str())
+    }
+
+    fn encode_str(&self, index: usize, text: &str) -> Result<Encoded> {
         let encoding = self
             .tokenizer
-            .encode(text.as_str(), false)
+            .encode(text, false)
             .map_err(|cause| Error::Encode { index, source: Arc::from(cause) })?;
         let windows = self.windows.cut(encoding.get_ids(), encoding.get_offsets());
         let n_tokens = encoding.len() + self.windows.n_special();
@@ -84,13 +93,6 @@ impl std::fmt::Debug for Encoder {
     }
 }
 
-impl Encoded {
-    /// Tokens that the model reads: overlaps and special tokens counted in every window.
-    pub fn n_window_tokens(&self) -> usize {
-        self.windows.iter().map(|window| window.ids.len()).sum()
-    }
-}
-
 /// How a model wants its windows.
 #[derive(Debug, Clone, Copy)]
 pub struct WindowShape {
@@ -100,6 +102,8 @@ pub struct WindowShape {
     pub max_tokens: usize,
     /// Tokens that neighbouring windows share.
     pub overlap: usize,
+    /// Whether disguised texts are read plain too.
+    pub normalise: bool,
 }
 
 /// The part of a file that is of no use here, and that the library panics over if it is cut short.
@@ -129,6 +133,19 @@ fn dangling(processor: &PostProcessorWrapper) -> Option<String> {
         Piece::Sequence { id: Sequence::B, .. } => Some("a second text in that for one".into()),
         Piece::SpecialToken { id, .. } if known.contains_key(&id) => None,
         Piece::SpecialToken { id, .. } => Some(format!("unknown special token {id:?}")),
+    })
+}
+
+/// The whole words of a vocabulary in the order of their ids, which is roughly by frequency.
+fn words(tokenizer: &Tokenizer) -> impl Iterator<Item = String> {
+    const MARKS: [char; 2] = ['\u{120}', '\u{2581}'];
+    let mut vocab: Vec<_> = tokenizer.get_vocab(false).into_iter().collect();
+    vocab.sort_by_key(|(_, id)| *id);
+    // Two families of tokenizers mark what follows a space; the third marks what does not, by ##.
+    let is_marked = vocab.iter().any(|(token, _)| token.starts_with(MARKS));
+    vocab.into_iter().filter_map(move |(token, _)| match token.strip_prefix(MARKS) {
+        Some(word) => Some(word.to_owned()),
+        None => (!is_marked).then_some(token),
     })
 }
 

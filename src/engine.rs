@@ -1,29 +1,36 @@
 //! The engine: texts in, scores out; owner of the queue and of the thread that runs the model.
 
 mod queue;
+mod scored;
+mod spans;
 mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ndarray::s;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::queue::Queue;
+pub use self::scored::Scored;
+pub use self::scored::ScoredWindow;
+use self::scored::assemble;
+pub use self::spans::Judged;
+pub use self::spans::Spans;
 use self::worker::Worker;
-use crate::encode::Encoded;
 use crate::encode::Encoder;
+use crate::encode::Reading;
+use crate::encode::Window;
 use crate::error::Error;
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::model::Logits;
 use crate::model::Model;
 use crate::model::ModelCard;
 use crate::policy::Policy;
+use crate::score::Ruleset;
 use crate::score::Scorer;
-use crate::score::Scores;
+use crate::text::Subject;
 use crate::text::Text;
 
 /// A model at work. When it is dropped, the worker answers what it has and ends.
@@ -48,17 +55,8 @@ pub struct EngineSettings {
     pub max_request_tokens: usize,
     /// Texts tokenised at the same time.
     pub encode_threads: usize,
-}
-
-/// The scores of one text and what they cost.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scored {
-    /// In the order of the policy's categories.
-    pub scores: Scores,
-    /// Tokens of the text, special tokens counted once.
-    pub n_tokens: usize,
-    /// Windows it was read in.
-    pub n_windows: usize,
+    /// Tokens that finding the spans of one request may cost beyond its own.
+    pub span_tokens: usize,
 }
 
 /// How long a caller waits, and for what.
@@ -81,8 +79,10 @@ impl Engine {
     /// Puts a model to work on a thread of its own.
     pub fn start(model: Model, settings: EngineSettings, metrics: Arc<Metrics>) -> Result<Self> {
         settings.check()?;
-        let Model { card, policy, encoder, forward, scorer } = model;
-        metrics.serving(&card.reference(), &policy.reference());
+        let Model { card, rulesets, encoder, forward } = model;
+        let rulesets: Vec<_> = rulesets.into_iter().map(Arc::new).collect();
+        let default = rulesets.first().cloned().ok_or_else(no_policy)?;
+        metrics.serving(&card.reference(), &default.policy.reference());
         let (queue, jobs) = Queue::new(settings.queue_tokens);
         let (running, alive) = watch::channel(());
         let worker = Worker::new(jobs, forward, settings.batch_tokens, Arc::clone(&metrics));
@@ -94,7 +94,7 @@ impl Engine {
             })
             .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
         Ok(Self {
-            served: Arc::new(Served { card, policy, encoder, scorer }),
+            served: Arc::new(Served { card, default, rulesets, encoder }),
             settings,
             queue,
             encoding: Arc::new(Semaphore::new(settings.encode_threads)),
@@ -103,14 +103,25 @@ impl Engine {
         })
     }
 
-    /// Scores the texts of one request, in order: all of them or none.
+    /// Scores the texts of one request by the first policy, in order: all of them or none.
     pub async fn score(&self, texts: Vec<Text>, patience: Patience) -> Result<Vec<Scored>> {
+        let subjects = texts.into_iter().map(Subject::from).collect();
+        self.score_by(&self.served.default.scorer, subjects, patience).await
+    }
+
+    /// Scores the subjects of one request, in order: all of them or none.
+    pub async fn score_by(
+        &self,
+        by: &Scorer,
+        subjects: Vec<Subject>,
+        patience: Patience,
+    ) -> Result<Vec<Scored>> {
         match patience {
-            Patience::Endless => self.work(texts, patience).await,
+            Patience::Endless => self.work(by, subjects, patience).await,
             Patience::Until(deadline) => {
                 // Work that would be refused at the end need not be begun.
                 self.queue.check_room()?;
-                let work = self.work(texts, patience);
+                let work = self.work(by, subjects, patience);
                 let late = |_| Error::DeadlineExceeded { timeout_ms: deadline.timeout_ms() };
                 tokio::time::timeout_at(deadline.at(), work).await.map_err(late)?
             }
@@ -122,9 +133,25 @@ impl Engine {
         &self.served.card
     }
 
-    /// What texts are judged by.
+    /// What texts are judged by where no policy is asked for.
     pub fn policy(&self) -> &Policy {
-        &self.served.policy
+        &self.served.default.policy
+    }
+
+    /// All that texts may be judged by, the default first.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.served.rulesets.iter().map(|ruleset| &ruleset.policy)
+    }
+
+    /// The policy of that id with what scores for it; the default if none is asked for.
+    pub fn ruleset(&self, policy: Option<&str>) -> Result<Arc<Ruleset>> {
+        let Some(id) = policy else { return Ok(Arc::clone(&self.served.default)) };
+        let found = self.served.rulesets.iter().find(|ruleset| ruleset.policy.id == id);
+        found.cloned().ok_or_else(|| Error::UnknownPolicy {
+            // A name may be anything, a whole text too; the first characters tell which it is.
+            name: id.chars().take(40).collect(),
+            known: self.policies().map(|policy| policy.id.clone()).collect(),
+        })
     }
 
     /// Waits until the model can answer no more, which happens only when it panics.
@@ -133,15 +160,24 @@ impl Engine {
         while alive.changed().await.is_ok() {}
     }
 
-    async fn work(&self, texts: Vec<Text>, patience: Patience) -> Result<Vec<Scored>> {
-        let encoded = self.encode(texts).await?;
-        let n_tokens: usize = encoded.iter().map(Encoded::n_window_tokens).sum();
+    async fn work(
+        &self,
+        by: &Scorer,
+        subjects: Vec<Subject>,
+        patience: Patience,
+    ) -> Result<Vec<Scored>> {
+        let mut readings = self.read(subjects).await?;
+        let n_tokens: usize = readings.iter().map(Reading::n_window_tokens).sum();
         if n_tokens > self.settings.max_request_tokens {
             return Err(Error::TooManyTokens { n_tokens, max: self.settings.max_request_tokens });
         }
-        let costs: Vec<_> =
-            encoded.iter().map(|text| (text.n_tokens, text.windows.len())).collect();
-        let windows = encoded.into_iter().flat_map(|text| text.windows).collect();
+        // The model needs the ids, and what comes of it the rest.
+        let windows = readings.iter_mut().flat_map(|reading| &mut reading.windows);
+        let windows = windows.map(|window| Window {
+            ids: std::mem::take(&mut window.ids),
+            bytes: window.bytes.clone(),
+        });
+        let windows = windows.collect();
         let guard = self.metrics.queued(n_tokens);
         let reply = match patience {
             Patience::Until(_) => self.queue.admit(windows, n_tokens)?,
@@ -149,20 +185,20 @@ impl Engine {
         };
         let logits = reply.await.map_err(|_| Error::Stopped)??;
         drop(guard);
-        let scored = self.served.assemble(&logits, &costs)?;
+        let scored = assemble(by, &logits, readings)?;
         self.metrics.scored(scored.len(), scored.iter().map(|text| text.n_tokens).sum());
         Ok(scored)
     }
 
-    async fn encode(&self, texts: Vec<Text>) -> Result<Vec<Encoded>> {
+    async fn read(&self, subjects: Vec<Subject>) -> Result<Vec<Reading>> {
         let encoding = Arc::clone(&self.encoding);
         let permit = encoding.acquire_owned().await.map_err(|_| Error::Stopped)?;
         let served = Arc::clone(&self.served);
         let encode_all = move || {
             // Held to the end, also if the client goes away meanwhile.
             let _permit = permit;
-            let encode = |(index, text)| served.encoder.encode(index, text);
-            texts.iter().enumerate().map(encode).collect()
+            let read = |(index, subject)| served.encoder.read(index, subject);
+            subjects.iter().enumerate().map(read).collect()
         };
         let panicked = |fault| Error::Encode { index: 0, source: Arc::new(fault) };
         tokio::task::spawn_blocking(encode_all).await.map_err(panicked)?
@@ -213,21 +249,11 @@ impl EngineSettings {
 #[derive(Debug)]
 struct Served {
     card: ModelCard,
-    policy: Policy,
+    default: Arc<Ruleset>, // the first of them
+    rulesets: Vec<Arc<Ruleset>>,
     encoder: Encoder,
-    scorer: Scorer,
 }
 
-impl Served {
-    /// Splits the rows of a request by text; `costs` are tokens and windows of each.
-    fn assemble(&self, logits: &Logits, costs: &[(usize, usize)]) -> Result<Vec<Scored>> {
-        let mut row = 0;
-        let assemble = |(index, &(n_tokens, n_windows))| {
-            let rows = logits.0.slice(s![row..row + n_windows, ..]);
-            row += n_windows;
-            let scores = self.scorer.score(&rows).ok_or(Error::NonFinite { index })?;
-            Ok(Scored { scores, n_tokens, n_windows })
-        };
-        costs.iter().enumerate().map(assemble).collect()
-    }
+fn no_policy() -> Error {
+    Error::Config { name: "policy", reason: "none".into() }
 }

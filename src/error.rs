@@ -22,6 +22,12 @@ pub enum Error {
         /// Its place in the input, from 0.
         index: usize,
     },
+    /// A conversation without a turn.
+    #[error("conversation {index} has no turn")]
+    NoTurns {
+        /// Its place in the input, from 0.
+        index: usize,
+    },
     /// A text longer than the limit.
     #[error("text {index} has {n_chars} characters, at most {max} are accepted")]
     TextTooLong {
@@ -86,11 +92,43 @@ pub enum Error {
         /// The kind that came.
         found: &'static str,
     },
+    /// A value of the right kind that cannot be.
+    #[error("{param} must be {expected}")]
+    InvalidValue {
+        /// The path of the field.
+        param: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// Something that other services take and this one cannot.
+    #[error("{param}: {reason}")]
+    Unsupported {
+        /// The path of the field.
+        param: String,
+        /// What it is and what to do about it.
+        reason: &'static str,
+    },
+    /// A policy that is not loaded.
+    #[error("unknown policy {name:?}; loaded are {}", quote(known))]
+    UnknownPolicy {
+        /// What was named.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A model that does not serve.
+    #[error("unknown model {name:?}; serving is {known:?}")]
+    UnknownModel {
+        /// What was named.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// A required field that did not come.
     #[error("{param} is missing")]
     MissingField {
-        /// The name of the field.
-        param: &'static str,
+        /// The path of the field.
+        param: String,
     },
     /// A field that nobody reads.
     #[error("unknown field {param:?}; known are {}", quote(known))]
@@ -217,6 +255,8 @@ pub enum Error {
 pub enum Kind {
     /// The caller's: the same request fails again.
     Input,
+    /// The caller's: what it names is not here.
+    Unknown,
     /// Nobody's: the same request may succeed later.
     Overload,
     /// The deadline's: the same request may succeed with more time.
@@ -232,7 +272,12 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Line { source, .. } => source.kind(),
+            Self::UnknownModel { .. } => Kind::Unknown,
             Self::NoTexts
+            | Self::NoTurns { .. }
+            | Self::InvalidValue { .. }
+            | Self::Unsupported { .. }
+            | Self::UnknownPolicy { .. }
             | Self::EmptyText { .. }
             | Self::TextTooLong { .. }
             | Self::TooManyTexts { .. }
@@ -262,6 +307,11 @@ impl Error {
         match self {
             Self::Line { source, .. } => source.code(),
             Self::NoTexts => "no_texts",
+            Self::NoTurns { .. } => "no_turns",
+            Self::InvalidValue { .. } => "invalid_value",
+            Self::Unsupported { .. } => "unsupported_input",
+            Self::UnknownPolicy { .. } => "unknown_policy",
+            Self::UnknownModel { .. } => "unknown_model",
             Self::EmptyText { .. } => "empty_text",
             Self::TextTooLong { .. } => "text_too_long",
             Self::TooManyTexts { .. } => "too_many_texts",

@@ -1,21 +1,38 @@
 //! The HTTP service: routes, and serving them until told to stop.
 
 mod app;
+mod ask;
+mod chat_moderations;
+mod classifications;
+mod dialect;
+mod fms;
 mod health;
+mod hugging_face;
 mod input;
+mod kserve_v1;
+mod kserve_v2;
+mod labels;
+mod litellm;
+mod messages;
 mod models;
 mod moderations;
+mod named;
 mod observe;
 mod openapi;
+mod perspective;
 mod policy;
 mod posted;
 mod problem;
+mod replay;
 mod score;
+mod tei;
+mod vllm;
 
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware;
+use axum::middleware::map_response;
 use axum::routing::get;
 use axum::routing::post;
 use tokio::net::TcpListener;
@@ -24,24 +41,66 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use self::app::App;
 pub use self::app::HttpSettings;
 use self::problem::Problem;
+pub use self::replay::Replay;
+pub use self::replay::Replayed;
 use crate::lifecycle::Phase;
 
 /// All routes over one app.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/v1/score", post(score::score))
-        .route("/v1/moderations", post(moderations::moderate))
         .route("/v1/models", get(models::list))
         .route("/v1/policy", get(policy::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
         .merge(openapi::pages())
+        .merge(contracts())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(|_| problem::panicked()))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
+}
+
+/// The routes of other services.
+fn contracts() -> Router<App> {
+    let ours = Router::new()
+        .route("/v1/moderations", post(moderations::moderate))
+        .route("/v1/chat/moderations", post(chat_moderations::moderate))
+        .route("/v1/classifications", post(classifications::classify))
+        .route("/v1/chat/classifications", post(classifications::classify_chat))
+        .route("/classify", post(vllm::classify))
+        .route("/beta/litellm_basic_guardrail_api", post(litellm::decide));
+    let tei = Router::new()
+        .route("/predict", post(tei::predict))
+        .route("/info", get(tei::info))
+        .layer(map_response(dialect::tei));
+    let detector = Router::new()
+        .route("/api/v1/text/contents", post(fms::contents))
+        .layer(map_response(dialect::detector));
+    let google = Router::new()
+        .route("/v1alpha1/comments:analyze", post(perspective::analyze))
+        .layer(map_response(dialect::google));
+    ours.merge(tei).merge(detector).merge(google).merge(inference())
+}
+
+/// The routes whose errors are those of the Open Inference Protocol.
+fn inference() -> Router<App> {
+    let mut routes = Router::new()
+        .route("/", post(hugging_face::classify))
+        .route("/models/{*name}", post(hugging_face::classify_by_model))
+        .route("/v1/models/{name}", get(kserve_v1::status).post(kserve_v1::predict))
+        .route("/v2", get(kserve_v2::server))
+        .route("/v2/health/live", get(kserve_v2::live))
+        .route("/v2/health/ready", get(kserve_v2::ready));
+    for model in ["/v2/models/{name}", "/v2/models/{name}/versions/{version}"] {
+        routes = routes
+            .route(model, get(kserve_v2::model))
+            .route(&format!("{model}/ready"), get(kserve_v2::model_ready))
+            .route(&format!("{model}/infer"), post(kserve_v2::infer));
+    }
+    routes.layer(map_response(dialect::inference))
 }
 
 /// Serves until `shutdown` resolves, then drains: readiness falls, after `delay` no connection is

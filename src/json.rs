@@ -27,7 +27,7 @@ pub fn malformed(fault: &serde_json::Error) -> Error {
 
 /// The fields of an object, taken one by one.
 #[derive(Debug)]
-pub struct Fields(Map<String, Value>); // none that the caller does not know
+pub struct Fields(Map<String, Value>);
 
 impl Fields {
     /// Opens an object; a field that is not known is an error.
@@ -41,14 +41,27 @@ impl Fields {
         }
     }
 
+    /// Opens an object of another service's contract: what is not known is left alone.
+    pub fn lenient(param: &str, value: Value) -> Result<Self> {
+        match value {
+            Value::Object(fields) => Ok(Self(fields)),
+            other => Err(invalid(param, "an object", &other)),
+        }
+    }
+
     /// The value of a field; null is as good as absent.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
     /// The value of a field that must be there.
-    pub fn require(&mut self, name: &'static str) -> Result<Value> {
-        self.take(name).ok_or(Error::MissingField { param: name })
+    pub fn require(&mut self, name: &str) -> Result<Value> {
+        self.take(name).ok_or_else(|| Error::MissingField { param: name.into() })
+    }
+
+    /// The same for an object within the body; `path` is its own.
+    pub fn require_of(&mut self, path: &str, name: &str) -> Result<Value> {
+        self.take(name).ok_or_else(|| Error::MissingField { param: format!("{path}.{name}") })
     }
 }
 
@@ -57,6 +70,36 @@ pub fn string(param: &str, value: Value) -> Result<String> {
     match value {
         Value::String(string) => Ok(string),
         other => Err(invalid(param, "a string", &other)),
+    }
+}
+
+/// True or false.
+pub fn boolean(param: &str, value: &Value) -> Result<bool> {
+    value.as_bool().ok_or_else(|| invalid(param, "true or false", value))
+}
+
+/// A number.
+pub fn number(param: &str, value: &Value) -> Result<f64> {
+    value.as_f64().ok_or_else(|| invalid(param, "a number", value))
+}
+
+/// A whole number above 0.
+pub fn count(param: &str, value: &Value) -> Result<usize> {
+    match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
+        Some(number) if number > 0 => Ok(number),
+        _ if value.is_number() => Err(Error::InvalidValue {
+            param: param.into(),
+            expected: "a whole number above 0".into(),
+        }),
+        _ => Err(invalid(param, "a whole number above 0", value)),
+    }
+}
+
+/// An array.
+pub fn array(param: &str, value: Value) -> Result<Vec<Value>> {
+    match value {
+        Value::Array(values) => Ok(values),
+        other => Err(invalid(param, "an array", &other)),
     }
 }
 
@@ -87,7 +130,8 @@ pub fn numbers(param: &str, value: Value) -> Result<Vec<(String, f64)>> {
         Some(number) => Ok((name, number)),
         None => Err(invalid(&format!("{param}.{}", shorten(&name)), "a number", &value)),
     };
-    entries.into_iter().map(entry).collect()
+    // Null is as good as absent.
+    entries.into_iter().filter(|(_, value)| !value.is_null()).map(entry).collect()
 }
 
 /// A value of another kind than the field takes.

@@ -32,8 +32,7 @@ use crate::model::config::Config;
 use crate::model::cpu::CpuTransformer;
 use crate::model::tensor::TensorTransformer;
 use crate::model::weights::Weights;
-use crate::policy::Policy;
-use crate::score::Scorer;
+use crate::score::Ruleset;
 use crate::text::Limits;
 use crate::text::Text;
 
@@ -42,14 +41,12 @@ use crate::text::Text;
 pub struct Model {
     /// What it is and where it came from.
     pub card: ModelCard,
-    /// What its scores are judged by.
-    pub policy: Policy,
+    /// What its scores are judged by: one at least, the first where none is asked for.
+    pub rulesets: Vec<Ruleset>,
     /// Text to windows.
     pub encoder: Encoder,
     /// Windows to logits.
     pub forward: Box<dyn Forward>,
-    /// Logits to scores.
-    pub scorer: Scorer,
 }
 
 /// The forward pass.
@@ -104,6 +101,8 @@ pub struct LoadSettings {
     pub threads: usize,
     /// Tokens that neighbouring windows of a text share.
     pub overlap: usize,
+    /// Whether disguised texts are read plain too.
+    pub normalise: bool,
 }
 
 impl Model {
@@ -113,6 +112,7 @@ impl Model {
             vocab_size: artifact.config.vocab_size,
             max_tokens: artifact.config.max_window_tokens(),
             overlap: settings.overlap,
+            normalise: settings.normalise,
         };
         let tokenizer_file = artifact.files.display("tokenizer.json");
         let encoder = Encoder::parse(&tokenizer_file, &artifact.tokenizer, shape)?;
@@ -129,11 +129,10 @@ impl Model {
             labels: artifact.config.labels.clone(),
             max_window_tokens: shape.max_tokens,
             has_policy: artifact.has_policy,
-            calibration: artifact.scorer.calibration.version.clone(),
+            calibration: artifact.calibration,
         };
         let forward = load_forward(&artifact.config, artifact.weights, settings)?;
-        let model =
-            Self { card, policy: artifact.policy, encoder, forward, scorer: artifact.scorer };
+        let model = Self { card, rulesets: artifact.rulesets, encoder, forward };
         model.warm_up()?;
         Ok(model)
     }
@@ -144,13 +143,15 @@ impl Model {
         let text = Text::new(0, "Good morning!".into(), &limits)?;
         let encoded = self.encoder.encode(0, &text)?;
         let Logits(logits) = self.forward.forward(&Batch::pack(&encoded.windows))?;
-        match self.scorer.score(&logits.view()) {
-            Some(_) => Ok(()),
-            None => Err(Error::Artifact {
+        let is_finite = |ruleset: &Ruleset| ruleset.scorer.score(&logits.view()).is_some();
+        if self.rulesets.iter().all(is_finite) {
+            Ok(())
+        } else {
+            Err(Error::Artifact {
                 file: self.card.source.clone(),
                 expected: "weights that give finite scores".into(),
                 found: "NaN or infinity in the first forward pass".into(),
-            }),
+            })
         }
     }
 }
@@ -158,8 +159,13 @@ impl Model {
 impl ModelCard {
     /// `name@revision` of a hub model, else `name@hash of the weights`; twelve digits of either.
     pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.version())
+    }
+
+    /// What stands behind the `@`.
+    pub fn version(&self) -> &str {
         let revision = self.revision.as_ref().unwrap_or(&self.sha256);
-        format!("{}@{}", self.name, revision.get(..12).unwrap_or(revision))
+        revision.get(..12).unwrap_or(revision)
     }
 }
 

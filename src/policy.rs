@@ -1,6 +1,7 @@
 //! The usage policy: its categories, what violates them and what to do then; read from `policy.toml`.
 
 mod action;
+mod namespace;
 mod threshold;
 
 use std::collections::HashSet;
@@ -10,6 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use self::action::Action;
+pub use self::namespace::Name;
+pub use self::namespace::Namespace;
+pub use self::namespace::Relation;
 pub use self::threshold::Threshold;
 use crate::error::Error;
 use crate::error::Result;
@@ -29,6 +33,9 @@ pub struct Policy {
     pub ignored_labels: Vec<String>,
     /// The categories, in the order of every answer.
     pub categories: Vec<Category>,
+    /// How other services name what they judge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<Namespace>,
 }
 
 /// One thing that the policy forbids.
@@ -84,6 +91,7 @@ impl Policy {
             version: "0".into(),
             ignored_labels: Vec::new(),
             categories: labels.iter().map(|label| Category::from_label(label)).collect(),
+            namespaces: Vec::new(),
         }
     }
 
@@ -100,6 +108,16 @@ impl Policy {
     /// The place of a category.
     pub fn position(&self, id: &str) -> Option<usize> {
         self.categories.iter().position(|category| category.id == id)
+    }
+
+    /// The names that a client expects which asks for this model; `None` stands for our own ids.
+    pub fn namespace_for(&self, model: Option<&str>) -> Option<&Namespace> {
+        self.namespaces.iter().find(|namespace| model.is_some_and(|name| namespace.is_for(name)))
+    }
+
+    /// A namespace by its id.
+    pub fn namespace(&self, id: &str) -> Option<&Namespace> {
+        self.namespaces.iter().find(|namespace| namespace.id == id)
     }
 
     /// For each category the place of its label; every label must be used or ignored.
@@ -149,7 +167,8 @@ impl Policy {
                 return fault("an action of flag, support, block or report", found);
             }
         }
-        Ok(())
+        namespace::check(&self.namespaces, &self.ids())
+            .or_else(|(expected, found)| fault(expected, found))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod calibration;
 mod report;
+mod span;
 mod verdict;
 
 use ndarray::ArrayView2;
@@ -11,9 +12,13 @@ pub use self::calibration::Platt;
 pub use self::report::ById;
 pub use self::report::CategoryReport;
 pub use self::report::Report;
+pub use self::span::Span;
+pub use self::span::carriers;
+pub use self::span::sentences;
 pub use self::verdict::Judgement;
 pub use self::verdict::Terms;
 pub use self::verdict::Verdict;
+use crate::policy::Policy;
 
 /// How the model's head was trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,15 @@ pub struct Scorer {
     pub calibration: Calibration,
 }
 
+/// A policy, and what gives its scores from the logits of the model that serves.
+#[derive(Debug, Clone)]
+pub struct Ruleset {
+    /// What texts are judged by.
+    pub policy: Policy,
+    /// Logits to the scores of its categories.
+    pub scorer: Scorer,
+}
+
 /// The scores of one text, from 0 to 1, in the order of the policy's categories.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores(pub Vec<f32>);
@@ -45,19 +59,22 @@ impl Scorer {
     /// A category's score is that of the window where it is highest. `None` if any logit is not
     /// finite: such a text has no score, and above all no low one.
     pub fn score(&self, logits: &ArrayView2<'_, f32>) -> Option<Scores> {
+        let log_odds = self.log_odds(logits)?;
+        let scores = std::iter::zip(log_odds, &self.calibration.categories);
+        Some(Scores(scores.map(|(log_odds, platt)| platt.probability(log_odds)).collect()))
+    }
+
+    /// The same before calibration: the logarithm of p / (1 - p), for a sigmoid head the logit.
+    pub fn log_odds(&self, logits: &ArrayView2<'_, f32>) -> Option<Vec<f64>> {
         if logits.nrows() == 0 || logits.iter().any(|logit| !logit.is_finite()) {
             return None;
         }
-        let scores =
-            self.columns.iter().zip(&self.calibration.categories).map(|(&column, platt)| {
-                let highest = logits
-                    .rows()
-                    .into_iter()
-                    .map(|row| self.activation.log_odds(row.iter().copied(), column))
-                    .fold(f64::NEG_INFINITY, f64::max);
-                platt.probability(highest)
-            });
-        Some(Scores(scores.collect()))
+        let highest = |&column: &usize| {
+            let rows = logits.rows().into_iter();
+            rows.map(|row| self.activation.log_odds(row.iter().copied(), column))
+                .fold(f64::NEG_INFINITY, f64::max)
+        };
+        Some(self.columns.iter().map(highest).collect())
     }
 }
 

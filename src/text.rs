@@ -1,5 +1,14 @@
-//! Texts and the limits they keep: inputs known to be acceptable.
+//! Texts, conversations and the limits they keep: inputs known to be acceptable.
 
+mod conversation;
+mod normalise;
+
+pub use self::conversation::Conversation;
+pub use self::conversation::Rendered;
+pub use self::conversation::Role;
+pub use self::conversation::Turn;
+pub use self::normalise::Lexicon;
+pub use self::normalise::Plain;
 use crate::error::Error;
 use crate::error::Result;
 
@@ -25,18 +34,47 @@ impl Text {
 
     /// Accepts all texts of one request, or none.
     pub fn all(raws: Vec<String>, limits: &Limits) -> Result<Vec<Self>> {
-        if raws.is_empty() {
-            return Err(Error::NoTexts);
-        }
-        if raws.len() > limits.max_texts {
-            return Err(Error::TooManyTexts { n_texts: raws.len(), max: limits.max_texts });
-        }
+        limits.check_count(raws.len())?;
         raws.into_iter().enumerate().map(|(index, raw)| Self::new(index, raw, limits)).collect()
     }
 
     /// The text as it came.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What is judged: a text, or the last turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// By itself.
+    Text(Text),
+    /// In its context.
+    Conversation(Conversation),
+}
+
+impl Subject {
+    /// The text that is judged.
+    pub fn judged(&self) -> &Text {
+        match self {
+            Self::Text(text) => text,
+            Self::Conversation(conversation) => conversation.last(),
+        }
+    }
+
+    /// The same context, if there is one, with another text to judge.
+    #[must_use]
+    pub fn with_judged(&self, text: Text) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(text),
+            Self::Conversation(conversation) => Self::Conversation(conversation.with_last(text)),
+        }
+    }
+}
+
+impl From<Text> for Subject {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
     }
 }
 
@@ -47,6 +85,19 @@ pub struct Limits {
     pub max_texts: usize,
     /// Unicode scalar values in a text.
     pub max_chars: usize,
+}
+
+impl Limits {
+    /// Refuses no texts, and too many.
+    pub fn check_count(&self, n_texts: usize) -> Result<()> {
+        match n_texts {
+            0 => Err(Error::NoTexts),
+            _ if n_texts > self.max_texts => {
+                Err(Error::TooManyTexts { n_texts, max: self.max_texts })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -46,8 +46,15 @@ pub(crate) struct Counted {
 
 impl Contestant {
     pub(crate) fn load(dtype: Dtype, threads: usize) -> Fallible<Self> {
-        let artifact = Artifact::open(&Source::Embedded, None, HubSettings { offline: true })?;
-        let settings = LoadSettings { placement: Placement::Cpu, dtype, threads, overlap: 64 };
+        let artifact =
+            Artifact::open(&Source::Embedded, Vec::new(), HubSettings { offline: true })?;
+        let settings = LoadSettings {
+            placement: Placement::Cpu,
+            dtype,
+            threads,
+            overlap: 64,
+            normalise: true,
+        };
         let mut model = Model::load(artifact, &settings)?;
         let forward = Shared(Arc::new(Mutex::new(model.forward)));
         model.forward = Box::new(forward.clone());
@@ -57,6 +64,7 @@ impl Contestant {
             queue_tokens: 131_072,
             max_request_tokens: 32_768,
             encode_threads: threads,
+            span_tokens: 0,
         };
         let engine = Arc::new(Engine::start(model, settings, Arc::new(Metrics::new()))?);
         Ok(Self { engine, forward, batches: HashMap::new(), texts: Vec::new() })

@@ -15,9 +15,14 @@ use moderato::text::Text;
 
 /// The embedded model, on every core.
 pub(crate) fn model(dtype: Dtype) -> Model {
-    let artifact = Artifact::open(&Source::Embedded, None, HubSettings { offline: true });
-    let settings =
-        LoadSettings { placement: Placement::Cpu, dtype, threads: n_threads(), overlap: 64 };
+    let artifact = Artifact::open(&Source::Embedded, Vec::new(), HubSettings { offline: true });
+    let settings = LoadSettings {
+        placement: Placement::Cpu,
+        dtype,
+        threads: n_threads(),
+        overlap: 64,
+        normalise: true,
+    };
     Model::load(artifact.expect("the embedded model is whole"), &settings)
         .expect("the embedded model loads")
 }

@@ -28,6 +28,8 @@ pub(super) enum Command {
     Serve(ServeArgs),
     /// Score texts from the command line or from a file
     Score(ScoreArgs),
+    /// Answer a file of requests, in the batch format of OpenAI
+    Batch(BatchArgs),
     /// Measure how good the scores are on labelled texts
     Evaluate(EvaluateArgs),
     /// Show the policy that texts are judged by
@@ -62,6 +64,13 @@ pub(super) struct ServeArgs {
     pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
+    /// Most tokens that finding the spans of a request may cost beyond its own
+    #[arg(long, env = "MODERATO_SPAN_TOKENS", value_name = "N", default_value = "8192")]
+    #[arg(help_heading = "Limits")]
+    pub(super) span_tokens: usize,
+    /// Leave images out of a moderation instead of refusing them
+    #[arg(long, env = "MODERATO_IGNORE_IMAGES")]
+    pub(super) ignore_images: bool,
     /// Largest body of a request, in bytes
     #[arg(long, env = "MODERATO_MAX_BODY_BYTES", value_name = "N", default_value = "2097152")]
     #[arg(help_heading = "Limits")]
@@ -103,6 +112,23 @@ pub(super) struct ScoreArgs {
     /// What to do about a line that cannot be scored
     #[arg(long, env = "MODERATO_ON_ERROR", default_value = "stop")]
     pub(super) on_error: OnError,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct BatchArgs {
+    /// JSON lines of requests, each with its own id; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(super) input: PathBuf,
+    /// Where to write the answers, a JSON line each, in order; - is stdout [default: -]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Leave images out of a moderation instead of refusing them
+    #[arg(long, env = "MODERATO_IGNORE_IMAGES")]
+    pub(super) ignore_images: bool,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]
@@ -152,9 +178,9 @@ pub(super) struct SourceArgs {
     #[arg(long, env = "MODERATO_MODEL", value_name = "SOURCE", default_value = "embedded")]
     #[arg(help = "embedded, a folder, or ORG/NAME[@REVISION] of a Hugging Face hub")]
     pub(super) model: Source,
-    /// A policy.toml to use instead of the model's own
-    #[arg(long, env = "MODERATO_POLICY", value_name = "FILE")]
-    pub(super) policy: Option<PathBuf>,
+    /// A policy.toml to use instead of the model's own; of several the first is the default
+    #[arg(long, env = "MODERATO_POLICY", value_name = "FILE", value_delimiter = ',')]
+    pub(super) policy: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -178,6 +204,10 @@ pub(super) struct ModelArgs {
     /// Tokens that neighbouring windows of a long text share
     #[arg(long, env = "MODERATO_OVERLAP", value_name = "N", default_value_t = 64)]
     pub(super) overlap: usize,
+    /// Read disguised texts (zero-width characters, look-alikes, l33t, s p a c e d) plain too
+    #[arg(long, env = "MODERATO_NORMALISE", value_name = "BOOL", default_value_t = true)]
+    #[arg(action = clap::ArgAction::Set)]
+    pub(super) normalise: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -196,7 +226,7 @@ impl Command {
     pub(super) fn default_log(&self) -> &'static str {
         match self {
             Self::Serve(_) => "info",
-            Self::Score(_) | Self::Evaluate(_) | Self::Policy(_) => "warn",
+            Self::Score(_) | Self::Batch(_) | Self::Evaluate(_) | Self::Policy(_) => "warn",
         }
     }
 
@@ -205,6 +235,7 @@ impl Command {
         match self {
             Self::Serve(args) => args.model.threads(),
             Self::Score(args) => args.model.threads(),
+            Self::Batch(args) => args.model.threads(),
             Self::Evaluate(args) => args.model.threads(),
             Self::Policy(_) => 1,
         }

@@ -1,4 +1,4 @@
-//! Files of any size through the engine: a bounded number of lines at once, results in order.
+//! Files of any size, a bounded number of lines at once, results in order.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -45,20 +45,39 @@ impl Input {
     }
 }
 
-/// A line with its scores, or what was wrong with it.
+/// A line with what became of it, or what was wrong with it.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Line<T> {
     /// From 1.
     pub(super) number: usize,
-    pub(super) result: Result<(Record, Scored)>,
+    pub(super) result: Result<T>,
 }
+
+/// A line with its scores.
+pub(super) type ScoredLine = Line<(Record, Scored)>;
 
 /// Scores a file line by line and hands each line on, in order, until the sink refuses one.
 pub(super) async fn score_lines(
     engine: Arc<Engine>,
     input: Input,
     limits: Limits,
-    mut sink: impl FnMut(Line) -> Result<()>,
+    sink: impl FnMut(ScoredLine) -> Result<()>,
+) -> Result<()> {
+    let score = move |bytes: Vec<u8>| {
+        let engine = Arc::clone(&engine);
+        async move { score_line(&bytes, &engine, &limits).await }
+    };
+    work_lines(input, score, sink).await
+}
+
+/// Works on a file line by line and hands each line on, in order, until the sink refuses one.
+pub(super) async fn work_lines<
+    T: Send + 'static,
+    W: Future<Output = Result<T>> + Send + 'static,
+>(
+    input: Input,
+    work: impl Fn(Vec<u8>) -> W,
+    mut sink: impl FnMut(Line<T>) -> Result<()>,
 ) -> Result<()> {
     let mut progress = Progress::new(input.n_bytes);
     let (sender, mut raw_lines) = mpsc::channel(IN_FLIGHT);
@@ -75,7 +94,9 @@ pub(super) async fn score_lines(
                 progress.advance(n_bytes);
             }
             raw = raw_lines.recv(), if may_read => match raw {
-                Some(Ok(raw)) => in_flight.push_back(Flying::start(raw, &engine, limits)),
+                Some(Ok(RawLine { number, bytes, n_bytes })) => {
+                    in_flight.push_back(Flying { number, n_bytes, work: tokio::spawn(work(bytes)) });
+                }
                 // What was read before is still worked on.
                 Some(Err(fault)) => end = Some(Err(fault)),
                 None => end = Some(Ok(())),
@@ -86,10 +107,10 @@ pub(super) async fn score_lines(
 }
 
 /// Waits for the oldest line in flight; may be given up and called again.
-async fn land(in_flight: &mut VecDeque<Flying>) -> Line {
+async fn land<T>(in_flight: &mut VecDeque<Flying<T>>) -> Line<T> {
     match in_flight.front_mut() {
         Some(flying) => {
-            let result = (&mut flying.scoring).await.unwrap_or(Err(Error::Stopped));
+            let result = (&mut flying.work).await.unwrap_or(Err(Error::Stopped));
             Line { number: flying.number, result }
         }
         None => std::future::pending().await,
@@ -103,19 +124,11 @@ struct RawLine {
     n_bytes: u64,
 }
 
-/// A line on its way through the engine.
-struct Flying {
+/// A line that is worked on.
+struct Flying<T> {
     number: usize,
     n_bytes: u64,
-    scoring: JoinHandle<Result<(Record, Scored)>>,
-}
-
-impl Flying {
-    fn start(raw: RawLine, engine: &Arc<Engine>, limits: Limits) -> Self {
-        let engine = Arc::clone(engine);
-        let scoring = tokio::spawn(async move { score_line(&raw.bytes, &engine, &limits).await });
-        Self { number: raw.number, n_bytes: raw.n_bytes, scoring }
-    }
+    work: JoinHandle<Result<T>>,
 }
 
 async fn score_line(bytes: &[u8], engine: &Engine, limits: &Limits) -> Result<(Record, Scored)> {
@@ -197,7 +210,7 @@ impl Drop for Progress {
 }
 
 /// Enough short texts for several batches; bounds the memory.
-const IN_FLIGHT: usize = 512;
+pub(super) const IN_FLIGHT: usize = 512;
 /// Far above the longest text the limits accept by default, escapes included.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -1,5 +1,6 @@
 //! What the arguments mean: files read, numbers held against each other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,6 @@ use crate::model::Artifact;
 use crate::model::HubSettings;
 use crate::model::LoadSettings;
 use crate::model::Model;
-use crate::model::ModelCard;
 use crate::model::OwnPolicy;
 use crate::model::Source;
 use crate::policy::Policy;
@@ -31,7 +31,7 @@ use crate::text::Limits;
 #[derive(Debug)]
 pub(super) struct EngineConfig {
     source: Source,
-    own_policy: Option<OwnPolicy>,
+    policies: Vec<OwnPolicy>,
     hub: HubSettings,
     load: LoadSettings,
     settings: EngineSettings,
@@ -45,12 +45,13 @@ impl EngineConfig {
         hub: HubSettings,
     ) -> Result<Self> {
         let threads = model.threads();
-        let own_policy = read_policy(&model.source)?;
+        let policies = read_policies(&model.source)?;
         let settings = EngineSettings {
             batch_tokens: model.batch_tokens(),
             queue_tokens,
             max_request_tokens: limits.max_request_tokens.get(),
             encode_threads: threads,
+            span_tokens: 0,
         };
         settings.check()?;
         let load = LoadSettings {
@@ -58,8 +59,9 @@ impl EngineConfig {
             dtype: model.dtype,
             threads,
             overlap: model.overlap,
+            normalise: model.normalise,
         };
-        Ok(Self { source: model.source.model, own_policy, hub, load, settings })
+        Ok(Self { source: model.source.model, policies, hub, load, settings })
     }
 
     /// The same for files and texts as typed, a line at a time.
@@ -73,11 +75,29 @@ impl EngineConfig {
         Self::new(model, limits, queue_tokens, hub)
     }
 
+    /// The same for so many requests at once, none of which is refused for want of room.
+    pub(super) fn for_requests(
+        model: ModelArgs,
+        limits: &LimitArgs,
+        n_requests: usize,
+        hub: HubSettings,
+    ) -> Result<Self> {
+        let queue_tokens = limits.max_request_tokens.get().saturating_mul(n_requests);
+        Self::new(model, limits, queue_tokens.min(u32::MAX as usize), hub)
+    }
+
+    /// Lets requests ask for spans, at such a cost.
+    #[must_use]
+    pub(super) fn with_span_tokens(mut self, span_tokens: usize) -> Self {
+        self.settings.span_tokens = span_tokens;
+        self
+    }
+
     /// Fetches, checks and loads the model and puts it to work; takes a second or more.
     pub(super) fn start(self, metrics: Arc<Metrics>) -> Result<Engine> {
-        let artifact = Artifact::open(&self.source, self.own_policy, self.hub)?;
+        let artifact = Artifact::open(&self.source, self.policies, self.hub)?;
         let model = Model::load(artifact, &self.load)?;
-        announce(&model.card, &model.policy, self.load.threads);
+        announce(&model, self.load.threads);
         Engine::start(model, self.settings, metrics)
     }
 }
@@ -98,6 +118,7 @@ impl HttpSettings {
             },
             max_body_bytes: args.max_body_bytes.get(),
             timeout: Duration::from_millis(args.timeout_ms),
+            ignore_images: args.ignore_images,
         }
     }
 }
@@ -111,16 +132,19 @@ impl Drain {
     }
 }
 
-/// The operator's own policy, if there is one.
-pub(super) fn read_policy(args: &SourceArgs) -> Result<Option<OwnPolicy>> {
-    let Some(path) = &args.policy else { return Ok(None) };
-    let toml = std::fs::read(path).map_err(|fault| file_error(path, "reading", fault))?;
-    let file = path.display().to_string();
-    let policy = Policy::parse(&file, &toml)?;
-    Ok(Some(OwnPolicy { file, policy }))
+/// The operator's own policies.
+pub(super) fn read_policies(args: &SourceArgs) -> Result<Vec<OwnPolicy>> {
+    let read = |path: &PathBuf| {
+        let toml = std::fs::read(path).map_err(|fault| file_error(path, "reading", fault))?;
+        let file = path.display().to_string();
+        let policy = Policy::parse(&file, &toml)?;
+        Ok(OwnPolicy { file, policy })
+    };
+    args.policy.iter().map(read).collect()
 }
 
-fn announce(card: &ModelCard, policy: &Policy, threads: usize) {
+fn announce(Model { card, rulesets, .. }: &Model, threads: usize) {
+    let policies: Vec<_> = rulesets.iter().map(|ruleset| ruleset.policy.reference()).collect();
     info!(
         model = card.reference(),
         source = card.source,
@@ -132,7 +156,7 @@ fn announce(card: &ModelCard, policy: &Policy, threads: usize) {
         dtype = card.dtype,
         device = card.device,
         threads,
-        policy = policy.reference(),
+        policies = policies.join(", "),
         calibration = card.calibration,
         "loaded the model"
     );

@@ -10,7 +10,7 @@ use crate::cli::ExitCode;
 use crate::cli::args::EvaluateArgs;
 use crate::cli::bulk;
 use crate::cli::bulk::Input;
-use crate::cli::bulk::Line;
+use crate::cli::bulk::ScoredLine;
 use crate::cli::config::EngineConfig;
 use crate::cli::output;
 use crate::cli::output::Output;
@@ -36,11 +36,11 @@ pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let policy = engine.policy().clone();
     let mut rows = Rows { n_columns: policy.categories.len(), ..Rows::default() };
-    let sink = |line: Line| {
+    let sink = |line: ScoredLine| {
         let number = line.number;
         let add = |(record, scored): (Record, crate::engine::Scored)| {
             let labels = read_labels(&record, &policy)?;
-            if args.max_windows.is_some_and(|max| scored.n_windows > max) {
+            if args.max_windows.is_some_and(|max| scored.n_windows() > max) {
                 rows.n_left_out += 1;
                 return Ok(());
             }

@@ -13,6 +13,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use serde::Serialize;
 
 use crate::cli::file_error;
+use crate::error::Error;
 use crate::error::Result;
 
 /// A buffered file, or stdout.
@@ -75,4 +76,14 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// Writing to the file that is being read would lose it.
+pub(super) fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
+    match (input.canonicalize(), output.canonicalize()) {
+        (Ok(input), Ok(output)) if input == output && output.is_file() => {
+            Err(Error::Config { name: "output", reason: "the same file as the input".into() })
+        }
+        _ => Ok(()),
+    }
 }

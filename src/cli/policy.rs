@@ -11,7 +11,7 @@ use crate::model::OwnPolicy;
 use crate::policy::Policy;
 
 pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
-    let own = match config::read_policy(&args.source)? {
+    let own = match config::read_policies(&args.source)?.into_iter().next() {
         Some(own) => own,
         None => OwnPolicy::of_model(&args.source.model, hub)?,
     };

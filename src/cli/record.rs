@@ -46,7 +46,7 @@ impl Record {
             .0
             .iter()
             .rfind(|(field, _)| field == name)
-            .ok_or(Error::MissingField { param: name })?;
+            .ok_or(Error::MissingField { param: name.into() })?;
         json::parse(raw.get().as_bytes())
     }
 
@@ -111,6 +111,8 @@ mod tests {
             categories: ById(Vec::new()),
             n_tokens: 3,
             n_windows: 1,
+            normalised: false,
+            context_turns_used: None,
         });
         let written = serde_json::to_string(&record).unwrap();
         let passed = r#"{"id":12345678901234567890123,"text":"hi","n":1.10,"#;

@@ -8,7 +8,7 @@ use crate::cli::args::OnError;
 use crate::cli::args::ScoreArgs;
 use crate::cli::bulk;
 use crate::cli::bulk::Input;
-use crate::cli::bulk::Line;
+use crate::cli::bulk::ScoredLine;
 use crate::cli::config::EngineConfig;
 use crate::cli::output;
 use crate::cli::output::Output;
@@ -27,7 +27,7 @@ use crate::text::Text;
 
 pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
     if let (Some(input), Some(output)) = (&args.input, &args.output) {
-        refuse_same_file(input, output)?;
+        output::refuse_same_file(input, output)?;
     }
     let is_live = args.input.as_deref() == Some(Path::new("-"));
     // Before the output is made anew: a misspelt input costs nobody a file.
@@ -86,7 +86,7 @@ impl Scoring {
         output: &mut Output,
     ) -> Result<ExitCode> {
         let mut n_skipped = 0;
-        let sink = |line: Line| match line.result {
+        let sink = |line: ScoredLine| match line.result {
             Ok((mut record, scored)) => {
                 record.set(&self.report(&scored));
                 output.json(&record)
@@ -107,7 +107,7 @@ impl Scoring {
 
     fn report(&self, scored: &Scored) -> Report {
         let verdict = self.terms.judge(&scored.scores);
-        Report::new(&verdict, self.engine.policy(), scored.n_tokens, scored.n_windows)
+        scored.report(&verdict, self.engine.policy(), None)
     }
 }
 
@@ -131,16 +131,6 @@ fn table(report: &Report) -> comfy_table::Table {
     output::table(&["category", "score", "threshold", ""], rows)
 }
 
-/// Writing to the file that is being read would lose it.
-fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
-    match (input.canonicalize(), output.canonicalize()) {
-        (Ok(input), Ok(output)) if input == output && output.is_file() => {
-            Err(Error::Config { name: "output", reason: "the same file as the input".into() })
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -153,11 +143,24 @@ mod tests {
 
     #[test]
     fn a_terminal_shows_a_heading_and_a_table() {
-        let spam = CategoryReport { score: 0.625, threshold: Threshold::DEFAULT, violated: true };
-        let leak = CategoryReport { score: 0.25, violated: false, ..spam };
+        let category = |score, violated| CategoryReport {
+            score,
+            threshold: Threshold::DEFAULT,
+            violated,
+            spans: None,
+            log_odds: 0.0,
+        };
+        let (spam, leak) = (category(0.625, true), category(0.25, false));
         let categories = ById(vec![("spam".into(), spam), ("leak".into(), leak)]);
-        let report =
-            Report { flagged: true, action: Action::Block, categories, n_tokens: 7, n_windows: 1 };
+        let report = Report {
+            flagged: true,
+            action: Action::Block,
+            categories,
+            n_tokens: 7,
+            n_windows: 1,
+            normalised: false,
+            context_turns_used: None,
+        };
         let shown = format!("{}\n{}", heading(0, &report), table(&report));
         assert_snapshot!(shown, @"
         text 0: block (7 tokens in 1 window)

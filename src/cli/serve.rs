@@ -26,7 +26,8 @@ use crate::model::HubSettings;
 
 pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let (drain, settings, address) = (Drain::of(&args), HttpSettings::of(&args), args.listen);
-    let config = EngineConfig::new(args.model, &args.limits, args.queue_tokens.get(), hub)?;
+    let config = EngineConfig::new(args.model, &args.limits, args.queue_tokens.get(), hub)?
+        .with_span_tokens(args.span_tokens);
     let listen_error = |fault: std::io::Error| Error::Listen {
         address: address.to_string(),
         source: Arc::new(fault),

@@ -44,6 +44,11 @@ impl Windows {
         self.prefix.len() + self.suffix.len()
     }
 
+    /// The longest window, special tokens included.
+    pub fn max_tokens(&self) -> usize {
+        self.capacity + self.n_special()
+    }
+
     /// Cuts a text; `offsets` are the bytes of each token. No token makes one empty window.
     pub fn cut(&self, ids: &[u32], offsets: &[(usize, usize)]) -> Vec<Window> {
         let mut windows = Vec::with_capacity(1 + ids.len() / (self.capacity - self.overlap));

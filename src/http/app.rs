@@ -4,17 +4,12 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::engine::Deadline;
 use crate::engine::Engine;
-use crate::engine::Patience;
 use crate::error::Error;
 use crate::error::Result;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
-use crate::score::Report;
-use crate::score::Terms;
 use crate::text::Limits;
-use crate::text::Text;
 
 /// The state of the service; a clone is the same one.
 #[derive(Debug, Clone)]
@@ -29,6 +24,8 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// From headers to answer; a request may ask for less.
     pub timeout: Duration,
+    /// Images are left out instead of refused.
+    pub ignore_images: bool,
 }
 
 #[derive(Debug)]
@@ -66,26 +63,5 @@ impl App {
     /// Where the service stands in its life.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.0.lifecycle
-    }
-
-    /// Scores and judges the texts of one request: all of them or none.
-    pub(super) async fn assess(
-        &self,
-        raws: Vec<String>,
-        terms: &Terms,
-        deadline: Deadline,
-    ) -> Result<Vec<Report>> {
-        let engine = self.engine()?;
-        let texts = Text::all(raws, &self.0.settings.limits)?;
-        let scored = engine.score(texts, Patience::Until(deadline)).await?;
-        let policy = engine.policy();
-        let report = |text: crate::engine::Scored| {
-            let verdict = terms.judge(&text.scores);
-            for judgement in verdict.categories.iter().filter(|judgement| judgement.violated) {
-                self.0.metrics.flagged(&policy.categories[judgement.category].id);
-            }
-            Report::new(&verdict, policy, text.n_tokens, text.n_windows)
-        };
-        Ok(scored.into_iter().map(report).collect())
     }
 }

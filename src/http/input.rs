@@ -1,38 +1,40 @@
 //! The field `input`: a text, or an array of texts.
 
-use serde_json::Value;
 use serde_json::json;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
 use utoipa::openapi::ArrayBuilder;
-use utoipa::openapi::Object;
+use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::OneOfBuilder;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::Schema;
 use utoipa::openapi::Type;
 
-use crate::error::Result;
-use crate::json;
-
-/// Texts as they came, not yet held against the limits.
+/// How a text or an array of texts is documented; [`crate::json::string_or_strings`] reads it.
 #[derive(Debug)]
-pub(super) struct Input(pub(super) Vec<String>);
-
-impl Input {
-    pub(super) fn parse(value: Value) -> Result<Self> {
-        json::string_or_strings("input", value).map(Self)
-    }
-}
+pub(super) struct Input;
 
 impl PartialSchema for Input {
     fn schema() -> RefOr<Schema> {
         OneOfBuilder::new()
             .description(Some("A text, or an array of texts."))
-            .item(Object::with_type(Type::String))
-            .item(ArrayBuilder::new().items(Object::with_type(Type::String)))
+            .item(Words::schema())
+            .item(ArrayBuilder::new().items(Words::schema()).min_items(Some(1)))
             .examples([json!("Good morning!")])
             .into()
     }
 }
 
 impl ToSchema for Input {}
+
+/// How a text is documented: a string that is not blank.
+#[derive(Debug)]
+pub(super) struct Words;
+
+impl PartialSchema for Words {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some("\\S")).into()
+    }
+}
+
+impl ToSchema for Words {}

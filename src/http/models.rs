@@ -9,6 +9,10 @@ use crate::engine::Engine;
 use crate::http::app::App;
 use crate::http::problem::ErrorBody;
 use crate::http::problem::Problem;
+use crate::policy::Name;
+use crate::policy::Namespace;
+use crate::policy::Policy;
+use crate::policy::Relation;
 
 /// All models; today there is one.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,6 +53,31 @@ struct ModelEntry {
     policy_source: &'static str,
     /// Which calibration is applied; null if scores are as the model gave them.
     calibration: Option<String>,
+    /// All policies that requests may name, the default first.
+    policies: Vec<PolicyEntry>,
+}
+
+/// One policy.
+#[derive(Debug, Serialize, ToSchema)]
+struct PolicyEntry {
+    id: String,
+    version: String,
+    namespaces: Vec<NamespaceEntry>,
+}
+
+/// How another service names what it judges, and what stands for it here.
+#[derive(Debug, Serialize, ToSchema)]
+struct NamespaceEntry {
+    id: String,
+    /// Names of models that ask for it; a `*` at the end stands for anything.
+    models: Vec<String>,
+    names: Vec<Name>,
+    /// Names that are a kind of what our categories mean, and have their score.
+    derived: Vec<String>,
+    /// Names that nothing stands for: they score 0.
+    uncovered: Vec<String>,
+    /// Our categories that no name stands for: in this namespace they cannot be told.
+    left_out: Vec<String>,
 }
 
 /// Lists the model that serves.
@@ -81,6 +110,25 @@ impl ModelEntry {
             policy: engine.policy().reference(),
             policy_source: if card.has_policy { "policy.toml" } else { "labels" },
             calibration: card.calibration,
+            policies: engine.policies().map(PolicyEntry::of).collect(),
+        }
+    }
+}
+
+impl PolicyEntry {
+    fn of(policy: &Policy) -> Self {
+        let namespace = |namespace: &Namespace| NamespaceEntry {
+            id: namespace.id.clone(),
+            models: namespace.models.clone(),
+            names: namespace.names.clone(),
+            derived: namespace.names_in(Relation::Derived),
+            uncovered: namespace.names_in(Relation::Uncovered),
+            left_out: namespace.left_out(policy.ids()),
+        };
+        Self {
+            id: policy.id.clone(),
+            version: policy.version.clone(),
+            namespaces: policy.namespaces.iter().map(namespace).collect(),
         }
     }
 }

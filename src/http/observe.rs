@@ -31,7 +31,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let status = response.status().as_u16();
     app.metrics().answered(&route, method, status, start.elapsed());
     let id = request_id.to_str().unwrap_or_default();
-    if let Some(Failure { code, detail }) = response.extensions().get::<Failure>() {
+    if let Some(Failure { code, detail, .. }) = response.extensions().get::<Failure>() {
         app.metrics().failed(code);
         if status == 500 {
             error!(request_id = id, route, status, code, detail, "a request failed");
@@ -76,6 +76,6 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-const REQUEST_ID: &str = "x-request-id";
+pub(super) const REQUEST_ID: &str = "x-request-id";
 /// Twice a UUID with a prefix.
 const MAX_ID_BYTES: usize = 128;

@@ -6,23 +6,40 @@ use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa_swagger_ui::Config;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::http::app::App;
+use crate::http::chat_moderations;
+use crate::http::classifications;
+use crate::http::dialect::DetectorError;
+use crate::http::dialect::GoogleError;
+use crate::http::dialect::InferenceError;
+use crate::http::dialect::TeiError;
+use crate::http::fms;
 use crate::http::health;
+use crate::http::hugging_face;
+use crate::http::kserve_v1;
+use crate::http::kserve_v2;
+use crate::http::litellm;
 use crate::http::models;
 use crate::http::moderations;
 use crate::http::observe;
+use crate::http::perspective;
 use crate::http::policy;
 use crate::http::problem::Problem;
 use crate::http::score;
+use crate::http::tei;
+use crate::http::vllm;
 
 /// The description of every route, and the page that shows it.
 pub(super) fn pages() -> Router<App> {
     // By itself the page would have the description checked by a service of its makers.
     let config = Config::default().validator_url("none");
-    let pages = SwaggerUi::new("/docs").url("/openapi.json", Description::openapi());
+    let pages = SwaggerUi::new("/docs").url("/openapi.json", description());
     Router::from(pages.config(config)).layer(map_response(async |response: Response| {
         // The page answers an unknown file with an empty body.
         match response.status() {
@@ -31,6 +48,27 @@ pub(super) fn pages() -> Router<App> {
         }
     }))
 }
+
+fn description() -> utoipa::openapi::OpenApi {
+    let mut description = Description::openapi();
+    let schemas = description.components.iter_mut().flat_map(|components| &mut components.schemas);
+    for (name, schema) in schemas {
+        if let (true, RefOr::T(Schema::Object(object))) = (STRICT.contains(&name.as_str()), schema)
+        {
+            object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+        }
+    }
+    description
+}
+
+/// Requests of which unknown fields are refused.
+const STRICT: &[&str] = &[
+    "ScoreRequest",
+    "ModerationRequest",
+    "ChatModerationRequest",
+    "ClassificationRequest",
+    "ChatClassificationRequest",
+];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,11 +79,31 @@ pub(super) fn pages() -> Router<App> {
     paths(
         score::score,
         moderations::moderate,
+        chat_moderations::moderate,
+        classifications::classify,
+        classifications::classify_chat,
+        vllm::classify,
+        tei::predict,
+        tei::info,
+        hugging_face::classify,
+        hugging_face::classify_by_model,
+        kserve_v1::status,
+        kserve_v1::predict,
+        kserve_v2::server,
+        kserve_v2::live,
+        kserve_v2::ready,
+        kserve_v2::model,
+        kserve_v2::model_ready,
+        kserve_v2::infer,
+        fms::contents,
+        litellm::decide,
+        perspective::analyze,
         models::list,
         policy::show,
         health::live,
         health::ready,
         observe::metrics,
-    )
+    ),
+    components(schemas(TeiError, InferenceError, DetectorError, GoogleError))
 )]
 struct Description;

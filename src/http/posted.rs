@@ -22,6 +22,8 @@ use crate::json;
 pub(super) struct Posted {
     pub(super) body: Value,
     pub(super) deadline: Deadline,
+    /// The policy that the headers ask for.
+    pub(super) policy: Option<String>,
 }
 
 impl FromRequest<App> for Posted {
@@ -36,7 +38,16 @@ impl FromRequest<App> for Posted {
         let bytes = tokio::time::timeout_at(deadline.at(), read(body, settings.max_body_bytes))
             .await
             .map_err(|_| Problem::body_too_slow(deadline.timeout_ms()))??;
-        Ok(Self { body: json::parse(&bytes)?, deadline })
+        let policy = policy(&parts.headers)?;
+        Ok(Self { body: json::parse(&bytes)?, deadline, policy })
+    }
+}
+
+fn policy(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(POLICY_HEADER) else { return Ok(None) };
+    match value.to_str() {
+        Ok(id) => Ok(Some(id.to_owned())),
+        Err(_) => Err(Problem::invalid_header(POLICY_HEADER, "the id of a policy")),
     }
 }
 
@@ -80,5 +91,7 @@ async fn read(body: Body, max: usize) -> Result<axum::body::Bytes, Problem> {
     })
 }
 
+/// Chooses the policy by which one request is judged.
+pub(super) const POLICY_HEADER: &str = "x-moderato-policy";
 /// Lowers the deadline of one request.
 pub(super) const TIMEOUT_HEADER: &str = "x-request-timeout-ms";

@@ -7,6 +7,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::IntoResponses;
 use utoipa::ToSchema;
 
 use crate::error::Error;
@@ -28,6 +29,20 @@ pub(super) struct Problem {
 pub(super) struct Failure {
     pub(super) code: &'static str,
     pub(super) detail: String,
+    /// What the client is told.
+    pub(super) message: String,
+}
+
+/// What a route may answer beside what was asked for.
+#[derive(Debug, IntoResponses)]
+#[expect(dead_code, reason = "read by the documentation")]
+pub(super) enum Faults {
+    /// The request is at fault.
+    #[response(status = "4XX")]
+    Client(ErrorBody),
+    /// 503: try again later; 504: too late.
+    #[response(status = "5XX")]
+    Server(ErrorBody),
 }
 
 /// The body of every error.
@@ -52,6 +67,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
             Kind::Input => StatusCode::BAD_REQUEST,
+            Kind::Unknown => StatusCode::NOT_FOUND,
             Kind::Overload => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Kind::Setup | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -111,6 +127,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let detail = self.detail.unwrap_or_else(|| self.message.clone());
+        let message = self.message.clone();
         let body = ErrorBody {
             error: ErrorDetail {
                 message: self.message,
@@ -123,7 +140,7 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
-        response.extensions_mut().insert(Failure { code: self.code, detail });
+        response.extensions_mut().insert(Failure { code: self.code, detail, message });
         response
     }
 }
@@ -147,15 +164,20 @@ fn error_type(status: StatusCode) -> &'static str {
 fn param(error: &Error) -> Option<String> {
     match error {
         Error::NoTexts
+        | Error::NoTurns { .. }
         | Error::EmptyText { .. }
         | Error::TextTooLong { .. }
         | Error::TooManyTexts { .. }
         | Error::TooManyTokens { .. } => Some("input".into()),
-        Error::UnknownCategories { param, .. } | Error::MissingField { param } => {
-            Some((*param).into())
-        }
+        Error::UnknownCategories { param, .. } => Some((*param).into()),
+        Error::UnknownPolicy { .. } => Some("policy".into()),
+        Error::UnknownModel { .. } => Some("model".into()),
         Error::InvalidThreshold { category, .. } => Some(format!("thresholds.{category}")),
-        Error::InvalidType { param, .. } | Error::UnknownField { param, .. } => Some(param.clone()),
+        Error::MissingField { param }
+        | Error::InvalidType { param, .. }
+        | Error::InvalidValue { param, .. }
+        | Error::Unsupported { param, .. }
+        | Error::UnknownField { param, .. } => Some(param.clone()),
         Error::Line { source, .. } => param(source),
         Error::MalformedJson { .. }
         | Error::LineTooLong { .. }

@@ -1,4 +1,4 @@
-//! `POST /v1/score`: scores, thresholds and a verdict for each text.
+//! `POST /v1/score`: scores, thresholds and a verdict for each text or conversation.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,29 +9,53 @@ use utoipa::ToSchema;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
+use crate::http::ask;
+use crate::http::ask::Ask;
 use crate::http::input::Input;
+use crate::http::messages;
+use crate::http::messages::Message;
 use crate::http::posted::Posted;
-use crate::http::problem::ErrorBody;
+use crate::http::problem::Faults;
 use crate::http::problem::Problem;
 use crate::json;
 use crate::json::Fields;
-use crate::policy::Policy;
+use crate::policy::Action;
 use crate::score::Report;
-use crate::score::Terms;
+use crate::text::Turn;
 
-/// What to score, and by which terms.
+/// What to score, and by which terms. One of `input` and `messages` must be there.
 #[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "read by the documentation")]
 pub(super) struct ScoreRequest {
-    input: Input,
+    input: Option<Input>,
+    /// A conversation, of which the last turn is judged in the context of those before it; or
+    /// several, an array each.
+    #[schema(min_items = 1)]
+    messages: Option<Vec<Message>>,
     /// Thresholds by category id, from 0 to 1; they replace those of the policy, 1 switches a
-    /// category off.
+    /// category off. `custom_category_thresholds` is another name for it.
     #[schema(value_type = Option<std::collections::HashMap<String, f64>>)]
-    thresholds: Vec<(String, f64)>,
+    thresholds: Option<Vec<(String, f64)>>,
+    #[schema(value_type = Option<std::collections::HashMap<String, f64>>)]
+    custom_category_thresholds: Option<Vec<(String, f64)>>,
+    /// Judges only the categories that `thresholds` names.
+    ignore_other_categories: Option<bool>,
     /// The only categories to judge; all if absent.
+    #[schema(min_items = 1)]
     categories: Option<Vec<String>>,
+    /// What to answer for a violation, whatever the policy says: `none` or `block`.
+    action: Option<String>,
+    /// The id of the policy to judge by; the first that was loaded if absent. The header
+    /// `x-moderato-policy` is another way to say it.
+    policy: Option<String>,
+    /// Names the parts of the text that carry each violation.
+    spans: Option<bool>,
+    /// So many categories only, from the highest score to the lowest.
+    #[schema(minimum = 1)]
+    top_k: Option<usize>,
 }
 
-/// One result for each text, in order.
+/// One result for each text or conversation, in order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ScoreResponse {
     /// Unique.
@@ -50,57 +74,125 @@ struct ScoreUsage {
     n_tokens: usize,
 }
 
-/// Scores one or more texts against every category of the policy.
+/// Scores texts or conversations against every category of a policy.
 #[utoipa::path(
     post, path = "/v1/score", request_body = ScoreRequest,
-    params(("x-request-timeout-ms" = Option<u64>, Header, description = "Lowers the deadline.")),
-    responses(
-        (status = 200, body = ScoreResponse),
-        (status = "4XX", body = ErrorBody, description = "The request is at fault."),
-        (status = "5XX", body = ErrorBody, description = "503: try again later; 504: too late."),
+    params(
+        ("x-request-timeout-ms" = Option<u64>, Header, description = "Lowers the deadline."),
+        ("x-moderato-policy" = Option<String>, Header, description = "The policy to judge by."),
     ),
+    responses((status = 200, body = ScoreResponse), Faults),
 )]
 pub(super) async fn score(
     State(app): State<App>,
-    posted: Posted,
+    mut posted: Posted,
 ) -> Result<Json<ScoreResponse>, Problem> {
-    let engine = app.engine()?;
-    let request = ScoreRequest::parse(posted.body)?;
-    let terms = request.terms(engine.policy())?;
-    let results = app.assess(request.input.0, &terms, posted.deadline).await?;
+    let mut fields = Fields::of(posted.body.take(), FIELDS)?;
+    let policy = fields.take("policy").map(|id| json::string("policy", id)).transpose()?;
+    let mut ask = Ask::new(&app, &posted, policy.as_deref())?;
+    let subjects = Subjects::parse(&app, &mut fields)?;
+    let top_k = fields.take("top_k").map(|k| json::count("top_k", &k)).transpose()?;
+    set_terms(&mut ask, fields)?;
+    let mut results = match subjects {
+        Subjects::Texts(texts) => ask.texts(texts).await?,
+        Subjects::Conversations(conversations) => ask.conversations(conversations).await?,
+    };
+    if let Some(k) = top_k {
+        for report in &mut results {
+            report.keep_top(k);
+        }
+    }
     Ok(Json(ScoreResponse {
         id: format!("score-{}", uuid::Uuid::new_v4().simple()),
-        model: engine.card().reference(),
-        policy: engine.policy().reference(),
-        usage: ScoreUsage { n_tokens: results.iter().map(|result| result.n_tokens).sum() },
+        model: ask.model()?,
+        policy: ask.policy().reference(),
+        usage: ScoreUsage { n_tokens: ask::n_tokens(&results) },
         results,
     }))
 }
 
-impl ScoreRequest {
-    fn parse(body: Value) -> Result<Self> {
-        let mut fields = Fields::of(body, &["input", "thresholds", "categories"])?;
-        let input = Input::parse(fields.require("input")?)?;
-        let thresholds = match fields.take("thresholds") {
-            Some(value) => json::numbers("thresholds", value)?,
-            None => Vec::new(),
-        };
-        let categories = match fields.take("categories") {
-            Some(Value::Array(values)) if values.is_empty() => {
-                let (expected, found) = ("an array of at least one id", "an empty array");
-                return Err(Error::InvalidType { param: "categories".into(), expected, found });
-            }
-            Some(value) => Some(json::strings("categories", value)?),
-            None => None,
-        };
-        Ok(Self { input, thresholds, categories })
-    }
+/// What came to be judged.
+enum Subjects {
+    Texts(Vec<String>),
+    Conversations(Vec<Vec<Turn>>),
+}
 
-    fn terms(&self, policy: &Policy) -> Result<Terms> {
-        let terms = Terms::of(policy).with_thresholds(policy, &self.thresholds)?;
-        match &self.categories {
-            Some(ids) => terms.only(policy, ids),
-            None => Ok(terms),
+impl Subjects {
+    fn parse(app: &App, fields: &mut Fields) -> Result<Self> {
+        match (fields.take("input"), fields.take("messages")) {
+            (Some(input), None) => Ok(Self::Texts(json::string_or_strings("input", input)?)),
+            (None, Some(messages)) => {
+                messages::conversations(app, "messages", messages).map(Self::Conversations)
+            }
+            (None, None) => Err(Error::MissingField { param: "input".into() }),
+            (Some(_), Some(_)) => Err(either("messages", "input")),
         }
     }
 }
+
+/// Takes what remains of the request into the terms.
+fn set_terms(ask: &mut Ask, mut fields: Fields) -> Result<()> {
+    let thresholds = thresholds(&mut fields)?;
+    let mut terms = ask.terms.clone().with_thresholds(ask.policy(), &thresholds)?;
+    if let Some(ids) = categories(&mut fields)? {
+        terms = terms.only(ask.policy(), &ids)?;
+    }
+    if flag(&mut fields, "ignore_other_categories")? {
+        let ids: Vec<_> = thresholds.into_iter().map(|(id, _)| id).collect();
+        terms = terms.only(ask.policy(), &ids)?;
+    }
+    if let Some(action) = fields.take("action") {
+        terms = match json::string("action", action)?.as_str() {
+            "none" => terms.with_action(Action::Allow),
+            "block" => terms.with_action(Action::Block),
+            _ => {
+                let expected = "none or block".into();
+                return Err(Error::InvalidValue { param: "action".into(), expected });
+            }
+        };
+    }
+    ask.terms = terms;
+    ask.spans = flag(&mut fields, "spans")?;
+    Ok(())
+}
+
+fn thresholds(fields: &mut Fields) -> Result<Vec<(String, f64)>> {
+    match (fields.take("thresholds"), fields.take("custom_category_thresholds")) {
+        (None, None) => Ok(Vec::new()),
+        (Some(own), None) => json::numbers("thresholds", own),
+        (None, Some(custom)) => json::numbers("custom_category_thresholds", custom),
+        (Some(_), Some(_)) => Err(either("custom_category_thresholds", "thresholds")),
+    }
+}
+
+fn categories(fields: &mut Fields) -> Result<Option<Vec<String>>> {
+    match fields.take("categories") {
+        Some(Value::Array(values)) if values.is_empty() => {
+            let (expected, found) = ("an array of at least one id", "an empty array");
+            Err(Error::InvalidType { param: "categories".into(), expected, found })
+        }
+        Some(value) => json::strings("categories", value).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn flag(fields: &mut Fields, name: &'static str) -> Result<bool> {
+    fields.take(name).map_or(Ok(false), |value| json::boolean(name, &value))
+}
+
+fn either(param: &str, other: &str) -> Error {
+    Error::InvalidValue { param: param.into(), expected: format!("left out beside {other}") }
+}
+
+const FIELDS: &[&str] = &[
+    "input",
+    "messages",
+    "thresholds",
+    "custom_category_thresholds",
+    "ignore_other_categories",
+    "categories",
+    "action",
+    "policy",
+    "spans",
+    "top_k",
+];

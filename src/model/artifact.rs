@@ -1,7 +1,9 @@
 //! A model folder: what must be in it, and that its parts agree.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
+use crate::error::Error;
 use crate::error::Result;
 use crate::model::config::Config;
 use crate::model::hub::HubSettings;
@@ -11,6 +13,7 @@ use crate::model::source::Source;
 use crate::model::weights::Weights;
 use crate::policy::Policy;
 use crate::score::Calibration;
+use crate::score::Ruleset;
 use crate::score::Scorer;
 
 /// The files of a model, read and held against each other; not yet loaded.
@@ -22,35 +25,44 @@ pub struct Artifact {
     pub(super) config: Config,
     pub(super) tokenizer: Cow<'static, [u8]>,
     pub(super) weights: Weights,
-    pub(super) policy: Policy,
+    pub(super) rulesets: Vec<Ruleset>,
     pub(super) has_policy: bool,
-    pub(super) scorer: Scorer,
+    pub(super) calibration: Option<String>,
 }
 
 impl Artifact {
     /// Reads `config.json`, `tokenizer.json`, the weights and, if there, `policy.toml` and
-    /// `calibration.json`. A policy given here replaces the model's own.
-    pub fn open(source: &Source, own_policy: Option<OwnPolicy>, hub: HubSettings) -> Result<Self> {
+    /// `calibration.json`. Policies given here replace the model's own.
+    pub fn open(source: &Source, own: Vec<OwnPolicy>, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
         let config = read_config(&files)?;
-        let named = match own_policy {
-            Some(own) => Some(own),
-            None => read_policy(&files)?,
-        };
-        let has_policy = named.is_some();
-        let named = named.unwrap_or_else(|| OwnPolicy::from_labels(&files, &config));
-        let columns = named.policy.columns(&named.file, &config.labels)?;
-        let calibration = match files.read(CALIBRATION)? {
-            Some(json) => {
-                Calibration::parse(&files.display(CALIBRATION), &json, &named.policy.ids())?
-            }
-            None => Calibration::identity(columns.len()),
-        };
-        let scorer = Scorer { activation: config.activation, columns, calibration };
+        let mut policies = own;
+        if policies.is_empty() {
+            policies.extend(read_policy(&files)?);
+        }
+        let has_policy = !policies.is_empty();
+        if !has_policy {
+            policies.push(OwnPolicy::from_labels(&files, &config));
+        }
+        check_ids(&policies)?;
+        let calibration = files.read(CALIBRATION)?;
+        let ruleset = |own| ruleset(own, &config, &files, calibration.as_deref());
+        let rulesets = policies.into_iter().map(ruleset).collect::<Result<Vec<_>>>()?;
+        let calibration =
+            rulesets.first().and_then(|ruleset| ruleset.scorer.calibration.version.clone());
         let tokenizer = files.require(TOKENIZER)?;
         let weights = Weights::open(&files, config.family.ignored)?;
-        let policy = named.policy;
-        Ok(Self { files, name, revision, config, tokenizer, weights, policy, has_policy, scorer })
+        Ok(Self {
+            files,
+            name,
+            revision,
+            config,
+            tokenizer,
+            weights,
+            rulesets,
+            has_policy,
+            calibration,
+        })
     }
 }
 
@@ -76,6 +88,36 @@ impl OwnPolicy {
     fn from_labels(files: &Files, config: &Config) -> Self {
         Self { file: files.display(CONFIG), policy: Policy::from_labels(&config.labels) }
     }
+}
+
+/// Requests name a policy by its id.
+fn check_ids(policies: &[OwnPolicy]) -> Result<()> {
+    let mut ids = HashSet::new();
+    match policies.iter().find(|own| !ids.insert(&own.policy.id)) {
+        None => Ok(()),
+        Some(own) => Err(Error::Artifact {
+            file: own.file.clone(),
+            expected: "an id that no other policy has".into(),
+            found: format!("{:?}", own.policy.id),
+        }),
+    }
+}
+
+/// Holds a policy against the labels and the calibration of a model.
+fn ruleset(
+    own: OwnPolicy,
+    config: &Config,
+    files: &Files,
+    calibration: Option<&[u8]>,
+) -> Result<Ruleset> {
+    let OwnPolicy { file, policy } = own;
+    let columns = policy.columns(&file, &config.labels)?;
+    let calibration = match calibration {
+        Some(json) => Calibration::parse(&files.display(CALIBRATION), json, &policy.ids())?,
+        None => Calibration::identity(columns.len()),
+    };
+    let scorer = Scorer { activation: config.activation, columns, calibration };
+    Ok(Ruleset { policy, scorer })
 }
 
 fn read_config(files: &Files) -> Result<Config> {

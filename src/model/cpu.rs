@@ -250,7 +250,8 @@ mod tests {
 
     fn tiny() -> Artifact {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
-        Artifact::open(&Source::Folder(folder.into()), None, HubSettings { offline: true }).unwrap()
+        Artifact::open(&Source::Folder(folder.into()), Vec::new(), HubSettings { offline: true })
+            .unwrap()
     }
 
     fn on_threads(n_threads: usize, dtype: Dtype) -> CpuTransformer {

@@ -14,6 +14,9 @@ impl Threshold {
     /// What a category has that nobody tuned.
     pub const DEFAULT: Self = Self(0.5);
 
+    /// What nothing violates.
+    pub const OFF: Self = Self(1.0);
+
     /// The score itself.
     pub fn value(self) -> f32 {
         self.0

@@ -79,6 +79,15 @@ impl Terms {
         Ok(self)
     }
 
+    /// Has every violation ask for the same.
+    #[must_use]
+    pub fn with_action(mut self, action: Action) -> Self {
+        for term in &mut self.0 {
+            term.action = action;
+        }
+        self
+    }
+
     /// Judges the scores of one text, which are in the order of the policy.
     pub fn judge(&self, scores: &Scores) -> Verdict {
         let judgements = self.0.iter().map(|term| {

@@ -276,9 +276,9 @@ fn weights_give_the_same_logits_in_every_type_and_in_shards() {
 fn a_model_without_a_policy_gets_a_category_for_each_label() {
     let model = support::tiny_model();
     assert!(!model.card.has_policy);
-    assert_eq!(model.policy.ids(), ["spam", "insult", "threat", "leak"]);
+    assert_eq!(model.rulesets[0].policy.ids(), ["spam", "insult", "threat", "leak"]);
     let half = Threshold::try_from(0.5).unwrap();
-    assert!(model.policy.categories.iter().all(|category| category.threshold == half));
+    assert!(model.rulesets[0].policy.categories.iter().all(|category| category.threshold == half));
 }
 
 #[test]
@@ -288,11 +288,11 @@ fn a_policy_of_the_operator_replaces_that_of_the_model() {
     policy.categories.swap(0, 3);
     let own = OwnPolicy { file: "mine.toml".into(), policy };
     let source = Source::Folder(support::tiny());
-    let artifact = Artifact::open(&source, Some(own), OFFLINE).unwrap();
+    let artifact = Artifact::open(&source, vec![own], OFFLINE).unwrap();
     let model = Model::load(artifact, &SETTINGS).unwrap();
     assert!(model.card.has_policy);
-    assert_eq!(model.policy.ids(), ["leak", "insult", "threat", "spam"]);
-    assert_eq!(model.scorer.columns, [3, 1, 2, 0]);
+    assert_eq!(model.rulesets[0].policy.ids(), ["leak", "insult", "threat", "spam"]);
+    assert_eq!(model.rulesets[0].scorer.columns, [3, 1, 2, 0]);
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn truncation_and_padding_that_a_tokenizer_carries_are_off() {
 
 #[test]
 fn an_overlap_as_long_as_the_window_is_refused() {
-    let artifact = Artifact::open(&Source::Folder(support::tiny()), None, OFFLINE).unwrap();
+    let artifact = Artifact::open(&Source::Folder(support::tiny()), Vec::new(), OFFLINE).unwrap();
     let settings = LoadSettings { overlap: 126, ..SETTINGS };
     let error = Model::load(artifact, &settings).unwrap_err().to_string();
     assert_eq!(error, "overlap: 126 tokens, but a window of this model has 126");
@@ -341,7 +341,7 @@ proptest! {
 }
 
 fn load(folder: &Path) -> Result<Model> {
-    Model::load(Artifact::open(&Source::Folder(folder.into()), None, OFFLINE)?, &SETTINGS)
+    Model::load(Artifact::open(&Source::Folder(folder.into()), Vec::new(), OFFLINE)?, &SETTINGS)
 }
 
 fn logits(folder: &Path) -> Logits {
@@ -362,6 +362,7 @@ const SETTINGS: LoadSettings = LoadSettings {
     dtype: moderato::model::Dtype::F32,
     threads: 1,
     overlap: 64,
+    normalise: true,
 };
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {

@@ -42,7 +42,7 @@ async fn a_text_scores_the_same_alone_and_among_others() {
     for (index, scoring) in together.collect::<Vec<_>>().into_iter().enumerate() {
         let among_others = scoring.await.unwrap().unwrap();
         for other in [&among_others[0], &in_one_request[index]] {
-            assert_eq!(alone[index].n_windows, other.n_windows);
+            assert_eq!(alone[index].n_windows(), other.n_windows());
             for (ours, theirs) in alone[index].scores.0.iter().zip(&other.scores.0) {
                 assert!((ours - theirs).abs() < 1e-5, "text {index}: {ours} and {theirs}");
             }
@@ -74,7 +74,7 @@ async fn every_window_is_answered_exactly_once_and_in_order() {
                 let longest = sigmoid(scored.n_tokens.min(128));
                 assert_eq!(scored.scores.0[0].to_bits(), longest.to_bits(), "{} bytes", text.len());
             }
-            scored.iter().map(|text| text.n_windows).sum::<usize>()
+            scored.iter().map(Scored::n_windows).sum::<usize>()
         })
     });
     let mut n_answered = 0;
@@ -112,8 +112,8 @@ async fn a_request_larger_than_a_batch_spreads_over_several() {
         gate.open();
     }
     let scored = request.await.unwrap().unwrap();
-    assert!(scored[0].n_windows > 2);
-    assert_eq!(gate.entries.try_iter().collect::<Vec<_>>(), vec![1; scored[0].n_windows]);
+    assert!(scored[0].n_windows() > 2);
+    assert_eq!(gate.entries.try_iter().collect::<Vec<_>>(), vec![1; scored[0].n_windows()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

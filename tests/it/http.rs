@@ -1,8 +1,10 @@
 //! The service: status and body of every route and every error.
 
+mod contracts;
 mod drain;
 mod errors;
 mod fuzz;
+mod terms;
 
 use std::path::Path;
 
@@ -226,7 +228,14 @@ async fn models_says_what_serves_and_where_it_came_from() {
           ],
           "policy": "model-labels@0",
           "policy_source": "labels",
-          "calibration": null
+          "calibration": null,
+          "policies": [
+            {
+              "id": "model-labels",
+              "version": "0",
+              "namespaces": []
+            }
+          ]
         }
       ]
     }
@@ -258,6 +267,25 @@ async fn the_description_names_every_route_and_the_page_needs_no_network() {
     [
       "/v1/score",
       "/v1/moderations",
+      "/v1/chat/moderations",
+      "/v1/classifications",
+      "/v1/chat/classifications",
+      "/classify",
+      "/predict",
+      "/info",
+      "/",
+      "/models/{name}",
+      "/v1/models/{name}",
+      "/v1/models/{name}:predict",
+      "/v2",
+      "/v2/health/live",
+      "/v2/health/ready",
+      "/v2/models/{name}",
+      "/v2/models/{name}/ready",
+      "/v2/models/{name}/infer",
+      "/api/v1/text/contents",
+      "/beta/litellm_basic_guardrail_api",
+      "/v1alpha1/comments:analyze",
       "/v1/models",
       "/v1/policy",
       "/health/live",

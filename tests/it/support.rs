@@ -18,6 +18,7 @@ use moderato::model::Forward;
 use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Model;
+use moderato::model::OwnPolicy;
 use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Limits;
@@ -63,10 +64,24 @@ pub(crate) fn embedded_model() -> Model {
     load(&Source::Embedded)
 }
 
+/// The tiny model under policies of its operator.
+pub(crate) fn model_with_policies(policies: Vec<OwnPolicy>) -> Model {
+    load_under(&Source::Folder(tiny()), policies)
+}
+
 fn load(source: &Source) -> Model {
-    let artifact = Artifact::open(source, None, HubSettings { offline: true }).unwrap();
-    let settings =
-        LoadSettings { placement: Placement::Cpu, dtype: Dtype::F32, threads: 2, overlap: 64 };
+    load_under(source, Vec::new())
+}
+
+fn load_under(source: &Source, policies: Vec<OwnPolicy>) -> Model {
+    let artifact = Artifact::open(source, policies, HubSettings { offline: true }).unwrap();
+    let settings = LoadSettings {
+        placement: Placement::Cpu,
+        dtype: Dtype::F32,
+        threads: 2,
+        overlap: 64,
+        normalise: true,
+    };
     Model::load(artifact, &settings).unwrap()
 }
 
@@ -81,6 +96,7 @@ pub(crate) const ENGINE: EngineSettings = EngineSettings {
     queue_tokens: 65_536,
     max_request_tokens: 16_384,
     encode_threads: 2,
+    span_tokens: 8192,
 };
 
 /// Settings that fit all tests but those of the limits.
@@ -88,6 +104,7 @@ pub(crate) const HTTP: HttpSettings = HttpSettings {
     limits: Limits { max_texts: 8, max_chars: 20_000 },
     max_body_bytes: 100_000,
     timeout: Duration::from_mins(1),
+    ignore_images: false,
 };
 
 /// A service that is ready, over a model.

@@ -14,6 +14,7 @@ fn help_names_the_commands() {
     Commands:
       serve     Serve scores over HTTP
       score     Score texts from the command line or from a file
+      batch     Answer a file of requests, in the batch format of OpenAI
       evaluate  Measure how good the scores are on labelled texts
       policy    Show the policy that texts are judged by
       help      Print this message or the help of the given subcommand(s)
@@ -68,7 +69,7 @@ fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
               [default: embedded]
 
           --policy <FILE>
-              A policy.toml to use instead of the model's own
+              A policy.toml to use instead of the model's own; of several the first is the default
 
               [env: MODERATO_POLICY=]
 
@@ -100,6 +101,13 @@ fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
               [env: MODERATO_OVERLAP=]
               [default: 64]
 
+          --normalise <BOOL>
+              Read disguised texts (zero-width characters, look-alikes, l33t, s p a c e d) plain too
+
+              [env: MODERATO_NORMALISE=]
+              [default: true]
+              [possible values: true, false]
+
     Limits:
           --max-chars <N>
               Most characters in a text
@@ -112,6 +120,17 @@ fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
 
               [env: MODERATO_MAX_REQUEST_TOKENS=]
               [default: 32768]
+
+          --span-tokens <N>
+              Most tokens that finding the spans of a request may cost beyond its own
+
+              [env: MODERATO_SPAN_TOKENS=]
+              [default: 8192]
+
+          --ignore-images
+              Leave images out of a moderation instead of refusing them
+
+              [env: MODERATO_IGNORE_IMAGES=]
 
           --max-body-bytes <N>
               Largest body of a request, in bytes

@@ -1,0 +1,139 @@
+//! `moderato batch`: a file of requests answered by the routes of the server, without a server.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::ExitCode;
+use crate::cli::args::BatchArgs;
+use crate::cli::bulk;
+use crate::cli::bulk::Input;
+use crate::cli::bulk::Line;
+use crate::cli::config::EngineConfig;
+use crate::cli::output;
+use crate::cli::output::Output;
+use crate::error::Error;
+use crate::error::Result;
+use crate::http::App;
+use crate::http::HttpSettings;
+use crate::http::Replay;
+use crate::http::Replayed;
+use crate::json;
+use crate::json::Fields;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::model::HubSettings;
+use crate::text::Limits;
+
+/// One line of the answers.
+#[derive(Debug, Serialize)]
+struct Answer {
+    id: String,
+    custom_id: Option<String>,
+    response: Option<Response>,
+    error: Option<Fault>,
+}
+
+#[derive(Debug, Serialize)]
+struct Response {
+    status_code: u16,
+    request_id: String,
+    body: Value,
+}
+
+/// Why a line could not be asked at all.
+#[derive(Debug, Serialize)]
+struct Fault {
+    code: &'static str,
+    message: String,
+}
+
+pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
+    if let Some(output) = &args.output {
+        output::refuse_same_file(&args.input, output)?;
+    }
+    let settings = HttpSettings {
+        limits: Limits::of_lines(&args.limits),
+        max_body_bytes: usize::MAX,
+        timeout: ENDLESS,
+        ignore_images: args.ignore_images,
+    };
+    // Before the output is made anew: a misspelt input costs nobody a file.
+    let input = Input::open(&args.input)?;
+    let config = EngineConfig::for_requests(args.model, &args.limits, bulk::IN_FLIGHT, hub)?
+        .with_span_tokens(args.limits.max_request_tokens.get());
+    let metrics = Arc::new(Metrics::new());
+    let app = App::new(settings, Arc::clone(&metrics), Lifecycle::new());
+    app.install(config.start(metrics)?);
+    let mut output = Output::open(args.output.as_deref())?;
+    let n_failed = answer(Replay::new(app), input, &mut output).await;
+    // What was answered before a fault is written all the same.
+    let flushed = output.flush();
+    let n_failed = n_failed.and_then(|n_failed| flushed.map(|()| n_failed))?;
+    if n_failed == 0 {
+        return Ok(ExitCode::Success);
+    }
+    tracing::warn!(n_failed, "some requests failed; their lines say why");
+    Ok(ExitCode::Data)
+}
+
+/// Answers every line in order; how many did not get what they asked for.
+async fn answer(replay: Replay, input: Input, output: &mut Output) -> Result<usize> {
+    let seen = Arc::new(Mutex::new(HashSet::new()));
+    let work = move |bytes: Vec<u8>| {
+        let (replay, seen) = (replay.clone(), Arc::clone(&seen));
+        async move { Ok(ask(&replay, &bytes, &seen).await) }
+    };
+    let mut n_failed = 0;
+    let sink = |line: Line<Answer>| {
+        let answer = line.result?;
+        let is_good = answer.response.as_ref().is_some_and(|response| response.status_code == 200);
+        n_failed += usize::from(!is_good);
+        output.json(&answer)
+    };
+    bulk::work_lines(input, work, sink).await?;
+    Ok(n_failed)
+}
+
+async fn ask(replay: &Replay, line: &[u8], seen: &Mutex<HashSet<String>>) -> Answer {
+    let mut custom_id = None;
+    let replayed = match request(line, &mut custom_id, seen) {
+        Ok((method, url, body)) => replay.ask(&method, &url, &body).await,
+        Err(fault) => Err(fault),
+    };
+    let (response, error) = match replayed {
+        Ok(Replayed { status, request_id, body }) => {
+            (Some(Response { status_code: status, request_id, body }), None)
+        }
+        Err(fault) => (None, Some(Fault { code: fault.code(), message: fault.to_string() })),
+    };
+    let id = format!("batch_req_{}", uuid::Uuid::new_v4().simple());
+    Answer { id, custom_id, response, error }
+}
+
+/// Method, path and body of a line; its own id is left behind also where the rest is at fault.
+fn request(
+    line: &[u8],
+    custom_id: &mut Option<String>,
+    seen: &Mutex<HashSet<String>>,
+) -> Result<(String, String, Value)> {
+    let mut fields = Fields::lenient("the line", json::parse(line)?)?;
+    let id = json::string("custom_id", fields.require("custom_id")?)?;
+    let is_new = seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+    *custom_id = Some(id);
+    if !is_new {
+        let expected = "unlike that of every other line".into();
+        return Err(Error::InvalidValue { param: "custom_id".into(), expected });
+    }
+    let method = json::string("method", fields.require("method")?)?;
+    let url = json::string("url", fields.require("url")?)?;
+    Ok((method, url, fields.require("body")?))
+}
+
+/// Nobody waits for a single line.
+const ENDLESS: Duration = Duration::from_hours(24 * 365);

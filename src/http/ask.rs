@@ -1,0 +1,109 @@
+//! From what a contract asks to reports: the one way from a handler to the engine.
+
+use std::sync::Arc;
+
+use crate::engine::Deadline;
+use crate::engine::Engine;
+use crate::engine::Judged;
+use crate::engine::Patience;
+use crate::error::Result;
+use crate::http::app::App;
+use crate::http::posted::Posted;
+use crate::policy::Action;
+use crate::policy::Policy;
+use crate::score::Report;
+use crate::score::Ruleset;
+use crate::score::Terms;
+use crate::text::Conversation;
+use crate::text::Subject;
+use crate::text::Text;
+use crate::text::Turn;
+
+/// By what to judge, how far to look, and until when.
+#[derive(Debug)]
+pub(super) struct Ask {
+    app: App,
+    ruleset: Arc<Ruleset>,
+    deadline: Deadline,
+    pub(super) terms: Terms,
+    pub(super) spans: bool,
+}
+
+impl Ask {
+    /// By the policy of that id, else by the one that the headers ask for, else by the default.
+    pub(super) fn new(app: &App, posted: &Posted, policy: Option<&str>) -> Result<Self> {
+        let ruleset = app.engine()?.ruleset(policy.or(posted.policy.as_deref()))?;
+        let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
+        Ok(Self { app: app.clone(), ruleset, deadline, terms, spans: false })
+    }
+
+    /// What it is judged by.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.ruleset.policy
+    }
+
+    /// What scores.
+    pub(super) fn engine(&self) -> Result<&Engine> {
+        self.app.engine()
+    }
+
+    /// The model's name with its version.
+    pub(super) fn model(&self) -> Result<String> {
+        Ok(self.engine()?.card().reference())
+    }
+
+    /// Judges texts.
+    pub(super) async fn texts(&self, raws: Vec<String>) -> Result<Vec<Report>> {
+        let texts = Text::all(raws, &self.app.settings().limits)?;
+        self.subjects(texts.into_iter().map(Subject::from).collect()).await
+    }
+
+    /// Judges the last turn of each conversation.
+    pub(super) async fn conversations(&self, raws: Vec<Vec<Turn>>) -> Result<Vec<Report>> {
+        let limits = &self.app.settings().limits;
+        limits.check_count(raws.len())?;
+        let raws = raws.into_iter().enumerate();
+        let accept = |(index, turns)| Conversation::new(index, turns, limits);
+        let accepted = raws.map(accept).collect::<Result<Vec<_>>>()?;
+        self.subjects(accepted.into_iter().map(Subject::Conversation).collect()).await
+    }
+
+    /// Scores and judges the subjects of one request: all of them or none.
+    async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
+        let (engine, patience) = (self.engine()?, Patience::Until(self.deadline));
+        // The spans need the subjects once more.
+        let kept = if self.spans { subjects.clone() } else { Vec::new() };
+        let scored = engine.score_by(&self.ruleset.scorer, subjects, patience).await?;
+        let verdicts: Vec<_> = scored.iter().map(|text| self.terms.judge(&text.scores)).collect();
+        let judged = std::iter::zip(&kept, std::iter::zip(&scored, &verdicts));
+        let judged: Vec<_> = judged
+            .map(|(subject, (scored, verdict))| Judged { subject, scored, verdict })
+            .collect();
+        let spans = engine.locate(&self.ruleset, &judged, patience).await?;
+        let policy = self.policy();
+        let report = |(index, (scored, verdict)): (usize, (&_, &_))| {
+            crate::engine::Scored::report(scored, verdict, policy, spans.get(index))
+        };
+        let reports: Vec<_> = std::iter::zip(&scored, &verdicts).enumerate().map(report).collect();
+        self.count(&reports);
+        Ok(reports)
+    }
+
+    fn count(&self, reports: &[Report]) {
+        for (id, category) in reports.iter().flat_map(|report| &report.categories.0) {
+            if category.violated {
+                self.app.metrics().flagged(id);
+            }
+        }
+    }
+}
+
+/// Tokens of all texts of a request.
+pub(super) fn n_tokens(reports: &[Report]) -> usize {
+    reports.iter().map(|report| report.n_tokens).sum()
+}
+
+/// Whether the policy has a text withheld.
+pub(super) fn is_blocked(report: &Report) -> bool {
+    report.action >= Action::Block
+}

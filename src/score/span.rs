@@ -1,0 +1,131 @@
+//! Which part of a text carries a violation: sentences, left out one at a time.
+
+use std::ops::Range;
+
+use serde::Serialize;
+use unicode_segmentation::UnicodeSegmentation;
+use utoipa::ToSchema;
+
+use crate::policy::Threshold;
+
+/// A part of a text that carries a violation.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Span {
+    /// From byte, to byte (exclusive) of the text in UTF-8.
+    pub bytes: [usize; 2],
+    /// The same in characters: Unicode scalar values.
+    pub chars: [usize; 2],
+    /// The score of the window that the part lies in, from 0 to 1.
+    pub score: f32,
+}
+
+impl Span {
+    /// The part of `text` at these bytes, less the white space around it.
+    pub fn new(text: &str, bytes: Range<usize>, score: f32) -> Self {
+        let part = text.get(bytes.clone()).unwrap_or_default();
+        let start = bytes.start + (part.len() - part.trim_start().len());
+        let end = (start + part.trim().len()).min(text.len());
+        let n_before = text[..start].chars().count();
+        let n_chars = text[start..end].chars().count();
+        Self { bytes: [start, end], chars: [n_before, n_before + n_chars], score }
+    }
+}
+
+/// The sentences of a part of a text, by the rules of Unicode (UAX 29) and at line breaks; where
+/// there are more than `most`, neighbours are taken together.
+pub fn sentences(text: &str, bytes: Range<usize>, most: usize) -> Vec<Range<usize>> {
+    let part = text.get(bytes.clone()).unwrap_or_default();
+    let mut ends: Vec<_> = part
+        .split_sentence_bound_indices()
+        .filter(|(_, sentence)| !sentence.trim().is_empty())
+        .map(|(start, sentence)| bytes.start + start + sentence.len())
+        .collect();
+    // White space at the very end belongs to the last sentence.
+    if let Some(end) = ends.last_mut() {
+        *end = bytes.end;
+    }
+    let n_together = ends.len().div_ceil(most.max(1)).max(1);
+    let mut start = bytes.start;
+    let group = |ends: &[usize]| {
+        let end = ends.last().copied().unwrap_or(start);
+        std::mem::replace(&mut start, end)..end
+    };
+    ends.chunks(n_together).map(group).collect()
+}
+
+/// Which sentences carry a category: `whole` is the score with all of them, `without` those with
+/// each left out in turn.
+///
+/// They are those without which the score stays below the threshold, and those that lower it, in
+/// log-odds, by at least half as much as the one that lowers it most. None if none lowers it: then
+/// several say the same.
+pub fn carriers(whole: f32, without: &[f32], threshold: Threshold) -> Vec<usize> {
+    let drops: Vec<_> = without.iter().map(|&score| log_odds(whole) - log_odds(score)).collect();
+    let largest = drops.iter().copied().fold(0.0, f64::max);
+    let carries = |place: &usize| {
+        let (drop, is_needed) = (drops[*place], !threshold.is_violated_by(without[*place]));
+        drop > 0.0 && (is_needed || drop >= largest * SHARE_OF_LARGEST)
+    };
+    (0..without.len()).filter(carries).collect()
+}
+
+fn log_odds(score: f32) -> f64 {
+    // A score may have been rounded to 0 or 1, whose log-odds are infinite.
+    let score = f64::from(score).clamp(1e-9, 1.0 - 1e-9);
+    (score / (1.0 - score)).ln()
+}
+
+const SHARE_OF_LARGEST: f64 = 0.5;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parts(text: &str, most: usize) -> Vec<&str> {
+        sentences(text, 0..text.len(), most).into_iter().map(|bytes| &text[bytes]).collect()
+    }
+
+    #[test]
+    fn sentences_end_where_unicode_says_and_cover_everything() {
+        let text = "Tea is ready.  Is it? Yes!\nGood ";
+        assert_eq!(parts(text, 9), ["Tea is ready.  ", "Is it? ", "Yes!\n", "Good "]);
+        assert_eq!(parts(text, 2), ["Tea is ready.  Is it? ", "Yes!\nGood "]);
+        assert_eq!(parts("", 4), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_is_needed_and_what_weighs_most_carries() {
+        let half = Threshold::DEFAULT;
+        for (whole, without, expected) in [
+            (0.9, vec![0.9, 0.1, 0.91], vec![1]),
+            (0.9, vec![0.4, 0.3, 0.9], vec![0, 1]), // each is needed
+            (0.99, vec![0.9, 0.8, 0.989], vec![0, 1]), // either would do
+            (0.9, vec![0.9, 0.95], vec![]),
+            (1.0, vec![1.0, 0.0], vec![1]),
+        ] {
+            assert_eq!(carriers(whole, &without, half), expected, "{whole} and {without:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_counts_bytes_and_characters_without_the_space_around() {
+        let text = "Où ? Là. Ça";
+        let span = Span::new(text, 5..text.len(), 0.5);
+        assert_eq!((span.bytes, span.chars), ([6, 14], [5, 11]));
+        assert_eq!(&text[span.bytes[0]..span.bytes[1]], "Là. Ça");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_covered_in_order(text in "\\PC{0,60}", most in 1_usize..6) {
+            let found = sentences(&text, 0..text.len(), most);
+            prop_assert!(found.len() <= most);
+            let whole: String = found.iter().map(|bytes| &text[bytes.clone()]).collect();
+            if !text.trim().is_empty() {
+                prop_assert_eq!(whole, text);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Letters without gaps, cut into the likeliest words.
+
+use super::super::lexicon::Lexicon;
+
+/// The lengths of the words that letters consist of; none if they hardly consist of words.
+pub(super) fn segment(letters: &str, lexicon: &Lexicon) -> Option<Vec<usize>> {
+    let readings = ['i', 'l'].map(|stroke| plain(letters, stroke));
+    let cuts = readings.iter().map(|reading| Cut::of(reading, lexicon));
+    let cut = cuts.min_by(|one, other| one.cost.total_cmp(&other.cost))?;
+    cut.is_sensible().then_some(cut.lens)
+}
+
+/// The letters that others stand for, with one letter for all strokes.
+fn plain(letters: &str, stroke: char) -> String {
+    let plain = letters.chars().filter(|&letter| letter != '\'').map(|letter| match letter {
+        'a'..='z' => letter,
+        '0' => 'o',
+        '1' | '!' => stroke,
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        _ => '?', // so that it is part of no word
+    });
+    plain.collect()
+}
+
+/// A way to cut letters into words.
+struct Cut {
+    lens: Vec<usize>,
+    cost: f32,
+    n_unknown: usize,
+    longest: usize,
+}
+
+impl Cut {
+    /// The cheapest cut of ASCII letters, in time linear in their number.
+    fn of(letters: &str, lexicon: &Lexicon) -> Self {
+        let mut best = vec![Step { cost: 0.0, len: 0, is_known: true }];
+        for end in 1..=letters.len() {
+            let last = &best[end - 1];
+            let unknown = last.cost + lexicon.cost_of_unknown();
+            let mut step = Step { cost: unknown, len: 1, is_known: false };
+            for len in 1..=end.min(MAX_WORD) {
+                if let Some(cost) = lexicon.cost(&letters[end - len..end]) {
+                    let cost = best[end - len].cost + cost;
+                    if cost < step.cost {
+                        step = Step { cost, len, is_known: true };
+                    }
+                }
+            }
+            best.push(step);
+        }
+        Self::back(&best)
+    }
+
+    /// Follows the steps from the last to the first.
+    fn back(best: &[Step]) -> Self {
+        let mut end = best.len() - 1;
+        let mut cut = Self { lens: vec![], cost: best[end].cost, n_unknown: 0, longest: 0 };
+        while end > 0 {
+            let step = &best[end];
+            cut.lens.push(step.len);
+            cut.n_unknown += usize::from(!step.is_known);
+            if step.is_known {
+                cut.longest = cut.longest.max(step.len);
+            }
+            end -= step.len;
+        }
+        cut.lens.reverse();
+        cut
+    }
+
+    /// Whether letters drawn by chance would hardly give such words.
+    fn is_sensible(&self) -> bool {
+        let n_letters: usize = self.lens.iter().sum();
+        let is_dear = self.cost > MAX_COST_OF_LETTER * n_letters as f32;
+        self.longest >= 3 && 5 * self.n_unknown <= n_letters && !is_dear
+    }
+}
+
+/// The last word of the cheapest cut that ends at a place.
+struct Step {
+    cost: f32,
+    len: usize,
+    is_known: bool,
+}
+
+/// The longest words of a vocabulary have about twenty letters.
+const MAX_WORD: usize = 20;
+/// English phrases cost about 2.2 a letter, letters drawn by chance 3.9.
+const MAX_COST_OF_LETTER: f32 = 3.0;

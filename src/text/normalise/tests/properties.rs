@@ -1,0 +1,146 @@
+//! What holds for any text.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn a_plain_text_has_nothing_left_to_undo() {
+    for text in ["h 0 w t 0 c 0 0 k", "mу kіttеn w4s h3re", "k\u{200b} i t t e n mark5", "𝕜𝕚𝕥𝕥𝕖𝕟"]
+    {
+        let once = plain(text).unwrap();
+        assert_eq!(plain(&once), None, "text {text:?}, plain {once:?}");
+    }
+}
+
+#[test]
+fn long_texts_take_linear_time() {
+    let lexicon = lexicon();
+    let units = [
+        "a ",
+        "1",
+        "a1",
+        "a.",
+        ". ",
+        "a . . . . ",
+        "\u{200b}",
+        "\u{301}",
+        "a\u{336}",
+        "@.",
+        "!",
+        "a  ",
+        "k i t t e n ",
+        "1!1!1!ing ",
+        "1 ! 1 ! 1 ! a s  ",
+        "а",
+        "aа ",
+        "1 ",
+        "a\u{200b}",
+        "a-b_",
+        "🇰",
+        "a b  ",
+        " ",
+        "'",
+        "a'",
+        "@",
+        "|1",
+    ];
+    for unit in units {
+        let text = unit.repeat(100_000 / unit.chars().count());
+        let start = Instant::now();
+        let _ = Plain::of(&text, &lexicon);
+        // Unoptimised code on a busy machine takes a tenth; quadratic time would be minutes.
+        assert!(start.elapsed() < Duration::from_secs(5), "unit {unit:?}: {:?}", start.elapsed());
+    }
+}
+
+/// Texts full of what the disguises are made of.
+fn texts() -> impl Strategy<Value = String> {
+    let parts = prop::collection::vec(prop::sample::select(PARTS), 0..40);
+    prop_oneof![any::<String>(), parts.prop_map(|parts| parts.concat())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn any_range_stems_from_characters_of_the_original(
+        text in texts(), start in 0_usize..120, len in 0_usize..40,
+    ) {
+        if let Some(plain) = Plain::of(&text, &lexicon()) {
+            let bytes = plain.original(start..start + len);
+            prop_assert!(text.get(bytes.clone()).is_some(), "{bytes:?}");
+            let next = plain.original(start + 1..start + len + 1);
+            prop_assert!(bytes.start <= next.start, "{bytes:?} {next:?}");
+            prop_assert!(len == 0 || bytes.end <= next.end, "{bytes:?} {next:?}");
+        }
+    }
+
+    #[test]
+    fn undoing_comes_to_an_end(text in texts()) {
+        let lexicon = lexicon();
+        let mut text = text;
+        for _ in 0..4 {
+            match Plain::of(&text, &lexicon) {
+                Some(plain) => plain.as_str().clone_into(&mut text),
+                None => return Ok(()),
+            }
+        }
+        prop_assert!(Plain::of(&text, &lexicon).is_none(), "{text:?}");
+    }
+
+    #[test]
+    fn words_of_the_lexicon_stay(
+        words in prop::collection::vec(prop::sample::select(
+            WORDS.split_whitespace().filter(|word| word.len() > 1).collect::<Vec<_>>()), 0..20),
+    ) {
+        prop_assert_eq!(plain(&words.join(" ")), None);
+    }
+}
+
+const PARTS: &[&str] = &[
+    "a",
+    "k",
+    "i",
+    "t",
+    "cook",
+    "kitten",
+    "1",
+    "3",
+    "0",
+    "@",
+    "$",
+    "!",
+    "|",
+    "'",
+    "’",
+    " ",
+    "  ",
+    "\n",
+    ".",
+    "-",
+    "_",
+    "\u{200b}",
+    "\u{ad}",
+    "\u{301}",
+    "\u{336}",
+    "\u{fe0f}",
+    "е",
+    "о",
+    "κ",
+    "ᴋ",
+    "𝕜",
+    "ﬁ",
+    "é",
+    "日",
+    "ل",
+    "🇰",
+    "😀",
+    "\u{e0041}",
+    "\u{a0}",
+    "Ａ",
+    "ж",
+];
