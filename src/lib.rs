@@ -29,7 +29,7 @@
 //! | 0 | [`error`] | nobody |
 //!
 //! A module names lower layers and its own children only; modules of one layer do not know each
-//! other, but for `cli`, which starts `http`. Every foreign crate has a home. Both are a test:
+//! other, but for `cli`, which starts `http` and asks it. Every foreign crate has a home. Both are a test:
 //! `tests/it/layers.rs`.
 //!
 //! # Where to find
@@ -40,6 +40,11 @@
 //! - the arithmetic on the CPU: `model/cpu.rs`, of the operations in `model/ops.rs`, of which
 //!   `model/ops/kernel.rs` has the inner loops; on GPUs, with candle: `model/tensor.rs`
 //! - how families of models differ: `model/family.rs`, `model/parameters.rs`
+//! - what is read of a text or a conversation: `encode/reading.rs`; what a disguise is:
+//!   `text/normalise.rs`
+//! - the contracts of other services: a file each in `http/`; all go through `http/ask.rs`; their
+//!   errors: `http/dialect.rs`; what stands for their categories: `policy/namespace.rs`
+//! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`
 //! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
 //! - every metric with its help: `metrics.rs`; every flag: `cli/args.rs`

@@ -1,5 +1,6 @@
 //! The command line: what is written where, and how the program ends.
 
+mod batch;
 mod bulk;
 mod evaluate;
 mod help;
