@@ -116,6 +116,17 @@ impl Engine {
         subjects: Vec<Subject>,
         patience: Patience,
     ) -> Result<Vec<Scored>> {
+        let scored = self.score_uncounted(by, subjects, patience).await?;
+        self.metrics.scored(scored.len(), scored.iter().map(|text| text.n_tokens).sum());
+        Ok(scored)
+    }
+
+    async fn score_uncounted(
+        &self,
+        by: &Scorer,
+        subjects: Vec<Subject>,
+        patience: Patience,
+    ) -> Result<Vec<Scored>> {
         match patience {
             Patience::Endless => self.work(by, subjects, patience).await,
             Patience::Until(deadline) => {
@@ -185,9 +196,7 @@ impl Engine {
         };
         let logits = reply.await.map_err(|_| Error::Stopped)??;
         drop(guard);
-        let scored = assemble(by, &logits, readings)?;
-        self.metrics.scored(scored.len(), scored.iter().map(|text| text.n_tokens).sum());
-        Ok(scored)
+        assemble(by, &logits, readings)
     }
 
     async fn read(&self, subjects: Vec<Subject>) -> Result<Vec<Reading>> {

@@ -58,7 +58,7 @@ impl Engine {
         let scored = if occluded.is_empty() {
             Vec::new()
         } else {
-            self.score_by(&ruleset.scorer, occluded, patience).await?
+            self.score_uncounted(&ruleset.scorer, occluded, patience).await?
         };
         let mut scored = scored.as_slice();
         let mut spans = vec![Spans::new(); judged.len()];
@@ -85,13 +85,15 @@ impl Engine {
                 windows.filter(|window| violates(judged.verdict, window)).map(move |w| (index, w))
             })
             .collect();
-        // Each part left out costs about as much as the window.
+        // Each part left out costs about as much as the window, twice where it is disguised.
+        let window_tokens = self.card().max_window_tokens;
         let tokens = |(index, _): &(usize, &ScoredWindow)| {
             let scored = judged[*index].scored;
-            scored.n_tokens.div_ceil(scored.windows.len()).max(1)
+            scored.n_tokens.min(window_tokens) * if scored.normalised { 2 } else { 1 }
         };
         let n_tokens: usize = windows.iter().map(tokens).sum();
-        let budget = self.settings.span_tokens.min(self.settings.max_request_tokens);
+        // Cuts may cost a token here and there.
+        let budget = self.settings.span_tokens.min(self.settings.max_request_tokens) / 10 * 9;
         let most = (budget / n_tokens.max(1)).min(MOST_SENTENCES);
         let suspect = |(index, window): (usize, &'a ScoredWindow)| {
             let text = judged[index].subject.judged().as_str();
@@ -111,7 +113,9 @@ impl Suspect<'_> {
     /// The window without each of its sentences.
     fn occluded(&self, judged: &[Judged<'_>]) -> Vec<Subject> {
         let subject = judged[self.index].subject;
-        let (text, bytes) = (subject.judged().as_str(), &self.window.bytes);
+        let text = subject.judged().as_str();
+        let ends = self.sentences.first().zip(self.sentences.last());
+        let bytes = ends.map_or(0..0, |(first, last)| first.start..last.end);
         let unlimited = Limits { max_texts: 1, max_chars: usize::MAX };
         let without = |sentence: &Range<usize>| {
             let left = [&text[bytes.start..sentence.start], &text[sentence.end..bytes.end]];

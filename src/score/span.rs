@@ -22,9 +22,10 @@ pub struct Span {
 impl Span {
     /// The part of `text` at these bytes, less the white space around it.
     pub fn new(text: &str, bytes: Range<usize>, score: f32) -> Self {
-        let part = text.get(bytes.clone()).unwrap_or_default();
-        let start = bytes.start + (part.len() - part.trim_start().len());
-        let end = (start + part.trim().len()).min(text.len());
+        let Range { start, end } = whole_characters(text, bytes);
+        let part = &text[start..end];
+        let start = start + (part.len() - part.trim_start().len());
+        let end = start + part.trim().len();
         let n_before = text[..start].chars().count();
         let n_chars = text[start..end].chars().count();
         Self { bytes: [start, end], chars: [n_before, n_before + n_chars], score }
@@ -34,7 +35,8 @@ impl Span {
 /// The sentences of a part of a text, by the rules of Unicode (UAX 29) and at line breaks; where
 /// there are more than `most`, neighbours are taken together.
 pub fn sentences(text: &str, bytes: Range<usize>, most: usize) -> Vec<Range<usize>> {
-    let part = text.get(bytes.clone()).unwrap_or_default();
+    let bytes = whole_characters(text, bytes);
+    let part = &text[bytes.clone()];
     let mut ends: Vec<_> = part
         .split_sentence_bound_indices()
         .filter(|(_, sentence)| !sentence.trim().is_empty())
@@ -67,6 +69,12 @@ pub fn carriers(whole: f32, without: &[f32], threshold: Threshold) -> Vec<usize>
         drop > 0.0 && (is_needed || drop >= largest * SHARE_OF_LARGEST)
     };
     (0..without.len()).filter(carries).collect()
+}
+
+/// The bytes, widened to characters and cut to what there is.
+fn whole_characters(text: &str, bytes: Range<usize>) -> Range<usize> {
+    let start = text.floor_char_boundary(bytes.start);
+    start..text.ceil_char_boundary(bytes.end).max(start)
 }
 
 fn log_odds(score: f32) -> f64 {
@@ -122,6 +130,8 @@ mod tests {
         fn any_text_is_covered_in_order(text in "\\PC{0,60}", most in 1_usize..6) {
             let found = sentences(&text, 0..text.len(), most);
             prop_assert!(found.len() <= most);
+            let beyond = sentences(&text, 1..text.len() + 9, most);
+            prop_assert!(beyond.iter().all(|bytes| text.get(bytes.clone()).is_some()));
             let whole: String = found.iter().map(|bytes| &text[bytes.clone()]).collect();
             if !text.trim().is_empty() {
                 prop_assert_eq!(whole, text);

@@ -23,8 +23,9 @@ fn each_request_is_answered_in_order_under_its_own_id() {
         json!({"custom_id": "f", "method": "POST", "url": "no where", "body": {}}),
         json!({"method": "POST"}),
     ];
-    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let output = batch(&(lines + "hidden\n"));
+    let mut lines: Vec<_> = lines.iter().map(Value::to_string).collect();
+    lines.push("hidden".into());
+    let output = batch(&lines.join("\n"));
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
     let answers = answers(&output);
     let told: Vec<_> = answers
