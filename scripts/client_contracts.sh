@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Asks a running moderato through the clients that people already use: openai, mistralai
-# and LiteLLM. Nothing but loopback is spoken to once the clients are installed.
+# Asks a running moderato through the clients that people already use, each with its own contract
+# in scripts/client_contracts/*_contract.py. Nothing but loopback is spoken to once the clients are
+# installed.
 #
-# Usage: scripts/client_contracts.sh [path/to/moderato-binary]
-# Without a path, `cargo build` makes target/debug/moderato first.
+# Usage: scripts/client_contracts.sh [path/to/moderato-binary [part of a check's name]]
+# Without a path, `cargo build` makes target/debug/moderato first. Needs Python 3.11 to 3.13, and
+# Node 18 or later with npm.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,6 +13,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/python_venv.sh"
 here=$root/scripts/client_contracts
 venv=$root/target/client-contracts-venv
+node_clients=$root/target/client-contracts-node
 ready_seconds=30
 stop_seconds=30
 
@@ -21,40 +24,63 @@ main() {
         binary=$root/target/debug/moderato
     fi
     binary=$(realpath -e "$binary")
-    make_venv "$venv" "$here/requirements.txt" --no-deps
+    # What is imported is compiled then; all of it would take longer and twice the space.
+    make_venv "$venv" "$here/requirements.txt" --no-deps --no-compile
+    make_node_clients
 
     work=$(mktemp -d)
-    log=$work/server.log
     results=$work/results.txt
-    server=
+    servers=()
     trap clean_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
 
+    local url tight rc=0
     start_server "$binary"
-    local rc=0
-    run_checks || rc=$?
-    stop_server
+    url=$address
+    # One large text fills the queue of the second, and bodies may be hardly larger than it.
+    start_server "$binary" --threads 1 --batch-tokens 512 \
+        --queue-tokens 18000 --max-request-tokens 18000 --max-body-bytes 65536
+    tight=$address
+    run_checks "$url" "$tight" "${@:2}" || rc=$?
+    stop_servers
     report "$rc"
 }
 
-# Leaves the process in `server` and its address in `url`.
+# The clients for Node, installed anew whenever their versions or Node's change.
+make_node_clients() {
+    local stamp
+    stamp=$( (cat "$here/node/package-lock.json"; node --version) | sha256sum | cut -d ' ' -f 1)
+    if [[ "$(cat "$node_clients/stamp" 2>/dev/null)" != "$stamp" ]]; then
+        rm -rf "$node_clients"
+        mkdir -p "$node_clients"
+        cp "$here/node/package.json" "$here/node/package-lock.json" "$node_clients"
+        npm --prefix "$node_clients" ci --ignore-scripts --no-audit --no-fund --loglevel error >&2
+        printf '%s\n' "$stamp" >"$node_clients/stamp"
+    fi
+}
+
+# Adds the process to `servers` and leaves its address in `address`.
 start_server() {
+    local binary=$1 log=$work/server-${#servers[@]}.log server
+    shift
     # The shell's exec makes `$!` the server itself, so that signals reach it.
-    (cd "$work" && exec "$1" serve --listen 127.0.0.1:0 --log-format json) >/dev/null 2>"$log" &
+    (cd "$work" && exec "$binary" serve --listen 127.0.0.1:0 --log-format json "$@") \
+        >/dev/null 2>"$log" &
     server=$!
-    local deadline=$((SECONDS + ready_seconds)) address=
-    until [[ -n $address ]] && is_ready "http://$address"; do
-        kill -0 "$server" 2>/dev/null || fail_start "the server has stopped"
-        ((SECONDS < deadline)) || fail_start "the server is not ready after $ready_seconds s"
+    servers+=("$server")
+    local deadline=$((SECONDS + ready_seconds)) listening=
+    until [[ -n $listening ]] && is_ready "http://$listening"; do
+        kill -0 "$server" 2>/dev/null || fail_start "the server has stopped" "$log"
+        ((SECONDS < deadline)) || fail_start "the server is not ready after $ready_seconds s" "$log"
         sleep 0.1
-        address=$(listening_address)
+        listening=$(listening_address "$log")
     done
-    url=http://$address
+    address=http://$listening
 }
 
 listening_address() {
-    sed -n '/"message": *"listening"/s/.*"address": *"\([^"]*\)".*/\1/p' "$log" | head -n 1
+    sed -n '/"message": *"listening"/s/.*"address": *"\([^"]*\)".*/\1/p' "$1" | head -n 1
 }
 
 is_ready() {
@@ -67,7 +93,7 @@ PYTHON
 
 fail_start() {
     printf '%s; the end of its log:\n' "$1" >&2
-    tail -n 20 "$log" >&2
+    tail -n 20 "$2" >&2
     printf '0 passed, 1 failed\n'
     exit 1
 }
@@ -75,17 +101,25 @@ fail_start() {
 # A clean environment: no proxy, no keys, and nothing that LiteLLM would fetch or send.
 run_checks() {
     env -i PATH="$PATH" HOME="$work" LANG=C.UTF-8 NO_PROXY='*' \
-        PYTHONDONTWRITEBYTECODE=1 \
+        PYTHONPYCACHEPREFIX="$venv/compiled" \
         LITELLM_LOCAL_MODEL_COST_MAP=True \
         LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS=True \
         LITELLM_TELEMETRY=False \
-        HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 \
-        "$venv/bin/python" "$here/contracts.py" "$url" | tee "$results"
+        HF_HUB_DISABLE_TELEMETRY=1 \
+        NODE_CLIENTS="$node_clients" \
+        "$venv/bin/python" "$here/contracts.py" "$@" 2>"$work/clients.log" | tee "$results"
+}
+
+stop_servers() {
+    local pid pids=("${servers[@]}")
+    servers=()
+    for pid in "${pids[@]}"; do
+        stop_server "$pid"
+    done
 }
 
 stop_server() {
-    local pid=$server rc=0 deadline=$((SECONDS + stop_seconds))
-    server=
+    local pid=$1 rc=0 deadline=$((SECONDS + stop_seconds))
     kill -TERM "$pid" 2>/dev/null || true
     while kill -0 "$pid" 2>/dev/null && ((SECONDS < deadline)); do
         sleep 0.1
@@ -93,9 +127,9 @@ stop_server() {
     kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" || rc=$?
     if ((rc == 0)); then
-        printf 'ok      server: SIGTERM ends it with 0\n' | tee -a "$results"
+        printf 'ok a server ends with 0 on SIGTERM\n' | tee -a "$results"
     else
-        printf 'FAILED  server: SIGTERM ended it with %s\n' "$rc" | tee -a "$results"
+        printf 'FAIL a server ends with 0 on SIGTERM: it ended with %s\n' "$rc" | tee -a "$results"
     fi
 }
 
@@ -103,9 +137,10 @@ stop_server() {
 report() {
     local passed failed
     passed=$(grep -c '^ok ' "$results" || true)
-    failed=$(grep -c '^FAILED ' "$results" || true)
+    failed=$(grep -c '^FAIL ' "$results" || true)
     if (($1 > 1)) || (($1 == 1 && failed == 0)); then
-        printf 'FAILED  contracts.py: it ended with %s\n' "$1"
+        printf 'FAIL contracts.py: it ended with %s; the end of its log:\n' "$1"
+        tail -n 20 "$work/clients.log"
         failed=$((failed + 1))
     fi
     printf '%s passed, %s failed\n' "$passed" "$failed"
@@ -113,9 +148,10 @@ report() {
 }
 
 clean_up() {
-    if [[ -n $server ]]; then
-        kill -KILL "$server" 2>/dev/null || true
-    fi
+    local pid
+    for pid in "${servers[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+    done
     rm -rf "$work"
 }
 
