@@ -1,8 +1,11 @@
 //! The engine: texts in, scores out; owner of the queue and of the thread that runs the model.
 
+mod headroom;
+mod loader;
 mod queue;
 mod scored;
 mod spans;
+mod swap;
 mod worker;
 
 use std::sync::Arc;
@@ -12,12 +15,17 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use self::loader::Loader;
 use self::queue::Queue;
 pub use self::scored::Scored;
 pub use self::scored::ScoredWindow;
 use self::scored::assemble;
 pub use self::spans::Judged;
 pub use self::spans::Spans;
+pub use self::swap::Models;
+pub use self::swap::Overview;
+pub use self::swap::Past;
+pub use self::swap::Staged;
 use self::worker::Worker;
 use crate::encode::Encoder;
 use crate::encode::Reading;
@@ -41,7 +49,7 @@ pub struct Engine {
     queue: Queue,
     encoding: Arc<Semaphore>, // as many permits as encodings may run at once
     metrics: Arc<Metrics>,
-    alive: watch::Receiver<()>, // closed when the worker has ended
+    ended: watch::Receiver<bool>, // true when the worker has ended well, closed if it panicked
 }
 
 /// How much an engine takes on.
@@ -82,15 +90,14 @@ impl Engine {
         let Model { card, rulesets, encoder, forward } = model;
         let rulesets: Vec<_> = rulesets.into_iter().map(Arc::new).collect();
         let default = rulesets.first().cloned().ok_or_else(no_policy)?;
-        metrics.serving(&card.reference(), &default.policy.reference());
         let (queue, jobs) = Queue::new(settings.queue_tokens);
-        let (running, alive) = watch::channel(());
+        let (running, ended) = watch::channel(false);
         let worker = Worker::new(jobs, forward, settings.batch_tokens, Arc::clone(&metrics));
         std::thread::Builder::new()
             .name("model".into())
             .spawn(move || {
-                let _dropped_at_the_end = running;
                 worker.run();
+                running.send_replace(true);
             })
             .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
         Ok(Self {
@@ -99,7 +106,7 @@ impl Engine {
             queue,
             encoding: Arc::new(Semaphore::new(settings.encode_threads)),
             metrics,
-            alive,
+            ended,
         })
     }
 
@@ -165,10 +172,11 @@ impl Engine {
         })
     }
 
-    /// Waits until the model can answer no more, which happens only when it panics.
-    pub async fn stopped(&self) {
-        let mut alive = self.alive.clone();
-        while alive.changed().await.is_ok() {}
+    /// Waits until the model can answer no more: true if it panicked, false if nobody needs it any
+    /// more. Does not keep the engine.
+    pub fn crashed(&self) -> impl Future<Output = bool> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move { ended.wait_for(|&ended| ended).await.is_err() }
     }
 
     async fn work(

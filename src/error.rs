@@ -226,6 +226,24 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A model for which there is no memory beside the one that serves.
+    #[error(
+        "{file}: needs {needed_mb} MB beside the model that serves, {available_mb} MB are free"
+    )]
+    Memory {
+        /// The model.
+        file: String,
+        /// What it needs, in millions of bytes.
+        needed_mb: u64,
+        /// What there is.
+        available_mb: u64,
+    },
+    /// Another model is on its way.
+    #[error("another model is being staged")]
+    Staging,
+    /// No model served before this one.
+    #[error("no model served before this one")]
+    NothingBefore,
     /// An address that could not be listened on.
     #[error("listening on {address} failed")]
     Listen {
@@ -257,6 +275,8 @@ pub enum Kind {
     Input,
     /// The caller's: what it names is not here.
     Unknown,
+    /// Nobody's: something else has to end first.
+    Conflict,
     /// Nobody's: the same request may succeed later.
     Overload,
     /// The deadline's: the same request may succeed with more time.
@@ -273,6 +293,7 @@ impl Error {
         match self {
             Self::Line { source, .. } => source.kind(),
             Self::UnknownModel { .. } => Kind::Unknown,
+            Self::Staging | Self::NothingBefore => Kind::Conflict,
             Self::NoTexts
             | Self::NoTurns { .. }
             | Self::InvalidValue { .. }
@@ -294,7 +315,8 @@ impl Error {
             Self::Stopped | Self::Encode { .. } | Self::Forward { .. } | Self::NonFinite { .. } => {
                 Kind::Internal
             }
-            Self::File { .. }
+            Self::Memory { .. }
+            | Self::File { .. }
             | Self::Artifact { .. }
             | Self::Config { .. }
             | Self::Listen { .. }
@@ -335,6 +357,9 @@ impl Error {
             Self::Config { .. } => "invalid_config",
             Self::Listen { .. } => "listen_failed",
             Self::Hub { .. } => "hub_error",
+            Self::Memory { .. } => "not_enough_memory",
+            Self::Staging => "staging_in_progress",
+            Self::NothingBefore => "nothing_before",
         }
     }
 

@@ -1,9 +1,11 @@
 //! The HTTP service: routes, and serving them until told to stop.
 
+mod admin;
 mod app;
 mod ask;
 mod chat_moderations;
 mod classifications;
+mod clock;
 mod dialect;
 mod fms;
 mod health;
@@ -43,24 +45,37 @@ pub use self::app::HttpSettings;
 use self::problem::Problem;
 pub use self::replay::Replay;
 pub use self::replay::Replayed;
+use crate::engine::Loader;
 use crate::lifecycle::Phase;
 
 /// All routes over one app.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/v1/score", post(score::score))
         .route("/v1/models", get(models::list))
         .route("/v1/policy", get(policy::show))
+        .route("/health", get(health::ready))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(observe::metrics))
         .merge(openapi::pages())
         .merge(contracts())
+        .with_state(app.clone());
+    layered(routes, app)
+}
+
+/// What every route gets: an id, a line in the log, a place in the metrics, an answer in any case.
+fn layered(routes: Router, app: App) -> Router {
+    routes
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(|_| problem::panicked()))
-        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(app, observe::observe))
+}
+
+/// The routes of administrators, which may exchange the model; for a listener of their own.
+pub fn admin_router(app: App, loader: Loader) -> Router {
+    layered(admin::routes(app.clone(), loader), app)
 }
 
 /// The routes of other services.
@@ -131,6 +146,11 @@ pub async fn serve(
         result = serving.into_future() => result.map(|()| true),
         () = out_of_grace => Ok(false),
     }
+}
+
+/// Serves the routes of administrators until the process ends.
+pub async fn serve_admin(listener: TcpListener, app: App, loader: Loader) -> std::io::Result<()> {
+    axum::serve(listener, admin_router(app, loader)).await
 }
 
 /// How a server ends.

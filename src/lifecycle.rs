@@ -46,33 +46,80 @@ impl Default for Lifecycle {
     }
 }
 
-/// Waits for SIGTERM or SIGINT (elsewhere than on Unix: for Ctrl-C) and names it.
+/// Calls for the files to be read again: SIGHUP, where there is such a signal.
 ///
-/// Takes the signals over at once, not when first polled: a signal that comes while the model is
-/// loaded is not lost.
-pub fn termination() -> std::io::Result<impl Future<Output = &'static str>> {
+/// Takes the signal over at once, not when first polled.
+pub fn reloads() -> std::io::Result<Reloads> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::SignalKind;
         use tokio::signal::unix::signal;
 
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        Ok(async move {
-            tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            }
+        Ok(Reloads(signal(SignalKind::hangup())?))
+    }
+    #[cfg(not(unix))]
+    Ok(Reloads())
+}
+
+/// The calls for the files to be read again.
+#[derive(Debug)]
+pub struct Reloads(#[cfg(unix)] tokio::signal::unix::Signal);
+
+impl Reloads {
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.0.recv().await.is_some() {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Takes over SIGTERM and SIGINT (elsewhere than on Unix: Ctrl-C).
+///
+/// At once, not when first waited for: a signal that comes while the model is loaded is not lost.
+pub fn terminations() -> std::io::Result<Terminations> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::SignalKind;
+        use tokio::signal::unix::signal;
+
+        Ok(Terminations {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
         })
     }
     #[cfg(not(unix))]
-    Ok(async {
+    Ok(Terminations {})
+}
+
+/// The signals that end a server.
+#[derive(Debug)]
+pub struct Terminations {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Terminations {
+    /// Waits for the next one and names it.
+    pub async fn next(&mut self) -> &'static str {
+        #[cfg(unix)]
+        {
+            tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+            }
+        }
+        #[cfg(not(unix))]
         match tokio::signal::ctrl_c().await {
             Ok(()) => "Ctrl-C",
             // Nothing can end us but the system; so be it.
             Err(_) => std::future::pending().await,
         }
-    })
+    }
 }
 
 #[cfg(test)]

@@ -94,6 +94,20 @@ impl Metrics {
         self.with(|| metrics::gauge!(MODEL_INFO, &labels).set(1.0));
     }
 
+    /// The opposite: this model serves no more.
+    pub fn served(&self, model: &str, policy: &str) {
+        let labels = [("model", model.to_owned()), ("policy", policy.to_owned())];
+        self.with(|| metrics::gauge!(MODEL_INFO, &labels).set(0.0));
+    }
+
+    /// Counts an attempt to exchange the model, `exchanged` or `failed`.
+    pub fn swapped(&self, result: &'static str, elapsed: Duration) {
+        self.with(|| {
+            metrics::counter!(SWAPS, "result" => result).increment(1);
+            metrics::histogram!(SWAP_DURATION, "result" => result).record(elapsed);
+        });
+    }
+
     /// Counts a request into the queue until the guard is dropped.
     pub fn queued(&self, n_tokens: usize) -> QueuedGuard {
         let guard = QueuedGuard {
@@ -197,7 +211,15 @@ fn describe() {
     metrics::describe_histogram!(FORWARD, "Time of a forward pass.");
     metrics::describe_counter!(TOKENS, "Tokens of scored texts.");
     metrics::describe_counter!(TEXTS, "Scored texts.");
-    metrics::describe_gauge!(MODEL_INFO, "The model and the policy that serve; always 1.");
+    metrics::describe_gauge!(
+        MODEL_INFO,
+        "1 for the model and the policy that serve, 0 for those that served before."
+    );
+    metrics::describe_counter!(SWAPS, "Attempts to exchange the model, by result.");
+    metrics::describe_histogram!(
+        SWAP_DURATION,
+        "From asking for a model to its serving, or to its failure, in seconds."
+    );
 }
 
 const HTTP_REQUESTS: &str = "moderato_http_requests_total";
@@ -214,6 +236,8 @@ const FORWARD: &str = "moderato_engine_forward_seconds";
 const TOKENS: &str = "moderato_engine_tokens_total";
 const TEXTS: &str = "moderato_engine_texts_total";
 const MODEL_INFO: &str = "moderato_model_info";
+const SWAPS: &str = "moderato_model_swaps_total";
+const SWAP_DURATION: &str = "moderato_model_swap_duration_seconds";
 
 /// From a short text on a GPU to the default deadline.
 const SECONDS: &[f64] =

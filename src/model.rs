@@ -1,6 +1,7 @@
 //! A model, ready to run: batches in, logits out. The only home of candle.
 
 mod artifact;
+mod canaries;
 mod config;
 mod cpu;
 mod device;
@@ -134,6 +135,9 @@ impl Model {
         let forward = load_forward(&artifact.config, artifact.weights, settings)?;
         let model = Self { card, rulesets: artifact.rulesets, encoder, forward };
         model.warm_up()?;
+        if let [ruleset, ..] = model.rulesets.as_slice() {
+            artifact.canaries.check(&model.encoder, &*model.forward, ruleset)?;
+        }
         Ok(model)
     }
 

@@ -60,6 +60,9 @@ pub(super) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one, which the log tells
     #[arg(long, env = "MODERATO_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
+    /// Address of the routes that exchange the model; loopback only
+    #[arg(long, env = "MODERATO_ADMIN_LISTEN", value_name = "ADDRESS")]
+    pub(super) admin_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]

@@ -1,40 +1,30 @@
 //! What the arguments mean: files read, numbers held against each other.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tracing::info;
-use tracing::warn;
 
 use crate::cli::args::LimitArgs;
 use crate::cli::args::ModelArgs;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::SourceArgs;
-use crate::cli::file_error;
 use crate::engine::Engine;
 use crate::engine::EngineSettings;
+use crate::engine::Loader;
 use crate::error::Result;
 use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::metrics::Metrics;
-use crate::model::Artifact;
 use crate::model::HubSettings;
 use crate::model::LoadSettings;
-use crate::model::Model;
 use crate::model::OwnPolicy;
 use crate::model::Source;
-use crate::policy::Policy;
 use crate::text::Limits;
 
 /// Everything it takes to start an engine.
 #[derive(Debug)]
 pub(super) struct EngineConfig {
-    source: Source,
-    policies: Vec<OwnPolicy>,
-    hub: HubSettings,
-    load: LoadSettings,
-    settings: EngineSettings,
+    pub(super) source: Source,
+    pub(super) loader: Loader,
 }
 
 impl EngineConfig {
@@ -45,7 +35,6 @@ impl EngineConfig {
         hub: HubSettings,
     ) -> Result<Self> {
         let threads = model.threads();
-        let policies = read_policies(&model.source)?;
         let settings = EngineSettings {
             batch_tokens: model.batch_tokens(),
             queue_tokens,
@@ -61,7 +50,12 @@ impl EngineConfig {
             overlap: model.overlap,
             normalise: model.normalise,
         };
-        Ok(Self { source: model.source.model, policies, hub, load, settings })
+        let SourceArgs { model: source, policy: policies } = model.source;
+        // A misspelt file is found before anything is fetched.
+        for path in &policies {
+            OwnPolicy::open(path)?;
+        }
+        Ok(Self { source, loader: Loader { policies, hub, load, settings } })
     }
 
     /// The same for files and texts as typed, a line at a time.
@@ -89,16 +83,13 @@ impl EngineConfig {
     /// Lets requests ask for spans, at such a cost.
     #[must_use]
     pub(super) fn with_span_tokens(mut self, span_tokens: usize) -> Self {
-        self.settings.span_tokens = span_tokens;
+        self.loader.settings.span_tokens = span_tokens;
         self
     }
 
     /// Fetches, checks and loads the model and puts it to work; takes a second or more.
-    pub(super) fn start(self, metrics: Arc<Metrics>) -> Result<Engine> {
-        let artifact = Artifact::open(&self.source, self.policies, self.hub)?;
-        let model = Model::load(artifact, &self.load)?;
-        announce(&model, self.load.threads);
-        Engine::start(model, self.settings, metrics)
+    pub(super) fn start(&self, metrics: Arc<Metrics>) -> Result<Engine> {
+        self.loader.load(&self.source, metrics)
     }
 }
 
@@ -129,41 +120,5 @@ impl Drain {
             delay: Duration::from_millis(args.drain_delay_ms),
             grace: Duration::from_millis(args.grace_ms),
         }
-    }
-}
-
-/// The operator's own policies.
-pub(super) fn read_policies(args: &SourceArgs) -> Result<Vec<OwnPolicy>> {
-    let read = |path: &PathBuf| {
-        let toml = std::fs::read(path).map_err(|fault| file_error(path, "reading", fault))?;
-        let file = path.display().to_string();
-        let policy = Policy::parse(&file, &toml)?;
-        Ok(OwnPolicy { file, policy })
-    };
-    args.policy.iter().map(read).collect()
-}
-
-fn announce(Model { card, rulesets, .. }: &Model, threads: usize) {
-    let policies: Vec<_> = rulesets.iter().map(|ruleset| ruleset.policy.reference()).collect();
-    info!(
-        model = card.reference(),
-        source = card.source,
-        revision = card.revision,
-        sha256 = card.sha256,
-        architecture = card.architecture,
-        parameters = card.n_parameters,
-        stored_dtype = card.stored_dtype,
-        dtype = card.dtype,
-        device = card.device,
-        threads,
-        policies = policies.join(", "),
-        calibration = card.calibration,
-        "loaded the model"
-    );
-    if !card.has_policy {
-        warn!("no policy.toml: every label of the model is a category, with a threshold of 0.5");
-    }
-    if card.calibration.is_none() {
-        warn!("no calibration.json: scores are as the model gives them, not calibrated");
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::cli::ExitCode;
 use crate::cli::args::PolicyArgs;
-use crate::cli::config;
 use crate::cli::output::Output;
 use crate::error::Error;
 use crate::error::Result;
@@ -11,8 +10,8 @@ use crate::model::OwnPolicy;
 use crate::policy::Policy;
 
 pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
-    let own = match config::read_policies(&args.source)?.into_iter().next() {
-        Some(own) => own,
+    let own = match args.source.policy.first() {
+        Some(path) => OwnPolicy::open(path)?,
         None => OwnPolicy::of_model(&args.source.model, hub)?,
     };
     let mut output = Output::stdout();

@@ -1,17 +1,20 @@
 //! `moderato serve`: bind, load, serve, drain.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tracing::error;
 use tracing::info;
 
 use crate::cli::ExitCode;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
+use crate::engine::Loader;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http;
@@ -21,6 +24,8 @@ use crate::http::HttpSettings;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
+use crate::lifecycle::Reloads;
+use crate::lifecycle::Terminations;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
@@ -28,32 +33,60 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let (drain, settings, address) = (Drain::of(&args), HttpSettings::of(&args), args.listen);
     let config = EngineConfig::new(args.model, &args.limits, args.queue_tokens.get(), hub)?
         .with_span_tokens(args.span_tokens);
-    let listen_error = |fault: std::io::Error| Error::Listen {
-        address: address.to_string(),
-        source: Arc::new(fault),
+    let signals = lifecycle::terminations().map_err(|fault| listen_error(address, fault))?;
+    let signals = count(signals);
+    let reloads = lifecycle::reloads().map_err(|fault| listen_error(address, fault))?;
+    let listener = bind(address, "listening").await?;
+    let admin = match args.admin_listen {
+        Some(address) => Some(bind_admin(address).await?),
+        None => None,
     };
-    let termination = lifecycle::termination().map_err(listen_error)?;
-    let listener = TcpListener::bind(address).await.map_err(listen_error)?;
-    let bound = listener.local_addr().map_err(listen_error)?;
-    info!(address = %bound, "listening");
-
     let metrics = Arc::new(Metrics::new());
     let app = App::new(settings, Arc::clone(&metrics), Lifecycle::new());
     keep_up(&metrics);
+    if let Some(listener) = admin {
+        tokio::spawn(administer(listener, app.clone(), config.loader.clone()));
+    }
+    tokio::spawn(reload(reloads, app.clone(), config.loader.clone()));
     let (failed, failure) = oneshot::channel();
     tokio::spawn(run_engine(config, app.clone(), metrics, failed));
     let fault = Arc::new(OnceLock::new());
-    let shutdown = wait_for_end(termination, failure, Arc::clone(&fault));
-    let in_time = http::serve(listener, app, drain, shutdown).await.map_err(listen_error)?;
+    let shutdown = wait_for_end(signals.clone(), failure, Arc::clone(&fault));
+    let served = http::serve(listener, app, drain, shutdown);
+    let in_time = tokio::select! {
+        served = served => served.map_err(|fault| listen_error(address, fault))?,
+        () = reached(signals, 2) => false,
+    };
     if let Some(fault) = fault.get() {
         return Err(Error::clone(fault));
     }
     if !in_time {
-        error!("some requests were not answered within the grace period");
+        error!("some requests were not answered before the end");
         return Ok(ExitCode::OutOfGrace);
     }
     info!("every accepted request was answered");
     Ok(ExitCode::Success)
+}
+
+async fn bind(address: SocketAddr, message: &str) -> Result<TcpListener> {
+    let listener =
+        TcpListener::bind(address).await.map_err(|fault| listen_error(address, fault))?;
+    let bound = listener.local_addr().map_err(|fault| listen_error(address, fault))?;
+    info!(address = %bound, "{message}");
+    Ok(listener)
+}
+
+/// Whoever reaches these routes decides what serves, so nobody from outside does.
+async fn bind_admin(address: SocketAddr) -> Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        let reason = format!("{address} can be reached from outside; expected a loopback address");
+        return Err(Error::Config { name: "admin-listen", reason });
+    }
+    bind(address, "listening for administrators").await
+}
+
+fn listen_error(address: SocketAddr, fault: std::io::Error) -> Error {
+    Error::Listen { address: address.to_string(), source: Arc::new(fault) }
 }
 
 /// Loads the model and watches over it; sends the fault that ends it, the only way it ends.
@@ -63,15 +96,14 @@ async fn run_engine(
     metrics: Arc<Metrics>,
     failed: oneshot::Sender<Error>,
 ) {
+    let source = config.source.clone();
     let loading = tokio::task::spawn_blocking(move || config.start(metrics));
     let fault = match loading.await {
         Ok(Ok(engine)) => {
-            app.install(engine);
+            app.models().exchange(engine, Some(source));
             app.lifecycle().enter(Phase::Ready);
             info!("ready");
-            if let Ok(engine) = app.engine() {
-                engine.stopped().await;
-            }
+            app.models().crashed().await;
             Error::Stopped
         }
         Ok(Err(fault)) => fault,
@@ -82,19 +114,56 @@ async fn run_engine(
     let _ = failed.send(fault);
 }
 
+/// Answers administrators until the process ends.
+async fn administer(listener: TcpListener, app: App, loader: Loader) {
+    if let Err(fault) = http::serve_admin(listener, app, loader).await {
+        error!("the routes of administrators have ended: {fault}");
+    }
+}
+
+/// Loads the model and the policies again whenever a signal asks for it.
+async fn reload(mut reloads: Reloads, app: App, loader: Loader) {
+    loop {
+        reloads.next().await;
+        info!("reading the policies and the model again");
+        // Models tells what came of it.
+        let _ = app.models().reload(loader.clone()).await;
+    }
+}
+
 /// Waits for a signal or for the engine's fault, which it leaves behind.
 async fn wait_for_end(
-    termination: impl Future<Output = &'static str>,
+    signals: watch::Receiver<usize>,
     failure: oneshot::Receiver<Error>,
     fault: Arc<OnceLock<Error>>,
 ) {
     tokio::select! {
-        signal = termination => info!(signal, "draining"),
+        () = reached(signals, 1) => info!("draining"),
         failure = failure => {
             let failure = failure.unwrap_or(Error::Stopped);
             error!(code = failure.code(), "the engine failed");
             fault.get_or_init(|| failure);
         }
+    }
+}
+
+/// Counts the signals that end us: the first has us drain, the second ends us at once.
+fn count(mut signals: Terminations) -> watch::Receiver<usize> {
+    let (sender, receiver) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            let signal = signals.next().await;
+            info!(signal, "received a signal");
+            sender.send_modify(|n_signals| *n_signals += 1);
+        }
+    });
+    receiver
+}
+
+async fn reached(mut signals: watch::Receiver<usize>, n_signals: usize) {
+    if signals.wait_for(|&counted| counted >= n_signals).await.is_err() {
+        // Nobody counts any more: the runtime is going down.
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,11 +1,10 @@
 //! What all handlers share.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::engine::Models;
 use crate::error::Result;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -33,23 +32,29 @@ struct Shared {
     settings: HttpSettings,
     metrics: Arc<Metrics>,
     lifecycle: Lifecycle,
-    engine: OnceLock<Engine>, // empty until the model is loaded
+    models: Arc<Models>,
 }
 
 impl App {
     /// A service without a model: it answers that it is starting.
     pub fn new(settings: HttpSettings, metrics: Arc<Metrics>, lifecycle: Lifecycle) -> Self {
-        Self(Arc::new(Shared { settings, metrics, lifecycle, engine: OnceLock::new() }))
+        let models = Arc::new(Models::new(Arc::clone(&metrics)));
+        Self(Arc::new(Shared { settings, metrics, lifecycle, models }))
     }
 
-    /// Puts the engine in; a second one is dropped.
+    /// Has an engine serve from now on, in the place of any other.
     pub fn install(&self, engine: Engine) {
-        self.0.engine.get_or_init(|| engine);
+        self.0.models.exchange(engine, None);
     }
 
-    /// The engine, once it is there.
-    pub fn engine(&self) -> Result<&Engine> {
-        self.0.engine.get().ok_or(Error::Starting)
+    /// The engine that serves now; to be asked for once a request.
+    pub fn engine(&self) -> Result<Arc<Engine>> {
+        self.0.models.serving()
+    }
+
+    /// Which engine serves, and how another takes its place.
+    pub fn models(&self) -> &Arc<Models> {
+        &self.0.models
     }
 
     pub(super) fn settings(&self) -> &HttpSettings {

@@ -9,6 +9,7 @@ use crate::engine::Patience;
 use crate::error::Result;
 use crate::http::app::App;
 use crate::http::posted::Posted;
+use crate::model::ModelCard;
 use crate::policy::Action;
 use crate::policy::Policy;
 use crate::score::Report;
@@ -23,6 +24,7 @@ use crate::text::Turn;
 #[derive(Debug)]
 pub(super) struct Ask {
     app: App,
+    engine: Arc<Engine>, // the same from the first question to the answer
     ruleset: Arc<Ruleset>,
     deadline: Deadline,
     pub(super) terms: Terms,
@@ -32,9 +34,10 @@ pub(super) struct Ask {
 impl Ask {
     /// By the policy of that id, else by the one that the headers ask for, else by the default.
     pub(super) fn new(app: &App, posted: &Posted, policy: Option<&str>) -> Result<Self> {
-        let ruleset = app.engine()?.ruleset(policy.or(posted.policy.as_deref()))?;
+        let engine = app.engine()?;
+        let ruleset = engine.ruleset(policy.or(posted.policy.as_deref()))?;
         let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
-        Ok(Self { app: app.clone(), ruleset, deadline, terms, spans: false })
+        Ok(Self { app: app.clone(), engine, ruleset, deadline, terms, spans: false })
     }
 
     /// What it is judged by.
@@ -43,13 +46,13 @@ impl Ask {
     }
 
     /// What scores.
-    pub(super) fn engine(&self) -> Result<&Engine> {
-        self.app.engine()
+    pub(super) fn card(&self) -> &ModelCard {
+        self.engine.card()
     }
 
     /// The model's name with its version.
-    pub(super) fn model(&self) -> Result<String> {
-        Ok(self.engine()?.card().reference())
+    pub(super) fn model(&self) -> String {
+        self.card().reference()
     }
 
     /// Judges texts.
@@ -70,7 +73,7 @@ impl Ask {
 
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
-        let (engine, patience) = (self.engine()?, Patience::Until(self.deadline));
+        let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
         // The spans need the subjects once more.
         let kept = if self.spans { subjects.clone() } else { Vec::new() };
         let scored = engine.score_by(&self.ruleset.scorer, subjects, patience).await?;

@@ -30,7 +30,8 @@ pub(super) struct ChatModerationRequest {
 
 /// Moderates the last turn of one or more conversations; answers as Mistral's clients expect.
 #[utoipa::path(
-    post, path = "/v1/chat/moderations", request_body = ChatModerationRequest,
+    post, path = "/v1/chat/moderations", operation_id = "moderate_chat",
+    request_body = ChatModerationRequest,
     responses((status = 200, body = ModerationResponse), Faults),
 )]
 pub(super) async fn moderate(
@@ -43,5 +44,5 @@ pub(super) async fn moderate(
     let model = moderations::model(&mut fields)?;
     let conversations = messages::conversations(&app, "input", fields.require("input")?)?;
     let reports = ask.conversations(conversations).await?;
-    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)?))
+    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)))
 }

@@ -87,7 +87,7 @@ pub(super) async fn classify(
     let model = moderations::model(&mut fields)?;
     let texts = json::string_or_strings("input", fields.require("input")?)?;
     let reports = ask.texts(texts).await?;
-    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)?))
+    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)))
 }
 
 /// Scores the last turn of one or more conversations; answers as Mistral's clients expect.
@@ -104,21 +104,21 @@ pub(super) async fn classify_chat(
     let model = moderations::model(&mut fields)?;
     let conversations = conversations(&app, fields.require("input")?)?;
     let reports = ask.conversations(conversations).await?;
-    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)?))
+    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)))
 }
 
 impl ClassificationResponse {
-    fn new(ask: &Ask, model: Option<&str>, reports: &[Report]) -> Result<Self> {
+    fn new(ask: &Ask, model: Option<&str>, reports: &[Report]) -> Self {
         let namespace = ask.policy().namespace_for(model);
         let targets = |report: &Report| {
             let scores = report.categories.under(namespace).map(|category| category.score);
             Targets { moderation: Target { scores } }
         };
-        Ok(Self {
+        Self {
             id: format!("mod-{}", uuid::Uuid::new_v4().simple()),
-            model: ask.model()?,
+            model: ask.model(),
             results: reports.iter().map(targets).collect(),
-        })
+        }
     }
 }
 

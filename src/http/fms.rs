@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
@@ -66,18 +65,14 @@ type Detections = Vec<Vec<Detection>>;
 
 /// Finds the parts of texts that violate a category.
 #[utoipa::path(
-    post, path = "/api/v1/text/contents", request_body = ContentsRequest,
-    params(("detector-id" = String, Header, description = "Any name: there is one detector.")),
+    post, path = "/api/v1/text/contents", operation_id = "detect", request_body = ContentsRequest,
+    params(("detector-id" = Option<String>, Header, description = "Any: there is one detector.")),
     responses((status = 200, body = Vec<Vec<Detection>>), DetectorFaults),
 )]
 pub(super) async fn contents(
     State(app): State<App>,
-    headers: HeaderMap,
     mut posted: Posted,
 ) -> Result<Json<Detections>, Problem> {
-    if headers.get(DETECTOR_HEADER).is_none_or(axum::http::HeaderValue::is_empty) {
-        return Err(Problem::invalid_header(DETECTOR_HEADER, "there, with the name of a detector"));
-    }
     let mut ask = Ask::new(&app, &posted, None)?;
     let mut fields = Fields::lenient("body", posted.body.take())?;
     let contents = json::strings("contents", fields.require("contents")?)?;
@@ -113,5 +108,3 @@ fn detections((text, report): (&String, &Report)) -> Vec<Detection> {
     });
     found.collect()
 }
-
-const DETECTOR_HEADER: &str = "detector-id";

@@ -41,7 +41,7 @@ type Classifications = Vec<Vec<Label>>;
 
 /// Classifies one or more texts by the model that serves.
 #[utoipa::path(
-    post, path = "/", request_body = TextClassificationRequest,
+    post, path = "/", operation_id = "classify_texts", request_body = TextClassificationRequest,
     responses((status = 200, body = Vec<Vec<Label>>), InferenceFaults),
 )]
 pub(super) async fn classify(
@@ -63,7 +63,8 @@ pub(super) async fn classify(
 
 /// Classifies one or more texts; the name must be that of the model that serves.
 #[utoipa::path(
-    post, path = "/models/{name}", request_body = TextClassificationRequest,
+    post, path = "/models/{name}", operation_id = "classify_texts_by_model",
+    request_body = TextClassificationRequest,
     params(("name" = String, Path, description = "The model's name.")),
     responses((status = 200, body = Vec<Vec<Label>>), InferenceFaults),
 )]

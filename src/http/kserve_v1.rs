@@ -44,7 +44,7 @@ pub(super) struct ModelStatus {
 
 /// Says whether a model serves.
 #[utoipa::path(
-    get, path = "/v1/models/{name}",
+    get, path = "/v1/models/{name}", operation_id = "model_status",
     params(("name" = String, Path, description = "The model's name.")),
     responses((status = 200, body = ModelStatus), InferenceFaults),
 )]
@@ -58,7 +58,8 @@ pub(super) async fn status(
 
 /// Scores texts; answers as KServe's first protocol has it.
 #[utoipa::path(
-    post, path = "/v1/models/{name}:predict", request_body = PredictRequest,
+    post, path = "/v1/models/{name}:predict", operation_id = "predict_kserve",
+    request_body = PredictRequest,
     params(("name" = String, Path, description = "The model's name.")),
     responses((status = 200, body = PredictResponse), InferenceFaults),
 )]

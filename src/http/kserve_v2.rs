@@ -116,14 +116,17 @@ pub(super) async fn server() -> Json<ServerMetadata> {
 }
 
 /// Answers as long as the process can answer at all.
-#[utoipa::path(get, path = "/v2/health/live", responses((status = 200)))]
+#[utoipa::path(
+    get, path = "/v2/health/live", operation_id = "server_live",
+    responses((status = 200)),
+)]
 pub(super) async fn live() -> StatusCode {
     StatusCode::OK
 }
 
 /// Says whether to send requests here.
 #[utoipa::path(
-    get, path = "/v2/health/ready",
+    get, path = "/v2/health/ready", operation_id = "server_ready",
     responses((status = 200), (status = 503, description = "Starting or draining.")),
 )]
 pub(super) async fn ready(State(app): State<App>) -> StatusCode {
@@ -198,7 +201,7 @@ pub(super) async fn infer(
     let wanted = fields.take("outputs").map(wanted).transpose()?;
     let mut outputs = outputs(&ask.texts(texts).await?);
     outputs.retain(|output| wanted.as_ref().is_none_or(|all| all.iter().any(|n| n == output.name)));
-    let card = ask.engine()?.card();
+    let card = ask.card();
     let (model_name, model_version) = (card.name.clone(), card.version().to_owned());
     Ok(Json(InferResponse { model_name, model_version, id, outputs }))
 }
@@ -245,7 +248,12 @@ fn wanted(outputs: Value) -> Result<Vec<String>> {
     let output = |(index, value)| {
         let param = format!("outputs[{index}]");
         let mut fields = Fields::lenient(&param, value)?;
-        json::string(&format!("{param}.name"), fields.require_of(&param, "name")?)
+        let name = json::string(&format!("{param}.name"), fields.require_of(&param, "name")?)?;
+        if OUTPUTS.contains(&name.as_str()) {
+            return Ok(name);
+        }
+        let expected = "scores, labels or flagged".into();
+        Err(Error::InvalidValue { param: format!("{param}.name"), expected })
     };
     json::array("outputs", outputs)?.into_iter().enumerate().map(output).collect()
 }
@@ -275,6 +283,8 @@ fn binary(param: &str) -> Error {
     let reason = "tensors must be JSON; the extension for binary tensors is not spoken here";
     Error::Unsupported { param: param.into(), reason }
 }
+
+const OUTPUTS: [&str; 3] = ["scores", "labels", "flagged"];
 
 /// Announces binary tensors behind the JSON.
 const BINARY_HEADER: &str = "inference-header-content-length";

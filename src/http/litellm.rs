@@ -51,7 +51,8 @@ pub(super) struct GuardrailResponse {
 
 /// Decides whether texts may pass; answers as LiteLLM's proxy expects.
 #[utoipa::path(
-    post, path = "/beta/litellm_basic_guardrail_api", request_body = GuardrailRequest,
+    post, path = "/beta/litellm_basic_guardrail_api", operation_id = "decide_guardrail",
+    request_body = GuardrailRequest,
     responses((status = 200, body = GuardrailResponse), Faults),
 )]
 pub(super) async fn decide(

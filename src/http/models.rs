@@ -86,7 +86,7 @@ struct NamespaceEntry {
     responses((status = 200, body = ModelList), (status = 503, body = ErrorBody)),
 )]
 pub(super) async fn list(State(app): State<App>) -> Result<Json<ModelList>, Problem> {
-    let entry = ModelEntry::of(app.engine()?);
+    let entry = ModelEntry::of(&*app.engine()?);
     Ok(Json(ModelList { object: "list", data: vec![entry] }))
 }
 

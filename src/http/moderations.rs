@@ -84,19 +84,19 @@ pub(super) async fn moderate(
     let model = model(&mut fields)?;
     let texts = input(&app, fields.require("input")?)?;
     let reports = ask.texts(texts).await?;
-    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)?))
+    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)))
 }
 
 impl ModerationResponse {
     /// Under the names that clients of that model expect.
-    pub(super) fn new(ask: &Ask, model: Option<&str>, reports: &[Report]) -> Result<Self> {
+    pub(super) fn new(ask: &Ask, model: Option<&str>, reports: &[Report]) -> Self {
         let (namespace, n_tokens) = (ask.policy().namespace_for(model), ask::n_tokens(reports));
-        Ok(Self {
+        Self {
             id: format!("modr-{}", uuid::Uuid::new_v4().simple()),
-            model: ask.model()?,
+            model: ask.model(),
             usage: ModerationUsage { prompt_tokens: n_tokens, total_tokens: n_tokens },
             results: reports.iter().map(|report| Moderation::of(report, namespace)).collect(),
-        })
+        }
     }
 }
 

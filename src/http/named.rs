@@ -31,7 +31,8 @@ impl FromRequestParts<App> for Named {
 impl Named {
     /// Refuses what does not serve.
     pub(super) fn check(&self, app: &App) -> Result<()> {
-        let card = app.engine()?.card();
+        let engine = app.engine()?;
+        let card = engine.card();
         let is_ours = [&card.name, &card.reference()].contains(&&self.name);
         match &self.version {
             _ if !is_ours => Err(unknown(&self.name, &card.name)),

@@ -58,6 +58,16 @@ fn description() -> utoipa::openapi::OpenApi {
             object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
     }
+    let operations =
+        description.paths.paths.values_mut().flat_map(|path| [&mut path.get, &mut path.post]);
+    for response in operations.flatten().flat_map(|route| route.responses.responses.values_mut()) {
+        // The standard asks for words; the schema says the rest.
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = "What was asked for.".into();
+        }
+    }
     description
 }
 

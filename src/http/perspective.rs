@@ -92,7 +92,8 @@ struct Score {
 
 /// Scores a text by attribute; answers as Perspective does.
 #[utoipa::path(
-    post, path = "/v1alpha1/comments:analyze", request_body = AnalyzeRequest,
+    post, path = "/v1alpha1/comments:analyze", operation_id = "analyze_comment",
+    request_body = AnalyzeRequest,
     responses((status = 200, body = AnalyzeResponse), GoogleFaults),
 )]
 pub(super) async fn analyze(

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::FromRef;
 use axum::extract::FromRequest;
 use axum::extract::Request;
 use axum::http::HeaderMap;
@@ -26,13 +27,20 @@ pub(super) struct Posted {
     pub(super) policy: Option<String>,
 }
 
-impl FromRequest<App> for Posted {
+impl<S: Send + Sync> FromRequest<S> for Posted
+where
+    App: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let app = App::from_ref(state);
         let settings = app.settings();
         let (parts, body) = request.into_parts();
-        check_media_type(&parts.headers)?;
+        // Clients of the Open Inference Protocol name no media type.
+        if parts.headers.contains_key(CONTENT_TYPE) || !parts.uri.path().starts_with("/v2/") {
+            check_media_type(&parts.headers)?;
+        }
         let deadline = lowered(Deadline::after(settings.timeout), &parts.headers)?;
         check_length(&parts.headers, settings.max_body_bytes)?;
         let bytes = tokio::time::timeout_at(deadline.at(), read(body, settings.max_body_bytes))

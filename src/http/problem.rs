@@ -68,6 +68,7 @@ impl From<Error> for Problem {
         let status = match error.kind() {
             Kind::Input => StatusCode::BAD_REQUEST,
             Kind::Unknown => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
             Kind::Overload => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Kind::Setup | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -84,6 +85,18 @@ impl From<Error> for Problem {
 }
 
 impl Problem {
+    /// A fault in the words of its whole chain, for those who run the server.
+    pub(super) fn told(error: Error) -> Self {
+        let chain = error.chain();
+        let problem = Self::from(error);
+        match problem.status {
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                Self { status: StatusCode::UNPROCESSABLE_ENTITY, message: chain, ..problem }
+            }
+            _ => problem,
+        }
+    }
+
     pub(super) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such route; see /docs".into())
     }
@@ -192,6 +205,9 @@ fn param(error: &Error) -> Option<String> {
         | Error::Artifact { .. }
         | Error::Config { .. }
         | Error::Listen { .. }
+        | Error::Memory { .. }
+        | Error::Staging
+        | Error::NothingBefore
         | Error::Hub { .. } => None,
     }
 }

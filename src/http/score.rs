@@ -104,7 +104,7 @@ pub(super) async fn score(
     }
     Ok(Json(ScoreResponse {
         id: format!("score-{}", uuid::Uuid::new_v4().simple()),
-        model: ask.model()?,
+        model: ask.model(),
         policy: ask.policy().reference(),
         usage: ScoreUsage { n_tokens: ask::n_tokens(&results) },
         results,

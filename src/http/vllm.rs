@@ -1,7 +1,6 @@
 //! `POST /classify`: vLLM's contract for classifiers.
 
 use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use axum::Json;
 use axum::extract::State;
@@ -13,6 +12,7 @@ use crate::error::Result;
 use crate::http::app::App;
 use crate::http::ask;
 use crate::http::ask::Ask;
+use crate::http::clock::unix_seconds;
 use crate::http::input::Input;
 use crate::http::messages;
 use crate::http::messages::Message;
@@ -69,7 +69,7 @@ struct ClassifyUsage {
 
 /// Classifies one or more texts; answers as vLLM does.
 #[utoipa::path(
-    post, path = "/classify", request_body = ClassifyRequest,
+    post, path = "/classify", operation_id = "classify_vllm", request_body = ClassifyRequest,
     responses((status = 200, body = ClassifyResponse), Faults),
 )]
 pub(super) async fn classify(
@@ -82,8 +82,8 @@ pub(super) async fn classify(
     Ok(Json(ClassifyResponse {
         id: format!("classify-{}", uuid::Uuid::new_v4().simple()),
         object: "list",
-        created: unix_seconds(),
-        model: ask.model()?,
+        created: unix_seconds(SystemTime::now()),
+        model: ask.model(),
         data: reports.iter().enumerate().map(Classified::of).collect(),
         usage: ClassifyUsage {
             prompt_tokens: n_tokens,
@@ -91,10 +91,6 @@ pub(super) async fn classify(
             completion_tokens: 0,
         },
     }))
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 async fn judge(app: &App, ask: &Ask, mut fields: Fields) -> Result<Vec<Report>> {

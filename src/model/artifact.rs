@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::model::canaries::Canaries;
 use crate::model::config::Config;
 use crate::model::hub::HubSettings;
 use crate::model::source::Fetched;
@@ -28,11 +32,12 @@ pub struct Artifact {
     pub(super) rulesets: Vec<Ruleset>,
     pub(super) has_policy: bool,
     pub(super) calibration: Option<String>,
+    pub(super) canaries: Canaries,
 }
 
 impl Artifact {
-    /// Reads `config.json`, `tokenizer.json`, the weights and, if there, `policy.toml` and
-    /// `calibration.json`. Policies given here replace the model's own.
+    /// Reads `config.json`, `tokenizer.json`, the weights and, if there, `policy.toml`,
+    /// `calibration.json` and `canaries.jsonl`. Policies given here replace the model's own.
     pub fn open(source: &Source, own: Vec<OwnPolicy>, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
         let config = read_config(&files)?;
@@ -50,6 +55,10 @@ impl Artifact {
         let rulesets = policies.into_iter().map(ruleset).collect::<Result<Vec<_>>>()?;
         let calibration =
             rulesets.first().and_then(|ruleset| ruleset.scorer.calibration.version.clone());
+        let canaries = match files.read(CANARIES)? {
+            Some(lines) => Canaries::parse(&files.display(CANARIES), &lines)?,
+            None => Canaries::default(),
+        };
         let tokenizer = files.require(TOKENIZER)?;
         let weights = Weights::open(&files, config.family.ignored)?;
         Ok(Self {
@@ -62,7 +71,24 @@ impl Artifact {
             rulesets,
             has_policy,
             calibration,
+            canaries,
         })
+    }
+
+    /// SHA-256 of the weights, hexadecimal.
+    pub fn sha256(&self) -> &str {
+        &self.weights.sha256
+    }
+
+    /// Numbers in the weights.
+    pub fn n_parameters(&self) -> usize {
+        self.weights.n_parameters()
+    }
+}
+
+impl fmt::Display for Artifact {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.files.fmt(formatter)
     }
 }
 
@@ -76,6 +102,18 @@ pub struct OwnPolicy {
 }
 
 impl OwnPolicy {
+    /// Reads a policy of the operator.
+    pub fn open(path: &Path) -> Result<Self> {
+        let toml = std::fs::read(path).map_err(|fault| Error::File {
+            path: path.into(),
+            action: "reading",
+            source: Arc::new(fault),
+        })?;
+        let file = path.display().to_string();
+        let policy = Policy::parse(&file, &toml)?;
+        Ok(Self { file, policy })
+    }
+
     /// The policy of a model without its weights, or one made from its labels.
     pub fn of_model(source: &Source, hub: HubSettings) -> Result<Self> {
         let files = source.fetch(hub)?.files;
@@ -136,3 +174,4 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const POLICY: &str = "policy.toml";
 const CALIBRATION: &str = "calibration.json";
+const CANARIES: &str = "canaries.jsonl";

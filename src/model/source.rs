@@ -67,6 +67,16 @@ impl Source {
     }
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => formatter.write_str("embedded"),
+            Self::Folder(path) => write!(formatter, "{}", path.display()),
+            Self::Hub { repo, revision } => write!(formatter, "{repo}@{revision}"),
+        }
+    }
+}
+
 impl FromStr for Source {
     type Err = String;
 

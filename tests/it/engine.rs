@@ -231,7 +231,7 @@ async fn a_panic_in_the_model_answers_everyone_and_ends_the_engine() {
     gate.open();
     assert!(matches!(computing.await.unwrap(), Err(Error::Stopped)));
     assert!(matches!(waiting.await.unwrap(), Err(Error::Stopped)));
-    engine.stopped().await;
+    assert!(engine.crashed().await);
     assert!(matches!(score(&engine, &["one"]).await, Err(Error::Stopped)));
 }
 

@@ -4,6 +4,7 @@ mod contracts;
 mod drain;
 mod errors;
 mod fuzz;
+mod swap;
 mod terms;
 
 use std::path::Path;
@@ -392,7 +393,11 @@ fn request(path: &str, body: &Value) -> Request<Body> {
 }
 
 async fn send(app: App, request: Request<Body>) -> Answer {
-    let response = router(app).oneshot(request).await.unwrap();
+    answer(router(app), request).await
+}
+
+async fn answer(router: axum::Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(bytes.to_vec()).unwrap();

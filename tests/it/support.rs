@@ -121,6 +121,11 @@ pub(crate) fn app_with(model: Model, engine: EngineSettings, http: HttpSettings)
     app
 }
 
+/// A service that is ready for its first model.
+pub(crate) fn starting() -> App {
+    App::new(HTTP, Arc::new(Metrics::new()), Lifecycle::new())
+}
+
 /// Splits the weights of a folder over two files with an index.
 pub(crate) fn shard(folder: &Path) {
     let single = folder.join("model.safetensors");

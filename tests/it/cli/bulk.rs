@@ -189,7 +189,7 @@ fn score(input: &Path, arguments: &[&str]) -> Output {
             "--input",
             input.to_str().unwrap(),
             "--log",
-            "warn,moderato::cli::config=error",
+            "warn,moderato::engine::loader=error",
         ])
         .args(arguments)
         .output()

@@ -58,6 +58,11 @@ fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
               [env: MODERATO_LISTEN=]
               [default: 127.0.0.1:8080]
 
+          --admin-listen <ADDRESS>
+              Address of the routes that exchange the model; loopback only
+
+              [env: MODERATO_ADMIN_LISTEN=]
+
       -h, --help
               Print help (see a summary with '-h')
 

@@ -145,7 +145,7 @@ async fn each_contract_refuses_in_its_own_words() {
         ("/v1/models/tiny-bert:explain", &json!({}), 404, "/error", "there is no such route"),
         ("/v2/models/%ff/infer", &json!({}), 404, "/error", "there is no such route"),
         ("/v2/models/tiny-bert/versions/9/infer", &json!({}), 404, "/error", "unknown model \"9\""),
-        ("/api/v1/text/contents", &json!({}), 422, "/message", "the header detector-id must be"),
+        ("/api/v1/text/contents", &json!({}), 422, "/message", "contents is missing"),
         ("/v1alpha1/comments:analyze", &json!({}), 400, "/error/message", "comment is missing"),
         ("/v1alpha1/comments:analyze", &json!({}), 400, "/error/status", "INVALID_ARGUMENT"),
         ("/classify", &json!({}), 400, "/error/message", "input is missing"),

@@ -1,0 +1,209 @@
+//! The model exchanged under load, and every reason for which it is not.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::StatusCode;
+use moderato::engine::Loader;
+use moderato::http::App;
+use moderato::http::admin_router;
+use moderato::model::Dtype;
+use moderato::model::HubSettings;
+use moderato::model::LoadSettings;
+use moderato::model::Placement;
+use moderato::model::Source;
+use serde_json::Value;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::Answer;
+use super::contracts::ask;
+use crate::support;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_is_answered_by_one_model_while_models_are_exchanged() {
+    let (one, other) = (folder("one", |_| {}), folder("other", negate));
+    let app = serving(one.path());
+    let expected = [
+        (name(one.path()), spam(&serving(one.path())).await),
+        (name(other.path()), spam(&serving(other.path())).await),
+    ];
+    assert!((expected[0].1 - expected[1].1).abs() > 1e-3, "they can be told apart");
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (app, stop) = (app.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut answers = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    answers.push(ask(&app, "/v1/score", &json!({"input": TEXT})).await);
+                }
+                answers
+            })
+        })
+        .collect();
+    for round in 0..10 {
+        let path = if round % 2 == 0 { other.path() } else { one.path() };
+        let answer = load(&app, json!({"source": path})).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert_eq!(answer.body["serving"]["source"], path.to_str().unwrap());
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut seen = [0, 0];
+    for client in clients {
+        for answer in client.await.unwrap() {
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+            let model = answer.body["model"].as_str().unwrap();
+            let place = expected.iter().position(|(name, _)| model.starts_with(name)).unwrap();
+            let score = answer.body["results"][0]["categories"]["spam"]["score"].as_f64().unwrap();
+            let due = expected[place].1;
+            assert!((score - due).abs() < 1e-5, "{model} gave {score} for {due}");
+            seen[place] += 1;
+        }
+    }
+    assert!(seen.iter().all(|&n| n > 0), "{seen:?}");
+}
+
+#[tokio::test]
+async fn what_fails_leaves_the_old_model_serving_and_says_why() {
+    let one = folder("one", |_| {});
+    let broken = folder("broken", |path| {
+        std::fs::write(path.join("model.safetensors"), b"half").unwrap();
+    });
+    let strange = folder("strange", |path| {
+        std::fs::write(path.join("canaries.jsonl"), CANARY.replace("0.5", "0.0")).unwrap();
+    });
+    let app = serving(one.path());
+    let before = ask(&app, "/v1/score", &json!({"input": TEXT})).await;
+    for (body, status, message) in [
+        (json!({"source": broken.path()}), 422, "expected"),
+        (json!({"source": "./nowhere"}), 422, "./nowhere: reading failed"),
+        (json!({"source": strange.path()}), 422, "canary 1"),
+        (json!({"source": one.path(), "sha256": "00"}), 422, "weights of SHA-256 00"),
+        (json!({"source": "not a source"}), 400, "source must be"),
+        (json!({}), 400, "source is missing"),
+    ] {
+        let answer = load(&app, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+        let told = answer.body["error"]["message"].as_str().unwrap();
+        assert!(told.contains(message), "{told}");
+    }
+    let after = ask(&app, "/v1/score", &json!({"input": TEXT})).await;
+    assert_eq!(after.body["results"], before.body["results"]);
+    let shown = show(&app).await;
+    assert_eq!(shown.body["staged"]["status"], "failed", "{}", shown.text);
+    assert_eq!(shown.body["previous"], Value::Null);
+}
+
+#[tokio::test]
+async fn rolling_back_takes_the_model_before_unless_it_has_changed() {
+    let (one, other) = (folder("one", |_| {}), folder("other", negate));
+    let app = serving(one.path());
+    let nothing = admin(&app, "/admin/models/rollback", &json!({})).await;
+    assert_eq!(nothing.status, StatusCode::CONFLICT);
+    assert_eq!(nothing.body["error"]["code"], "nothing_before");
+    load(&app, json!({"source": other.path()})).await;
+    let back = admin(&app, "/admin/models/rollback", &json!({})).await;
+    assert_eq!(back.body["serving"]["source"], one.path().to_str().unwrap(), "{}", back.text);
+    assert_eq!(back.body["previous"]["source"], other.path().to_str().unwrap());
+    let weights = std::fs::read(one.path().join("model.safetensors")).unwrap();
+    std::fs::write(other.path().join("model.safetensors"), weights).unwrap();
+    let changed = admin(&app, "/admin/models/rollback", &json!({})).await;
+    assert_eq!(changed.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", changed.text);
+    assert!(changed.text.contains("weights of SHA-256"), "{}", changed.text);
+}
+
+#[tokio::test]
+async fn an_engine_that_nobody_holds_any_more_is_gone() {
+    let one = folder("one", |_| {});
+    let app = serving(one.path());
+    let old = Arc::downgrade(&app.engine().unwrap());
+    load(&app, json!({"source": one.path()})).await;
+    assert!(old.upgrade().is_none());
+    let metrics = super::send(app, Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let line = "moderato_model_swaps_total{result=\"exchanged\"} 1";
+    assert!(metrics.text.contains(line), "{}", metrics.text);
+}
+
+/// A copy of the tiny model's folder, changed.
+fn folder(name: &str, change: impl FnOnce(&Path)) -> TempDir {
+    let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap();
+    for entry in std::fs::read_dir(support::tiny()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    std::fs::write(folder.path().join("canaries.jsonl"), CANARY).unwrap();
+    change(folder.path());
+    folder
+}
+
+/// Gives the head's weights the other sign, so that the scores differ.
+fn negate(path: &Path) {
+    let file = path.join("model.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    let n_header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    let header: Value = serde_json::from_slice(&bytes[8..n_header]).unwrap();
+    let offsets = header["classifier.weight"]["data_offsets"].as_array().unwrap();
+    let place = |at: usize| n_header + usize::try_from(offsets[at].as_u64().unwrap()).unwrap();
+    let mut changed = bytes.clone();
+    let width = match header["classifier.weight"]["dtype"].as_str().unwrap() {
+        "F32" => 4,
+        _ => 2,
+    };
+    for number in changed[place(0)..place(1)].chunks_exact_mut(width) {
+        number[width - 1] ^= 0x80; // the sign, in little-endian
+    }
+    std::fs::write(file, changed).unwrap();
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+fn loader() -> Loader {
+    let load = LoadSettings {
+        placement: Placement::Cpu,
+        dtype: Dtype::F32,
+        threads: 1,
+        overlap: 64,
+        normalise: true,
+    };
+    let hub = HubSettings { offline: true };
+    Loader { policies: Vec::new(), hub, load, settings: support::ENGINE }
+}
+
+/// A service with the model in a folder.
+fn serving(path: &Path) -> App {
+    let app = support::starting();
+    let source = Source::Folder(path.into());
+    let engine = loader().load(&source, Arc::default()).unwrap();
+    app.models().exchange(engine, Some(source));
+    app
+}
+
+async fn spam(app: &App) -> f64 {
+    let answer = ask(app, "/v1/score", &json!({"input": TEXT})).await;
+    answer.body["results"][0]["categories"]["spam"]["score"].as_f64().unwrap()
+}
+
+async fn load(app: &App, body: Value) -> Answer {
+    admin(app, "/admin/models/load", &body).await
+}
+
+async fn show(app: &App) -> Answer {
+    let request = Request::get("/admin/models").body(Body::empty()).unwrap();
+    super::answer(admin_router(app.clone(), loader()), request).await
+}
+
+async fn admin(app: &App, path: &str, body: &Value) -> Answer {
+    super::answer(admin_router(app.clone(), loader()), super::request(path, body)).await
+}
+
+const TEXT: &str = "good morning";
+const CANARY: &str = r#"{"text": "good night", "scores": {"spam": 0.5}, "tolerance": 0.5}"#;
