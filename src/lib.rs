@@ -45,6 +45,8 @@
 //! - the contracts of other services: a file each in `http/`; all go through `http/ask.rs`; their
 //!   errors: `http/dialect.rs`; what stands for their categories: `policy/namespace.rs`
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`
+//! - which model serves, and how another takes its place: `engine/swap.rs`; how one is loaded:
+//!   `engine/loader.rs`; who may ask for it: `http/admin.rs`
 //! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
 //! - every metric with its help: `metrics.rs`; every flag: `cli/args.rs`

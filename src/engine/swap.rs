@@ -187,7 +187,8 @@ impl Models {
             }
             Err(fault) => {
                 self.metrics.swapped("failed", started.elapsed().unwrap_or_default());
-                warn!(code = fault.code(), "the new model does not serve: {}", fault.chain());
+                let (code, reason) = (fault.code(), fault.chain());
+                warn!(code, reason, "the new model does not serve");
                 let staged = Staged { fault: Some(fault.clone()), ..staged };
                 self.write(|state| state.staged = Some(staged));
                 Err(fault)

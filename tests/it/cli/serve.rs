@@ -110,6 +110,58 @@ fn a_broken_model_ends_with_78_and_is_never_ready() {
     assert!(server.seen.contains("config.json: expected"), "{}", server.seen);
 }
 
+#[test]
+fn a_hangup_reads_the_files_again_and_keeps_what_serves_if_they_are_faulty() {
+    let folder = support::tiny_copy();
+    let mut server = Server::start(folder.path());
+    server.wait_for("ready");
+    let body = r#"{"input": "good morning"}"#;
+    assert!(server.post(body).contains("model-labels@0"));
+    let labels = ["spam", "insult", "threat", "leak"];
+    let categories = labels.map(|label| {
+        format!(
+            "[[categories]]\nid = \"{label}\"\nlabel = \"{label}\"\ntitle = \"t\"\nsummary = \"s\"\n\
+             threshold = 0.5\naction = \"flag\"\nclauses = []\n"
+        )
+    });
+    let policy = format!("id = \"house\"\nname = \"n\"\nversion = \"1\"\n{}", categories.concat());
+    std::fs::write(folder.path().join("policy.toml"), &policy).unwrap();
+    server.signal("HUP");
+    server.wait_for("exchanged the model");
+    assert!(server.post(body).contains("house@1"));
+    std::fs::write(folder.path().join("policy.toml"), policy.replace("flag", "sue")).unwrap();
+    server.signal("HUP");
+    let refused = server.wait_for("the new model does not serve");
+    assert!(refused["reason"].as_str().unwrap().contains("unknown variant `sue`"), "{refused}");
+    assert!(server.post(body).contains("house@1"));
+    server.signal("TERM");
+    server.wait_for("every accepted request was answered");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&support::tiny());
+    server.wait_for("ready");
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n";
+    write!(stream, "{head}content-type: application/json\r\ncontent-length: 99\r\n\r\n").unwrap();
+    let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut interim).unwrap();
+    server.signal("TERM");
+    server.wait_for("draining");
+    server.signal("TERM");
+    server.wait_for("some requests were not answered before the end");
+    assert_eq!(server.child.wait().unwrap().code(), Some(75));
+}
+
+#[test]
+fn administrators_are_answered_on_loopback_only() {
+    let output = run(&["serve", "--admin-listen", "0.0.0.0:0"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(stderr(&output).contains("admin-listen: 0.0.0.0:0 can be reached"));
+}
+
 /// Far above what anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -26,7 +26,7 @@ use crate::support;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_is_answered_by_one_model_while_models_are_exchanged() {
-    let (one, other) = (folder("one", |_| {}), folder("other", negate));
+    let (one, other) = (folder(|_| {}), folder(negate));
     let app = serving(one.path());
     let expected = [
         (name(one.path()), spam(&serving(one.path())).await),
@@ -70,11 +70,11 @@ async fn every_request_is_answered_by_one_model_while_models_are_exchanged() {
 
 #[tokio::test]
 async fn what_fails_leaves_the_old_model_serving_and_says_why() {
-    let one = folder("one", |_| {});
-    let broken = folder("broken", |path| {
+    let one = folder(|_| {});
+    let broken = folder(|path| {
         std::fs::write(path.join("model.safetensors"), b"half").unwrap();
     });
-    let strange = folder("strange", |path| {
+    let strange = folder(|path| {
         std::fs::write(path.join("canaries.jsonl"), CANARY.replace("0.5", "0.0")).unwrap();
     });
     let app = serving(one.path());
@@ -101,7 +101,7 @@ async fn what_fails_leaves_the_old_model_serving_and_says_why() {
 
 #[tokio::test]
 async fn rolling_back_takes_the_model_before_unless_it_has_changed() {
-    let (one, other) = (folder("one", |_| {}), folder("other", negate));
+    let (one, other) = (folder(|_| {}), folder(negate));
     let app = serving(one.path());
     let nothing = admin(&app, "/admin/models/rollback", &json!({})).await;
     assert_eq!(nothing.status, StatusCode::CONFLICT);
@@ -119,7 +119,7 @@ async fn rolling_back_takes_the_model_before_unless_it_has_changed() {
 
 #[tokio::test]
 async fn an_engine_that_nobody_holds_any_more_is_gone() {
-    let one = folder("one", |_| {});
+    let one = folder(|_| {});
     let app = serving(one.path());
     let old = Arc::downgrade(&app.engine().unwrap());
     load(&app, json!({"source": one.path()})).await;
@@ -130,14 +130,8 @@ async fn an_engine_that_nobody_holds_any_more_is_gone() {
 }
 
 /// A copy of the tiny model's folder, changed.
-fn folder(name: &str, change: impl FnOnce(&Path)) -> TempDir {
-    let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap();
-    for entry in std::fs::read_dir(support::tiny()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            std::fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
+fn folder(change: impl FnOnce(&Path)) -> TempDir {
+    let folder = support::tiny_copy();
     std::fs::write(folder.path().join("canaries.jsonl"), CANARY).unwrap();
     change(folder.path());
     folder
