@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use self::loader::Loader;
+use self::queue::Pace;
 use self::queue::Queue;
 pub use self::scored::Scored;
 pub use self::scored::ScoredWindow;
@@ -90,9 +91,10 @@ impl Engine {
         let Model { card, rulesets, encoder, forward } = model;
         let rulesets: Vec<_> = rulesets.into_iter().map(Arc::new).collect();
         let default = rulesets.first().cloned().ok_or_else(no_policy)?;
-        let (queue, jobs) = Queue::new(settings.queue_tokens);
+        let pace = Arc::new(Pace::default());
+        let (queue, jobs) = Queue::new(settings.queue_tokens, Arc::clone(&pace));
         let (running, ended) = watch::channel(false);
-        let worker = Worker::new(jobs, forward, settings.batch_tokens, Arc::clone(&metrics));
+        let worker = Worker::new(jobs, forward, settings.batch_tokens, pace, Arc::clone(&metrics));
         std::thread::Builder::new()
             .name("model".into())
             .spawn(move || {

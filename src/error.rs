@@ -145,6 +145,8 @@ pub enum Error {
         queued_tokens: usize,
         /// The most that may wait.
         capacity: usize,
+        /// When half of what waits will have been worked off.
+        retry_ms: u64,
     },
     /// The model is still being loaded.
     #[error("the model is still being loaded")]

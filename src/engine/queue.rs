@@ -1,6 +1,9 @@
 //! Requests on their way to the model: admission by tokens, and what waits.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,7 +22,12 @@ pub(super) struct Queue {
     jobs: mpsc::Sender<Job>,
     room: Arc<Semaphore>, // a permit a token that may still come
     capacity: usize,
+    pace: Arc<Pace>,
 }
+
+/// How fast the model works, in tokens a second.
+#[derive(Debug, Default)]
+pub(super) struct Pace(AtomicU64); // the bits of an f64; 0 until something was measured
 
 /// All windows of one request.
 #[derive(Debug)]
@@ -39,10 +47,10 @@ pub(super) type Answer = oneshot::Receiver<Result<Logits>>;
 
 impl Queue {
     /// A queue with room for `capacity` tokens, and the worker's end of it.
-    pub(super) fn new(capacity: usize) -> (Self, mpsc::Receiver<Job>) {
+    pub(super) fn new(capacity: usize, pace: Arc<Pace>) -> (Self, mpsc::Receiver<Job>) {
         // A job has a token at least, so tokens are the tighter bound.
         let (jobs, receiver) = mpsc::channel(capacity);
-        (Self { jobs, room: Arc::new(Semaphore::new(capacity)), capacity }, receiver)
+        (Self { jobs, room: Arc::new(Semaphore::new(capacity)), capacity, pace }, receiver)
     }
 
     /// Refuses if not even the smallest request would be let in.
@@ -73,9 +81,33 @@ impl Queue {
 
     fn full(&self) -> Error {
         let queued_tokens = self.capacity - self.room.available_permits();
-        Error::QueueFull { queued_tokens, capacity: self.capacity }
+        let retry_ms = self.pace.millis_for(queued_tokens / 2);
+        Error::QueueFull { queued_tokens, capacity: self.capacity, retry_ms }
     }
 }
+
+impl Pace {
+    /// Takes a batch into the average, of which the last ones weigh most.
+    pub(super) fn observe(&self, n_tokens: usize, elapsed: Duration) {
+        let sample = n_tokens as f64 / elapsed.as_secs_f64().max(1e-6);
+        let before = f64::from_bits(self.0.load(Ordering::Relaxed));
+        let after =
+            if before == 0.0 { sample } else { before + WEIGHT_OF_LAST * (sample - before) };
+        self.0.store(after.to_bits(), Ordering::Relaxed);
+    }
+
+    /// How long so many tokens take, from a tenth of a second to a minute.
+    fn millis_for(&self, n_tokens: usize) -> u64 {
+        let per_second = f64::from_bits(self.0.load(Ordering::Relaxed));
+        let seconds = if per_second > 0.0 { n_tokens as f64 / per_second } else { 1.0 };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.1 to 60 s")]
+        let millis = (seconds.clamp(0.1, 60.0) * 1e3).ceil() as u64;
+        millis
+    }
+}
+
+/// Ten batches or so make the average.
+const WEIGHT_OF_LAST: f64 = 0.1;
 
 impl Job {
     fn new(windows: Vec<Window>, room: OwnedSemaphorePermit) -> (Self, Answer) {
@@ -86,4 +118,23 @@ impl Job {
 
 fn permits(n_tokens: usize) -> u32 {
     u32::try_from(n_tokens).expect("a request is smaller than the queue, which has u32 tokens")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_follows_from_the_pace_within_bounds() {
+        let pace = Pace::default();
+        assert_eq!(pace.millis_for(1_000_000), 1000, "nothing is known");
+        pace.observe(2000, Duration::from_millis(100));
+        assert_eq!(pace.millis_for(20_000), 1000);
+        assert_eq!(pace.millis_for(1), 100);
+        assert_eq!(pace.millis_for(usize::MAX), 60_000);
+        for _ in 0..100 {
+            pace.observe(1000, Duration::from_millis(100));
+        }
+        assert!((1990..=2000).contains(&pace.millis_for(20_000)), "the last batches weigh most");
+    }
 }

@@ -16,6 +16,7 @@ use crate::batch;
 use crate::batch::Batch;
 use crate::encode::Window;
 use crate::engine::queue::Job;
+use crate::engine::queue::Pace;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::Forward;
@@ -26,6 +27,7 @@ pub(super) struct Worker {
     jobs: mpsc::Receiver<Job>,
     forward: Box<dyn Forward>,
     batch_tokens: usize,
+    pace: Arc<Pace>,
     metrics: Arc<Metrics>,
     waiting: VecDeque<Progress>, // in order of `due`; bounded, each holds its room in the queue
 }
@@ -43,9 +45,10 @@ impl Worker {
         jobs: mpsc::Receiver<Job>,
         forward: Box<dyn Forward>,
         batch_tokens: usize,
+        pace: Arc<Pace>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { jobs, forward, batch_tokens, metrics, waiting: VecDeque::new() }
+        Self { jobs, forward, batch_tokens, pace, metrics, waiting: VecDeque::new() }
     }
 
     /// Works until the queue is closed and empty.
@@ -94,7 +97,9 @@ impl Worker {
         debug!(batch.windows = n_windows, batch.tokens = batch.n_tokens(), "packed a batch");
         let start = Instant::now();
         let logits = self.forward.forward(&batch);
-        self.metrics.forwarded(start.elapsed());
+        let elapsed = start.elapsed();
+        self.metrics.forwarded(elapsed);
+        self.pace.observe(batch.n_tokens(), elapsed);
         self.deliver(&shares, logits);
     }
 
