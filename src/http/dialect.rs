@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::ALLOW;
+use axum::http::header::RETRY_AFTER;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use utoipa::IntoResponses;
 use utoipa::ToSchema;
 
 use crate::http::problem::Failure;
+use crate::http::problem::RETRY_AFTER_MS;
 
 /// An error as text-embeddings-inference writes it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -133,7 +136,7 @@ fn translate(
 ) -> Response {
     let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
     let mut translated = words(response.status(), failure.message.clone());
-    for name in [axum::http::header::RETRY_AFTER, axum::http::header::ALLOW] {
+    for name in [RETRY_AFTER, RETRY_AFTER_MS, ALLOW] {
         if let Some(value) = response.headers_mut().remove(&name) {
             translated.headers_mut().insert(name, value);
         }

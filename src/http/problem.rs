@@ -1,6 +1,9 @@
 //! Errors as the client sees them: one body for all, and the choice of status codes.
 
+use std::time::Duration;
+
 use axum::Json;
+use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
@@ -22,6 +25,8 @@ pub(super) struct Problem {
     param: Option<String>,
     /// What the log may know beyond the message.
     detail: Option<String>,
+    /// How long to stay away.
+    wait: Option<Duration>,
 }
 
 /// Left on the response for the log and the metrics.
@@ -80,6 +85,7 @@ impl From<Error> for Problem {
             message: if is_ours { INTERNAL.into() } else { error.to_string() },
             param: param(&error),
             detail: is_ours.then(|| error.chain()),
+            wait: wait(&error),
         }
     }
 }
@@ -133,7 +139,7 @@ impl Problem {
     }
 
     fn new(status: StatusCode, code: &'static str, message: String) -> Self {
-        Self { status, code, message, param: None, detail: None }
+        Self { status, code, message, param: None, detail: None, wait: None }
     }
 }
 
@@ -150,8 +156,10 @@ impl IntoResponse for Problem {
             },
         };
         let mut response = (self.status, Json(body)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        if let Some(wait) = self.wait {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, rounded_up(wait, Duration::from_secs(1)));
+            headers.insert(RETRY_AFTER_MS, rounded_up(wait, Duration::from_millis(1)));
         }
         response.extensions_mut().insert(Failure { code: self.code, detail, message });
         response
@@ -162,6 +170,22 @@ impl IntoResponse for Problem {
 pub(super) fn panicked() -> Response {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     Problem::new(status, "internal_error", INTERNAL.into()).into_response()
+}
+
+/// In whole units: who comes earlier is refused again.
+fn rounded_up(wait: Duration, unit: Duration) -> HeaderValue {
+    let n_units = wait.as_nanos().div_ceil(unit.as_nanos());
+    HeaderValue::from(u64::try_from(n_units).unwrap_or(u64::MAX))
+}
+
+/// How long a client should stay away.
+fn wait(error: &Error) -> Option<Duration> {
+    match error {
+        Error::QueueFull { retry_ms, .. } => Some(Duration::from_millis(*retry_ms)),
+        // A model is loaded in about that time.
+        _ if error.kind() == Kind::Overload => Some(Duration::from_secs(1)),
+        _ => None,
+    }
 }
 
 fn error_type(status: StatusCode) -> &'static str {
@@ -213,5 +237,5 @@ fn param(error: &Error) -> Option<String> {
 }
 
 const INTERNAL: &str = "internal error";
-/// A full queue of the default size is worked off in seconds.
-const RETRY_AFTER_S: &str = "1";
+/// OpenAI's and Mistral's clients honour it.
+pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");

@@ -130,6 +130,7 @@ async fn overload_is_503_and_says_when_to_come_back() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.body["error"]["code"], "server_is_starting");
     assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.headers["retry-after-ms"], "1000");
 }
 
 fn show(value: &Value) -> String {
