@@ -27,6 +27,29 @@ impl PartialSchema for Input {
 
 impl ToSchema for Input {}
 
+/// How a text, an array of texts, or the parts of one text are documented.
+#[derive(Debug)]
+pub(super) struct InputOrParts;
+
+impl PartialSchema for InputOrParts {
+    fn schema() -> RefOr<Schema> {
+        let part = ObjectBuilder::new()
+            .property("type", ObjectBuilder::new().enum_values(Some(["text"])))
+            .property("text", Words::schema())
+            .required("type")
+            .required("text");
+        OneOfBuilder::new()
+            .description(Some("A text, an array of texts, or an array of the parts of one text."))
+            .item(Words::schema())
+            .item(ArrayBuilder::new().items(Words::schema()).min_items(Some(1)))
+            .item(ArrayBuilder::new().items(part).min_items(Some(1)))
+            .examples([json!("Good morning!")])
+            .into()
+    }
+}
+
+impl ToSchema for InputOrParts {}
+
 /// How a text is documented: a string that is not blank.
 #[derive(Debug)]
 pub(super) struct Words;

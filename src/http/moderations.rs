@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::http::app::App;
 use crate::http::ask;
 use crate::http::ask::Ask;
-use crate::http::input::Input;
+use crate::http::input::InputOrParts;
 use crate::http::messages;
 use crate::http::posted::Posted;
 use crate::http::problem::Faults;
@@ -27,8 +27,7 @@ use crate::score::Report;
 pub(super) struct ModerationRequest {
     /// A text, an array of texts, or an array of parts `{"type": "text", "text": ...}` that are
     /// one text.
-    #[schema(value_type = Input)]
-    input: Input,
+    input: InputOrParts,
     /// Chooses the names of the categories: those of the service that has such a model, else our
     /// own. `GET /v1/models` lists them.
     model: Option<String>,

@@ -102,13 +102,19 @@ pub(super) async fn score(
             report.keep_top(k);
         }
     }
-    Ok(Json(ScoreResponse {
-        id: format!("score-{}", uuid::Uuid::new_v4().simple()),
-        model: ask.model(),
-        policy: ask.policy().reference(),
-        usage: ScoreUsage { n_tokens: ask::n_tokens(&results) },
-        results,
-    }))
+    Ok(Json(ScoreResponse::new(&ask, results)))
+}
+
+impl ScoreResponse {
+    fn new(ask: &Ask, results: Vec<Report>) -> Self {
+        Self {
+            id: format!("score-{}", uuid::Uuid::new_v4().simple()),
+            model: ask.model(),
+            policy: ask.policy().reference(),
+            usage: ScoreUsage { n_tokens: ask::n_tokens(&results) },
+            results,
+        }
+    }
 }
 
 /// What came to be judged.
