@@ -25,7 +25,7 @@
 //! | 4 | [`model`] | the arithmetic |
 //! | 3 | [`batch`] | nothing but numbers |
 //! | 2 | [`encode`], [`score`], [`mod@evaluate`] | pure |
-//! | 1 | [`policy`], [`mod@text`], [`json`], [`metrics`], [`lifecycle`] | vocabulary |
+//! | 1 | [`policy`], [`mod@text`], [`json`], [`key`], [`metrics`], [`lifecycle`] | vocabulary |
 //! | 0 | [`error`] | nobody |
 //!
 //! A module names lower layers and its own children only; modules of one layer do not know each
@@ -57,6 +57,7 @@ pub mod error;
 pub mod evaluate;
 pub mod http;
 pub mod json;
+pub mod key;
 pub mod lifecycle;
 pub mod metrics;
 pub mod model;
