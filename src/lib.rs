@@ -46,6 +46,8 @@
 //!   errors: `http/dialect.rs`; what stands for their categories: `policy/namespace.rs`
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`
 //! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
+//! - who may ask: `http/gate.rs`, of the keys that `http/keyring.rs` keeps fresh; what a key and its
+//!   quota are: `key.rs`, `key/quota.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
 //! - every metric with its help: `metrics.rs`; every flag: `cli/args.rs`
 

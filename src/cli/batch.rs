@@ -62,6 +62,7 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
         max_body_bytes: usize::MAX,
         timeout: ENDLESS,
         ignore_images: args.ignore_images,
+        access: None,
     };
     // Before the output is made anew: a misspelt input costs nobody a file.
     let input = Input::open(&args.input)?;

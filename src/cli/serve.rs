@@ -1,5 +1,6 @@
 //! `moderato serve`: bind, load, serve, drain.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::error;
 use tracing::info;
+use tracing::warn;
 
 use crate::cli::ExitCode;
 use crate::cli::args::ServeArgs;
@@ -15,9 +17,11 @@ use crate::cli::config::EngineConfig;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http;
+use crate::http::Access;
 use crate::http::App;
 use crate::http::Drain;
 use crate::http::HttpSettings;
+use crate::http::KeyFile;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
@@ -25,7 +29,12 @@ use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
 pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
-    let (drain, settings, address) = (Drain::of(&args), HttpSettings::of(&args), args.listen);
+    let (drain, address) = (Drain::of(&args), args.listen);
+    let metrics = Arc::new(Metrics::new());
+    let keys = args.access.api_keys_file.as_deref();
+    let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
+    let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
+    let settings = HttpSettings::of(&args, access);
     let config = EngineConfig::new(args.model, &args.limits, args.queue_tokens.get(), hub)?
         .with_span_tokens(args.span_tokens);
     let listen_error = |fault: std::io::Error| Error::Listen {
@@ -36,8 +45,8 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let listener = TcpListener::bind(address).await.map_err(listen_error)?;
     let bound = listener.local_addr().map_err(listen_error)?;
     info!(address = %bound, "listening");
+    watch_over(keys, bound);
 
-    let metrics = Arc::new(Metrics::new());
     let app = App::new(settings, Arc::clone(&metrics), Lifecycle::new());
     keep_up(&metrics);
     let (failed, failure) = oneshot::channel();
@@ -54,6 +63,15 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     }
     info!("every accepted request was answered");
     Ok(ExitCode::Success)
+}
+
+/// Follows the changes of the keys, or says what it means that there are none.
+fn watch_over(keys: Option<KeyFile>, bound: SocketAddr) {
+    match keys {
+        Some(keys) => drop(tokio::spawn(keys.keep_fresh())),
+        None if bound.ip().is_loopback() => {}
+        None => warn!("whoever reaches this address may ask: there is no --api-keys-file"),
+    }
 }
 
 /// Loads the model and watches over it; sends the fault that ends it, the only way it ends.

@@ -1,9 +1,13 @@
 //! Errors as the client sees them: one body for all, and the choice of status codes.
 
+use std::time::Duration;
+
 use axum::Json;
+use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Serialize;
@@ -22,6 +26,8 @@ pub(super) struct Problem {
     param: Option<String>,
     /// What the log may know beyond the message.
     detail: Option<String>,
+    /// After which time the same request may succeed.
+    wait: Option<Duration>,
 }
 
 /// Left on the response for the log and the metrics.
@@ -55,7 +61,8 @@ pub(super) struct ErrorBody {
 struct ErrorDetail {
     /// For people.
     message: String,
-    /// `invalid_request_error`, `overloaded_error`, `timeout_error` or `server_error`.
+    /// `invalid_request_error`, `rate_limit_error`, `overloaded_error`, `timeout_error` or
+    /// `server_error`.
     r#type: &'static str,
     /// The field at fault, if it is one.
     param: Option<String>,
@@ -79,6 +86,7 @@ impl From<Error> for Problem {
             message: if is_ours { INTERNAL.into() } else { error.to_string() },
             param: param(&error),
             detail: is_ours.then(|| error.chain()),
+            wait: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(OVERLOAD_WAIT),
         }
     }
 }
@@ -119,8 +127,30 @@ impl Problem {
         Self { param: Some(name.into()), ..problem }
     }
 
+    pub(super) fn missing_api_key() -> Self {
+        let message = "a key is needed, as in the header authorization: Bearer KEY".into();
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    pub(super) fn unknown_api_key() -> Self {
+        let message = "the key is not known here".into();
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    pub(super) fn insufficient_role() -> Self {
+        let message = "this route is for keys with the role admin".into();
+        Self::new(StatusCode::FORBIDDEN, "insufficient_role", message)
+    }
+
+    /// Beyond the quota of the key; an overload of ours is 503.
+    pub(super) fn slow_down(wait: Duration) -> Self {
+        let message = "the quota of the key is used up; see the header retry-after".into();
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", message);
+        Self { wait: Some(wait), ..problem }
+    }
+
     fn new(status: StatusCode, code: &'static str, message: String) -> Self {
-        Self { status, code, message, param: None, detail: None }
+        Self { status, code, message, param: None, detail: None, wait: None }
     }
 }
 
@@ -137,8 +167,13 @@ impl IntoResponse for Problem {
             },
         };
         let mut response = (self.status, Json(body)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        let headers = response.headers_mut();
+        if let Some(wait) = self.wait {
+            headers.insert(RETRY_AFTER, rounded_up(wait, Duration::from_secs(1)));
+            headers.insert(RETRY_AFTER_MS, rounded_up(wait, Duration::from_millis(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(Failure { code: self.code, detail, message });
         response
@@ -151,9 +186,16 @@ pub(super) fn panicked() -> Response {
     Problem::new(status, "internal_error", INTERNAL.into()).into_response()
 }
 
+/// In whole units: who comes earlier is refused again.
+fn rounded_up(wait: Duration, unit: Duration) -> HeaderValue {
+    let n_units = wait.as_nanos().div_ceil(unit.as_nanos());
+    HeaderValue::from(u64::try_from(n_units).unwrap_or(u64::MAX))
+}
+
 fn error_type(status: StatusCode) -> &'static str {
     match status {
         StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "timeout_error",
         status if status.is_server_error() => "server_error",
         _ => "invalid_request_error",
@@ -198,4 +240,6 @@ fn param(error: &Error) -> Option<String> {
 
 const INTERNAL: &str = "internal error";
 /// A full queue of the default size is worked off in seconds.
-const RETRY_AFTER_S: &str = "1";
+const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// Read by OpenAI's clients before `retry-after`.
+pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");

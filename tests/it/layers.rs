@@ -31,6 +31,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["half", "rayon", "safetensors"], &["model"]),
     (&["sha2"], &["model", "key/secret.rs"]),
     (&["base64", "subtle"], &["key/secret.rs"]),
+    (&["getrandom"], &["cli/key.rs"]),
     (&["rten_simd"], &["model/ops"]),
     (&["tokenizers"], &["encode.rs"]),
     (&["decancer", "unicode_normalization"], &["text/normalise"]),
