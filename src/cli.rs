@@ -5,6 +5,7 @@ mod batch;
 mod bulk;
 mod config;
 mod evaluate;
+mod key;
 mod output;
 mod policy;
 mod record;
@@ -86,6 +87,7 @@ fn start(args: Args) -> Result<ExitCode> {
             Command::Batch(args) => batch::run(args, hub).await,
             Command::Evaluate(args) => evaluate::run(args, hub).await,
             Command::Policy(args) => policy::run(&args, hub),
+            Command::Key(args) => key::run(&args),
         }
     });
     // A model that is being loaded cannot be interrupted, and need not be waited for.

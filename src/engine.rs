@@ -33,6 +33,7 @@ use crate::encode::Reading;
 use crate::encode::Window;
 use crate::error::Error;
 use crate::error::Result;
+use crate::key::Account;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::model::ModelCard;
@@ -77,6 +78,15 @@ pub enum Patience {
     Endless,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// How long it waits.
+    pub patience: Patience,
+    /// What is charged for the tokens as they are queued, also if nobody reads the answer.
+    pub account: Option<&'a Account>,
+}
+
 /// The time by which a request must be answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
@@ -115,7 +125,8 @@ impl Engine {
     /// Scores the texts of one request by the first policy, in order: all of them or none.
     pub async fn score(&self, texts: Vec<Text>, patience: Patience) -> Result<Vec<Scored>> {
         let subjects = texts.into_iter().map(Subject::from).collect();
-        self.score_by(&self.served.default.scorer, subjects, patience).await
+        let caller = Caller { patience, account: None };
+        self.score_by(&self.served.default.scorer, subjects, caller).await
     }
 
     /// Scores the subjects of one request, in order: all of them or none.
@@ -123,9 +134,9 @@ impl Engine {
         &self,
         by: &Scorer,
         subjects: Vec<Subject>,
-        patience: Patience,
+        caller: Caller<'_>,
     ) -> Result<Vec<Scored>> {
-        let scored = self.score_uncounted(by, subjects, patience).await?;
+        let scored = self.score_uncounted(by, subjects, caller).await?;
         self.metrics.scored(scored.len(), scored.iter().map(|text| text.n_tokens).sum());
         Ok(scored)
     }
@@ -134,14 +145,14 @@ impl Engine {
         &self,
         by: &Scorer,
         subjects: Vec<Subject>,
-        patience: Patience,
+        caller: Caller<'_>,
     ) -> Result<Vec<Scored>> {
-        match patience {
-            Patience::Endless => self.work(by, subjects, patience).await,
+        match caller.patience {
+            Patience::Endless => self.work(by, subjects, caller).await,
             Patience::Until(deadline) => {
                 // Work that would be refused at the end need not be begun.
                 self.queue.check_room()?;
-                let work = self.work(by, subjects, patience);
+                let work = self.work(by, subjects, caller);
                 let late = |_| Error::DeadlineExceeded { timeout_ms: deadline.timeout_ms() };
                 tokio::time::timeout_at(deadline.at(), work).await.map_err(late)?
             }
@@ -185,7 +196,7 @@ impl Engine {
         &self,
         by: &Scorer,
         subjects: Vec<Subject>,
-        patience: Patience,
+        Caller { patience, account }: Caller<'_>,
     ) -> Result<Vec<Scored>> {
         let mut readings = self.read(subjects).await?;
         let n_tokens: usize = readings.iter().map(Reading::n_window_tokens).sum();
@@ -204,6 +215,9 @@ impl Engine {
             Patience::Until(_) => self.queue.admit(windows, n_tokens)?,
             Patience::Endless => self.queue.wait(windows, n_tokens).await?,
         };
+        if let Some(account) = account {
+            account.charge(n_tokens, std::time::Instant::now());
+        }
         let logits = reply.await.map_err(|_| Error::Stopped)??;
         drop(guard);
         assemble(by, &logits, readings)

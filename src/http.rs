@@ -8,9 +8,11 @@ mod classifications;
 mod clock;
 mod dialect;
 mod fms;
+mod gate;
 mod health;
 mod hugging_face;
 mod input;
+mod keyring;
 mod kserve_v1;
 mod kserve_v2;
 mod labels;
@@ -42,24 +44,34 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::app::App;
 pub use self::app::HttpSettings;
+pub use self::gate::Access;
+pub use self::gate::Area;
+use self::gate::guarded;
+pub use self::keyring::KeyFile;
+pub use self::keyring::Keyring;
 use self::problem::Problem;
 pub use self::replay::Replay;
 pub use self::replay::Replayed;
 use crate::engine::Loader;
 use crate::lifecycle::Phase;
 
-/// All routes over one app.
+/// All routes over one app. Each is in an area, and so behind the gate.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
+    let own = Router::new()
         .route("/v1/score", post(score::score))
         .route("/v1/models", get(models::list))
-        .route("/v1/policy", get(policy::show))
+        .route("/v1/policy", get(policy::show));
+    let health = Router::new()
         .route("/health", get(health::ready))
         .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/metrics", get(observe::metrics))
-        .merge(openapi::pages())
-        .merge(contracts())
+        .route("/health/ready", get(health::ready));
+    let metrics = Router::new().route("/metrics", get(observe::metrics));
+    let routes = Router::new()
+        .merge(guarded(&app, Area::Service, own))
+        .merge(guarded(&app, Area::Health, health))
+        .merge(guarded(&app, Area::Metrics, metrics))
+        .merge(guarded(&app, Area::Docs, openapi::pages()))
+        .merge(contracts(&app))
         .with_state(app.clone());
     layered(routes, app)
 }
@@ -78,8 +90,8 @@ pub fn admin_router(app: App, loader: Loader) -> Router {
     layered(admin::routes(app.clone(), loader), app)
 }
 
-/// The routes of other services.
-fn contracts() -> Router<App> {
+/// The routes of other services; the gate is within what puts its refusals in their words.
+fn contracts(app: &App) -> Router<App> {
     let ours = Router::new()
         .route("/v1/moderations", post(moderations::moderate))
         .route("/v1/chat/moderations", post(chat_moderations::moderate))
@@ -87,35 +99,35 @@ fn contracts() -> Router<App> {
         .route("/v1/chat/classifications", post(classifications::classify_chat))
         .route("/classify", post(vllm::classify))
         .route("/beta/litellm_basic_guardrail_api", post(litellm::decide));
-    let tei = Router::new()
-        .route("/predict", post(tei::predict))
-        .route("/info", get(tei::info))
-        .layer(map_response(dialect::tei));
-    let detector = Router::new()
-        .route("/api/v1/text/contents", post(fms::contents))
-        .layer(map_response(dialect::detector));
-    let google = Router::new()
-        .route("/v1alpha1/comments:analyze", post(perspective::analyze))
-        .layer(map_response(dialect::google));
-    ours.merge(tei).merge(detector).merge(google).merge(inference())
+    let tei = Router::new().route("/predict", post(tei::predict)).route("/info", get(tei::info));
+    let detector = Router::new().route("/api/v1/text/contents", post(fms::contents));
+    let google = Router::new().route("/v1alpha1/comments:analyze", post(perspective::analyze));
+    guarded(app, Area::Service, ours)
+        .merge(guarded(app, Area::Service, tei).layer(map_response(dialect::tei)))
+        .merge(guarded(app, Area::Service, detector).layer(map_response(dialect::detector)))
+        .merge(guarded(app, Area::Perspective, google).layer(map_response(dialect::google)))
+        .merge(inference(app))
 }
 
 /// The routes whose errors are those of the Open Inference Protocol.
-fn inference() -> Router<App> {
+fn inference(app: &App) -> Router<App> {
+    let health = Router::new()
+        .route("/v2/health/live", get(kserve_v2::live))
+        .route("/v2/health/ready", get(kserve_v2::ready));
     let mut routes = Router::new()
         .route("/", post(hugging_face::classify))
         .route("/models/{*name}", post(hugging_face::classify_by_model))
         .route("/v1/models/{name}", get(kserve_v1::status).post(kserve_v1::predict))
-        .route("/v2", get(kserve_v2::server))
-        .route("/v2/health/live", get(kserve_v2::live))
-        .route("/v2/health/ready", get(kserve_v2::ready));
+        .route("/v2", get(kserve_v2::server));
     for model in ["/v2/models/{name}", "/v2/models/{name}/versions/{version}"] {
         routes = routes
             .route(model, get(kserve_v2::model))
             .route(&format!("{model}/ready"), get(kserve_v2::model_ready))
             .route(&format!("{model}/infer"), post(kserve_v2::infer));
     }
-    routes.layer(map_response(dialect::inference))
+    guarded(app, Area::Service, routes)
+        .merge(guarded(app, Area::Health, health))
+        .layer(map_response(dialect::inference))
 }
 
 /// Serves until `shutdown` resolves, then drains: readiness falls, after `delay` no connection is

@@ -25,7 +25,7 @@
 //! | 4 | [`model`] | the arithmetic |
 //! | 3 | [`batch`] | nothing but numbers |
 //! | 2 | [`encode`], [`score`], [`mod@evaluate`] | pure |
-//! | 1 | [`policy`], [`mod@text`], [`json`], [`metrics`], [`lifecycle`] | vocabulary |
+//! | 1 | [`policy`], [`mod@text`], [`json`], [`key`], [`metrics`], [`lifecycle`] | vocabulary |
 //! | 0 | [`error`] | nobody |
 //!
 //! A module names lower layers and its own children only; modules of one layer do not know each
@@ -48,6 +48,8 @@
 //! - which model serves, and how another takes its place: `engine/swap.rs`; how one is loaded:
 //!   `engine/loader.rs`; who may ask for it: `http/admin.rs`
 //! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
+//! - who may ask: `http/gate.rs`, of the keys that `http/keyring.rs` keeps fresh; what a key and its
+//!   quota are: `key.rs`, `key/quota.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
 //! - every metric with its help: `metrics.rs`; every flag: `cli/args.rs`
 
@@ -59,6 +61,7 @@ pub mod error;
 pub mod evaluate;
 pub mod http;
 pub mod json;
+pub mod key;
 pub mod lifecycle;
 pub mod metrics;
 pub mod model;

@@ -26,6 +26,7 @@ struct Instruments {
     tokens: Counter,
     texts: Counter,
     abandoned: Counter,
+    keys_kept: Counter,
     queue_tokens: Gauge,
     queue_requests: Gauge,
 }
@@ -46,6 +47,7 @@ impl Metrics {
                 tokens: metrics::counter!(TOKENS),
                 texts: metrics::counter!(TEXTS),
                 abandoned: metrics::counter!(ABANDONED),
+                keys_kept: metrics::counter!(KEYS_KEPT),
                 queue_tokens: metrics::gauge!(QUEUE_TOKENS),
                 queue_requests: metrics::gauge!(QUEUE_REQUESTS),
             }
@@ -86,6 +88,11 @@ impl Metrics {
     pub fn flagged(&self, category: &str) {
         let category = category.to_owned();
         self.with(|| metrics::counter!(FLAGGED, "category" => category).increment(1));
+    }
+
+    /// Counts a change of the file of keys that could not be followed.
+    pub fn keys_kept(&self) {
+        self.unlabelled.keys_kept.increment(1);
     }
 
     /// Names the model that serves, with a constant 1.
@@ -211,6 +218,7 @@ fn describe() {
     metrics::describe_histogram!(FORWARD, "Time of a forward pass.");
     metrics::describe_counter!(TOKENS, "Tokens of scored texts.");
     metrics::describe_counter!(TEXTS, "Scored texts.");
+    metrics::describe_counter!(KEYS_KEPT, "Faulty changes of the file of keys; the old ones stay.");
     metrics::describe_gauge!(
         MODEL_INFO,
         "1 for the model and the policy that serve, 0 for those that served before."
@@ -235,6 +243,7 @@ const BATCH_WINDOWS: &str = "moderato_batch_windows";
 const FORWARD: &str = "moderato_engine_forward_seconds";
 const TOKENS: &str = "moderato_engine_tokens_total";
 const TEXTS: &str = "moderato_engine_texts_total";
+const KEYS_KEPT: &str = "moderato_keys_reload_failures_total";
 const MODEL_INFO: &str = "moderato_model_info";
 const SWAPS: &str = "moderato_model_swaps_total";
 const SWAP_DURATION: &str = "moderato_model_swap_duration_seconds";
@@ -262,6 +271,7 @@ mod tests {
         metrics.waited(Duration::from_millis(1));
         metrics.scored(1, 20);
         metrics.abandoned();
+        metrics.keys_kept();
         let guard = metrics.queued(20);
         let text = metrics.render();
         for line in [
@@ -273,11 +283,12 @@ mod tests {
             "moderato_batch_tokens_sum 30",
             "moderato_engine_tokens_total 20",
             "moderato_queue_abandoned_total 1",
+            "moderato_keys_reload_failures_total 1",
             "moderato_queue_tokens 20",
         ] {
             assert!(text.contains(line), "no {line} in\n{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 14, "{text}");
+        assert_eq!(text.matches("# HELP").count(), 15, "{text}");
         drop(guard);
         assert!(metrics.render().contains("moderato_queue_tokens 0"));
     }

@@ -1,5 +1,7 @@
 //! The arguments, exactly as typed.
 
+mod access;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,6 +10,12 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+pub(super) use self::access::AccessArgs;
+pub(super) use self::access::KeyArgs;
+pub(super) use self::access::KeyCommand;
+pub(super) use self::access::KeyRole;
+pub(super) use self::access::NewKeyArgs;
+pub(super) use self::access::OpenArea;
 use crate::model::Dtype;
 use crate::model::Placement;
 use crate::model::Source;
@@ -34,6 +42,8 @@ pub(super) enum Command {
     Evaluate(EvaluateArgs),
     /// Show the policy that texts are judged by
     Policy(PolicyArgs),
+    /// Make keys for --api-keys-file of serve
+    Key(KeyArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -90,6 +100,8 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "MODERATO_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000)]
     #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub(super) timeout_ms: u64,
+    #[command(flatten)]
+    pub(super) access: AccessArgs,
     /// On SIGTERM: how long to go on serving while unready, in milliseconds
     #[arg(long, env = "MODERATO_DRAIN_DELAY_MS", value_name = "MS", default_value_t = 0)]
     #[arg(help_heading = "Shutdown")]
@@ -229,7 +241,11 @@ impl Command {
     pub(super) fn default_log(&self) -> &'static str {
         match self {
             Self::Serve(_) => "info",
-            Self::Score(_) | Self::Batch(_) | Self::Evaluate(_) | Self::Policy(_) => "warn",
+            Self::Score(_)
+            | Self::Batch(_)
+            | Self::Evaluate(_)
+            | Self::Policy(_)
+            | Self::Key(_) => "warn",
         }
     }
 
@@ -240,7 +256,7 @@ impl Command {
             Self::Score(args) => args.model.threads(),
             Self::Batch(args) => args.model.threads(),
             Self::Evaluate(args) => args.model.threads(),
-            Self::Policy(_) => 1,
+            Self::Policy(_) | Self::Key(_) => 1,
         }
     }
 }

@@ -62,6 +62,7 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
         max_body_bytes: usize::MAX,
         timeout: ENDLESS,
         ignore_images: args.ignore_images,
+        access: None,
     };
     // Before the output is made anew: a misspelt input costs nobody a file.
     let input = Input::open(&args.input)?;
@@ -84,10 +85,13 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
 
 /// Answers every line in order; how many did not get what they asked for.
 async fn answer(replay: Replay, input: Input, output: &mut Output) -> Result<usize> {
-    let seen = Arc::new(Mutex::new(HashSet::new()));
+    let seen = Mutex::new(HashSet::new());
     let work = move |bytes: Vec<u8>| {
-        let (replay, seen) = (replay.clone(), Arc::clone(&seen));
-        async move { Ok(ask(&replay, &bytes, &seen).await) }
+        let replay = replay.clone();
+        // Read here, in the order of the lines: of two with one id the first is answered.
+        let mut custom_id = None;
+        let request = request(&bytes, &mut custom_id, &seen);
+        async move { Ok(ask(&replay, custom_id, request).await) }
     };
     let mut n_failed = 0;
     let sink = |line: Line<Answer>| {
@@ -100,9 +104,8 @@ async fn answer(replay: Replay, input: Input, output: &mut Output) -> Result<usi
     Ok(n_failed)
 }
 
-async fn ask(replay: &Replay, line: &[u8], seen: &Mutex<HashSet<String>>) -> Answer {
-    let mut custom_id = None;
-    let replayed = match request(line, &mut custom_id, seen) {
+async fn ask(replay: &Replay, custom_id: Option<String>, request: Result<Request>) -> Answer {
+    let replayed = match request {
         Ok((method, url, body)) => replay.ask(&method, &url, &body).await,
         Err(fault) => Err(fault),
     };
@@ -116,12 +119,15 @@ async fn ask(replay: &Replay, line: &[u8], seen: &Mutex<HashSet<String>>) -> Ans
     Answer { id, custom_id, response, error }
 }
 
-/// Method, path and body of a line; its own id is left behind also where the rest is at fault.
+/// Method, path and body.
+type Request = (String, String, Value);
+
+/// What a line asks for; its own id is left behind also where the rest is at fault.
 fn request(
     line: &[u8],
     custom_id: &mut Option<String>,
     seen: &Mutex<HashSet<String>>,
-) -> Result<(String, String, Value)> {
+) -> Result<Request> {
     let mut fields = Fields::lenient("the line", json::parse(line)?)?;
     let id = json::string("custom_id", fields.require("custom_id")?)?;
     let is_new = seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cli::args::AccessArgs;
 use crate::cli::args::LimitArgs;
 use crate::cli::args::ModelArgs;
+use crate::cli::args::OpenArea;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::SourceArgs;
 use crate::engine::Engine;
 use crate::engine::EngineSettings;
 use crate::engine::Loader;
+use crate::error::Error;
 use crate::error::Result;
+use crate::http::Access;
+use crate::http::Area;
 use crate::http::Drain;
 use crate::http::HttpSettings;
+use crate::http::Keyring;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 use crate::model::LoadSettings;
@@ -101,7 +107,7 @@ impl Limits {
 }
 
 impl HttpSettings {
-    pub(super) fn of(args: &ServeArgs) -> Self {
+    pub(super) fn of(args: &ServeArgs, access: Option<Access>) -> Self {
         Self {
             limits: Limits {
                 max_texts: args.max_texts.get(),
@@ -110,7 +116,24 @@ impl HttpSettings {
             max_body_bytes: args.max_body_bytes.get(),
             timeout: Duration::from_millis(args.timeout_ms),
             ignore_images: args.ignore_images,
+            access,
         }
+    }
+}
+
+impl Access {
+    pub(super) fn of(args: &AccessArgs, keyring: Keyring) -> Result<Self> {
+        if args.open.contains(&OpenArea::None) && args.open.len() > 1 {
+            let reason = "none beside others".into();
+            return Err(Error::Config { name: "open", reason });
+        }
+        let area = |area: &OpenArea| match area {
+            OpenArea::Health => Some(Area::Health),
+            OpenArea::Metrics => Some(Area::Metrics),
+            OpenArea::Docs => Some(Area::Docs),
+            OpenArea::None => None,
+        };
+        Ok(Self { keyring, open: args.open.iter().filter_map(area).collect() })
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tracing::error;
 use tracing::info;
+use tracing::warn;
 
 use crate::cli::ExitCode;
 use crate::cli::args::ServeArgs;
@@ -18,9 +19,11 @@ use crate::engine::Loader;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http;
+use crate::http::Access;
 use crate::http::App;
 use crate::http::Drain;
 use crate::http::HttpSettings;
+use crate::http::KeyFile;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
@@ -30,18 +33,24 @@ use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
 pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
-    let (drain, settings, address) = (Drain::of(&args), HttpSettings::of(&args), args.listen);
+    let (drain, address) = (Drain::of(&args), args.listen);
+    let metrics = Arc::new(Metrics::new());
+    let keys = args.access.api_keys_file.as_deref();
+    let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
+    let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
+    let settings = HttpSettings::of(&args, access);
     let config = EngineConfig::new(args.model, &args.limits, args.queue_tokens.get(), hub)?
         .with_span_tokens(args.span_tokens);
     let signals = lifecycle::terminations().map_err(|fault| listen_error(address, fault))?;
     let signals = count(signals);
     let reloads = lifecycle::reloads().map_err(|fault| listen_error(address, fault))?;
-    let listener = bind(address, "listening").await?;
+    let (listener, bound) = bind(address, "listening").await?;
     let admin = match args.admin_listen {
         Some(address) => Some(bind_admin(address).await?),
         None => None,
     };
-    let metrics = Arc::new(Metrics::new());
+    watch_over(keys, bound);
+
     let app = App::new(settings, Arc::clone(&metrics), Lifecycle::new());
     keep_up(&metrics);
     if let Some(listener) = admin {
@@ -68,12 +77,12 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-async fn bind(address: SocketAddr, message: &str) -> Result<TcpListener> {
+async fn bind(address: SocketAddr, message: &str) -> Result<(TcpListener, SocketAddr)> {
     let listener =
         TcpListener::bind(address).await.map_err(|fault| listen_error(address, fault))?;
     let bound = listener.local_addr().map_err(|fault| listen_error(address, fault))?;
     info!(address = %bound, "{message}");
-    Ok(listener)
+    Ok((listener, bound))
 }
 
 /// Whoever reaches these routes decides what serves, so nobody from outside does.
@@ -82,11 +91,21 @@ async fn bind_admin(address: SocketAddr) -> Result<TcpListener> {
         let reason = format!("{address} can be reached from outside; expected a loopback address");
         return Err(Error::Config { name: "admin-listen", reason });
     }
-    bind(address, "listening for administrators").await
+    let (listener, _) = bind(address, "listening for administrators").await?;
+    Ok(listener)
 }
 
 fn listen_error(address: SocketAddr, fault: std::io::Error) -> Error {
     Error::Listen { address: address.to_string(), source: Arc::new(fault) }
+}
+
+/// Follows the changes of the keys, or says what it means that there are none.
+fn watch_over(keys: Option<KeyFile>, bound: SocketAddr) {
+    match keys {
+        Some(keys) => drop(tokio::spawn(keys.keep_fresh())),
+        None if bound.ip().is_loopback() => {}
+        None => warn!("whoever reaches this address may ask: there is no --api-keys-file"),
+    }
 }
 
 /// Loads the model and watches over it; sends the fault that ends it, the only way it ends.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::engine::Caller;
 use crate::engine::Engine;
-use crate::engine::Patience;
 use crate::engine::Scored;
 use crate::engine::ScoredWindow;
 use crate::error::Result;
@@ -50,7 +50,7 @@ impl Engine {
         &self,
         ruleset: &Ruleset,
         judged: &[Judged<'_>],
-        patience: Patience,
+        caller: Caller<'_>,
     ) -> Result<Vec<Spans>> {
         let suspects = self.suspects(judged);
         let occluded: Vec<_> =
@@ -58,7 +58,7 @@ impl Engine {
         let scored = if occluded.is_empty() {
             Vec::new()
         } else {
-            self.score_uncounted(&ruleset.scorer, occluded, patience).await?
+            self.score_uncounted(&ruleset.scorer, occluded, caller).await?
         };
         let mut scored = scored.as_slice();
         let mut spans = vec![Spans::new(); judged.len()];

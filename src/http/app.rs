@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::Models;
 use crate::error::Result;
+use crate::http::gate::Access;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::text::Limits;
@@ -14,8 +15,8 @@ use crate::text::Limits;
 #[derive(Debug, Clone)]
 pub struct App(Arc<Shared>);
 
-/// What a request may bring and how long it may take.
-#[derive(Debug, Clone, Copy)]
+/// What a request may bring, how long it may take, and from whom it may come.
+#[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// Texts and their length.
     pub limits: Limits,
@@ -25,6 +26,8 @@ pub struct HttpSettings {
     pub timeout: Duration,
     /// Images are left out instead of refused.
     pub ignore_images: bool,
+    /// Who may ask; anybody without it.
+    pub access: Option<Access>,
 }
 
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::Caller;
 use crate::engine::Deadline;
 use crate::engine::Engine;
 use crate::engine::Judged;
@@ -9,6 +10,7 @@ use crate::engine::Patience;
 use crate::error::Result;
 use crate::http::app::App;
 use crate::http::posted::Posted;
+use crate::key::Account;
 use crate::model::ModelCard;
 use crate::policy::Action;
 use crate::policy::Policy;
@@ -27,6 +29,7 @@ pub(super) struct Ask {
     engine: Arc<Engine>, // the same from the first question to the answer
     ruleset: Arc<Ruleset>,
     deadline: Deadline,
+    account: Option<Arc<Account>>,
     pub(super) terms: Terms,
     pub(super) spans: bool,
 }
@@ -37,7 +40,8 @@ impl Ask {
         let engine = app.engine()?;
         let ruleset = engine.ruleset(policy.or(posted.policy.as_deref()))?;
         let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
-        Ok(Self { app: app.clone(), engine, ruleset, deadline, terms, spans: false })
+        let (app, account) = (app.clone(), posted.account.clone());
+        Ok(Self { app, engine, ruleset, deadline, account, terms, spans: false })
     }
 
     /// What it is judged by.
@@ -74,15 +78,16 @@ impl Ask {
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
         let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
+        let caller = Caller { patience, account: self.account.as_deref() };
         // The spans need the subjects once more.
         let kept = if self.spans { subjects.clone() } else { Vec::new() };
-        let scored = engine.score_by(&self.ruleset.scorer, subjects, patience).await?;
+        let scored = engine.score_by(&self.ruleset.scorer, subjects, caller).await?;
         let verdicts: Vec<_> = scored.iter().map(|text| self.terms.judge(&text.scores)).collect();
         let judged = std::iter::zip(&kept, std::iter::zip(&scored, &verdicts));
         let judged: Vec<_> = judged
             .map(|(subject, (scored, verdict))| Judged { subject, scored, verdict })
             .collect();
-        let spans = engine.locate(&self.ruleset, &judged, patience).await?;
+        let spans = engine.locate(&self.ruleset, &judged, caller).await?;
         let policy = self.policy();
         let report = |(index, (scored, verdict)): (usize, (&_, &_))| {
             crate::engine::Scored::report(scored, verdict, policy, spans.get(index))

@@ -1,9 +1,9 @@
 //! Errors in the words of other services: what their clients read.
 
 use axum::Json;
+use axum::http::HeaderName;
 use axum::http::StatusCode;
-use axum::http::header::ALLOW;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Serialize;
@@ -90,7 +90,9 @@ pub(super) async fn tei(response: Response) -> Response {
     translate(response, |status, error| {
         let (status, error_type) = match status {
             StatusCode::BAD_REQUEST => (StatusCode::UNPROCESSABLE_ENTITY, "Validation"),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => (status, "Overloaded"),
+            StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS => (status, "Overloaded"),
             _ if status.is_server_error() => (status, "Backend"),
             _ => (status, "Validation"),
         };
@@ -121,6 +123,9 @@ pub(super) async fn google(response: Response) -> Response {
             StatusCode::SERVICE_UNAVAILABLE => "UNAVAILABLE",
             StatusCode::GATEWAY_TIMEOUT => "DEADLINE_EXCEEDED",
             StatusCode::NOT_FOUND => "NOT_FOUND",
+            StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
+            StatusCode::FORBIDDEN => "PERMISSION_DENIED",
+            StatusCode::TOO_MANY_REQUESTS => "RESOURCE_EXHAUSTED",
             _ if status.is_server_error() => "INTERNAL",
             _ => "INVALID_ARGUMENT",
         };
@@ -134,13 +139,18 @@ fn translate(
     mut response: Response,
     words: impl FnOnce(StatusCode, String) -> Response,
 ) -> Response {
-    let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
+    let Some(failure) = response.extensions().get::<Failure>() else { return response };
     let mut translated = words(response.status(), failure.message.clone());
-    for name in [RETRY_AFTER, RETRY_AFTER_MS, ALLOW] {
+    for name in KEPT {
         if let Some(value) = response.headers_mut().remove(&name) {
             translated.headers_mut().insert(name, value);
         }
     }
-    translated.extensions_mut().insert(failure);
+    // For the log and the metrics.
+    *translated.extensions_mut() = std::mem::take(response.extensions_mut());
     translated
 }
+
+/// What clients of every service understand.
+const KEPT: [HeaderName; 4] =
+    [header::RETRY_AFTER, RETRY_AFTER_MS, header::ALLOW, header::WWW_AUTHENTICATE];

@@ -16,6 +16,7 @@ use tracing::error;
 use tracing::info;
 
 use crate::http::app::App;
+use crate::http::gate::KeyName;
 use crate::http::problem::Failure;
 
 /// Wraps all routes.
@@ -31,16 +32,17 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
     let status = response.status().as_u16();
     app.metrics().answered(&route, method, status, start.elapsed());
     let id = request_id.to_str().unwrap_or_default();
+    let key = response.extensions().get::<KeyName>().map(|KeyName(name)| name.to_string());
     if let Some(Failure { code, detail, .. }) = response.extensions().get::<Failure>() {
         app.metrics().failed(code);
         if status == 500 {
-            error!(request_id = id, route, status, code, detail, "a request failed");
+            error!(request_id = id, key, route, status, code, detail, "a request failed");
         } else {
-            info!(request_id = id, route, status, code, detail, "a request was refused");
+            info!(request_id = id, key, route, status, code, detail, "a request was refused");
         }
     } else {
         let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
-        debug!(request_id = id, route, status, elapsed_ms, "a request was answered");
+        debug!(request_id = id, key, route, status, elapsed_ms, "a request was answered");
     }
     response.headers_mut().insert(REQUEST_ID, request_id);
     response

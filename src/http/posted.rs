@@ -1,6 +1,7 @@
 //! A posted JSON body, and the time there is to answer it.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,6 +18,7 @@ use crate::engine::Deadline;
 use crate::http::app::App;
 use crate::http::problem::Problem;
 use crate::json;
+use crate::key::Account;
 
 /// A body that is JSON, within the limits.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Posted {
     pub(super) deadline: Deadline,
     /// The policy that the headers ask for.
     pub(super) policy: Option<String>,
+    /// Pays for it, if it came with a key.
+    pub(super) account: Option<Arc<Account>>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Posted
@@ -47,7 +51,8 @@ where
             .await
             .map_err(|_| Problem::body_too_slow(deadline.timeout_ms()))??;
         let policy = policy(&parts.headers)?;
-        Ok(Self { body: json::parse(&bytes)?, deadline, policy })
+        let account = parts.extensions.get().cloned();
+        Ok(Self { body: json::parse(&bytes)?, deadline, policy, account })
     }
 }
 

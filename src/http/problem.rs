@@ -7,6 +7,7 @@ use axum::http::HeaderName;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Serialize;
@@ -60,7 +61,8 @@ pub(super) struct ErrorBody {
 struct ErrorDetail {
     /// For people.
     message: String,
-    /// `invalid_request_error`, `overloaded_error`, `timeout_error` or `server_error`.
+    /// `invalid_request_error`, `rate_limit_error`, `overloaded_error`, `timeout_error` or
+    /// `server_error`.
     r#type: &'static str,
     /// The field at fault, if it is one.
     param: Option<String>,
@@ -138,6 +140,28 @@ impl Problem {
         Self { param: Some(name.into()), ..problem }
     }
 
+    pub(super) fn missing_api_key() -> Self {
+        let message = "a key is needed, as in the header authorization: Bearer KEY".into();
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    pub(super) fn unknown_api_key() -> Self {
+        let message = "the key is not known here".into();
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
+    }
+
+    pub(super) fn insufficient_role() -> Self {
+        let message = "this route is for keys with the role admin".into();
+        Self::new(StatusCode::FORBIDDEN, "insufficient_role", message)
+    }
+
+    /// Beyond the quota of the key; an overload of ours is 503.
+    pub(super) fn slow_down(wait: Duration) -> Self {
+        let message = "the quota of the key is used up; see the header retry-after".into();
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", message);
+        Self { wait: Some(wait), ..problem }
+    }
+
     fn new(status: StatusCode, code: &'static str, message: String) -> Self {
         Self { status, code, message, param: None, detail: None, wait: None }
     }
@@ -156,10 +180,13 @@ impl IntoResponse for Problem {
             },
         };
         let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
         if let Some(wait) = self.wait {
-            let headers = response.headers_mut();
             headers.insert(RETRY_AFTER, rounded_up(wait, Duration::from_secs(1)));
             headers.insert(RETRY_AFTER_MS, rounded_up(wait, Duration::from_millis(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(Failure { code: self.code, detail, message });
         response
@@ -191,6 +218,7 @@ fn wait(error: &Error) -> Option<Duration> {
 fn error_type(status: StatusCode) -> &'static str {
     match status {
         StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => "timeout_error",
         status if status.is_server_error() => "server_error",
         _ => "invalid_request_error",

@@ -4,6 +4,8 @@ mod batch;
 mod bulk;
 mod evaluate;
 mod help;
+mod key;
+mod keys;
 mod serve;
 
 use std::process::Command;

@@ -1,9 +1,12 @@
 //! The service: status and body of every route and every error.
 
+mod auth;
 mod contracts;
 mod drain;
 mod errors;
 mod fuzz;
+mod guarded;
+mod quota;
 mod swap;
 mod terms;
 

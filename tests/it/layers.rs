@@ -7,7 +7,7 @@ use crate::support;
 /// From the bottom; a module names modules of lower layers and itself.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["policy", "text", "metrics", "lifecycle", "json"],
+    &["policy", "text", "metrics", "lifecycle", "json", "key"],
     &["encode", "score", "evaluate"],
     &["batch"],
     &["model"],
@@ -28,7 +28,10 @@ const CRATES: &[(&[&str], &[&str])] = &[
         &["candle_core", "candle_nn"],
         &["model/tensor", "model/device.rs", "model/cpu.rs", "model/ops/twins.rs"],
     ),
-    (&["half", "rayon", "safetensors", "sha2"], &["model"]),
+    (&["half", "rayon", "safetensors"], &["model"]),
+    (&["sha2"], &["model", "key/secret.rs"]),
+    (&["base64", "subtle"], &["key/secret.rs"]),
+    (&["getrandom"], &["cli/key.rs"]),
     (&["rten_simd"], &["model/ops"]),
     (&["tokenizers"], &["encode.rs"]),
     (&["decancer", "unicode_normalization"], &["text/normalise"]),

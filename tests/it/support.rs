@@ -105,6 +105,7 @@ pub(crate) const HTTP: HttpSettings = HttpSettings {
     max_body_bytes: 100_000,
     timeout: Duration::from_mins(1),
     ignore_images: false,
+    access: None,
 };
 
 /// A service that is ready, over a model.

@@ -17,6 +17,7 @@ fn help_names_the_commands() {
       batch     Answer a file of requests, in the batch format of OpenAI
       evaluate  Measure how good the scores are on labelled texts
       policy    Show the policy that texts are judged by
+      key       Make keys for --api-keys-file of serve
       help      Print this message or the help of the given subcommand(s)
 
     Options:
@@ -45,8 +46,9 @@ fn help_names_the_commands() {
 }
 
 #[test]
-fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
-    assert_snapshot!(help(&["serve"]), @r#"
+fn help_of_serve_names_the_address_the_model_and_the_limits() {
+    let help = help(&["serve"]);
+    assert_snapshot!(help.split("\nAccess:\n").next().unwrap(), @r#"
     Serve scores over HTTP
 
     Usage: moderato serve [OPTIONS]
@@ -160,6 +162,30 @@ fn help_of_serve_names_the_address_the_limits_and_the_shutdown() {
 
               [env: MODERATO_TIMEOUT_MS=]
               [default: 10000]
+    "#);
+}
+
+#[test]
+fn help_of_serve_names_who_may_ask_and_the_shutdown() {
+    let help = help(&["serve"]);
+    assert_snapshot!(&help[help.find("Access:\n").unwrap()..], @r#"
+    Access:
+          --api-keys-file <FILE>
+              Keys that may ask, a line each, as moderato key new prints it [default: anybody may ask]
+
+              [env: MODERATO_API_KEYS_FILE=]
+
+          --open <AREAS>
+              What needs no key where there are keys, parted by commas
+
+              Possible values:
+              - health:  /health/live, /health/ready and /v2/health
+              - metrics: /metrics, which else needs a key with the role admin
+              - docs:    /docs and /openapi.json
+              - none:    Nothing
+
+              [env: MODERATO_OPEN=]
+              [default: health]
 
     Shutdown:
           --drain-delay-ms <MS>
@@ -260,6 +286,33 @@ fn help_of_policy_names_its_formats() {
 
           --toml
               Print TOML, to be edited and given to --policy
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn help_of_key_new_says_what_goes_where() {
+    let help = help(&["key", "new"]);
+    assert_snapshot!(help.split("\nLogging:\n").next().unwrap(), @r#"
+    Make a key: its line for the file goes to stdout, the key itself, this once, to stderr
+
+    Usage: moderato key new [OPTIONS] <NAME>
+
+    Arguments:
+      <NAME>
+              Stands for the key in the file and in logs
+
+    Options:
+          --role <ROLE>
+              What it opens
+
+              Possible values:
+              - client: Whatever scores and describes
+              - admin:  That, and metrics
+
+              [default: client]
 
       -h, --help
               Print help (see a summary with '-h')

@@ -166,10 +166,10 @@ fn administrators_are_answered_on_loopback_only() {
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program with its log.
-struct Server {
+pub(super) struct Server {
     child: Child,
     lines: mpsc::Receiver<String>,
-    seen: String,
+    pub(super) seen: String,
     address: String,
 }
 
@@ -180,8 +180,15 @@ impl Server {
     }
 
     fn start_with(model: &Path, log: &str) -> Self {
+        Self::with(model, &["--listen", "127.0.0.1:0", "--log", log])
+    }
+
+    /// With all that can be logged, unless the flags say otherwise.
+    pub(super) fn with(model: &Path, flags: &[&str]) -> Self {
         let mut child = support::moderato()
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", log, "--log-format", "json"])
+            .env("MODERATO_LOG", "debug")
+            .args(["serve", "--log-format", "json"])
+            .args(flags)
             .arg("--model")
             .arg(model)
             .stderr(Stdio::piped())
@@ -199,7 +206,7 @@ impl Server {
     }
 
     /// Reads the log up to a message.
-    fn wait_for(&mut self, message: &str) -> Value {
+    pub(super) fn wait_for(&mut self, message: &str) -> Value {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("no {message:?} in\n{}", self.seen));
@@ -223,17 +230,21 @@ impl Server {
     }
 
     fn post(&self, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = body.len();
         let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
         let kind = "content-type: application/json\r\n";
-        write!(stream, "{head}{kind}content-length: {length}\r\n\r\n{body}").unwrap();
+        self.send(&format!("{head}{kind}content-length: {length}\r\n\r\n{body}"))
+    }
+
+    pub(super) fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }

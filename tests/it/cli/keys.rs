@@ -1,0 +1,159 @@
+//! `moderato serve --api-keys-file`: faults of the file, its changes, and what is never logged.
+
+use std::path::PathBuf;
+
+use moderato::key::Secret;
+use tempfile::TempDir;
+
+use super::quiet;
+use super::run;
+use super::serve::Server;
+use super::stderr;
+use crate::support;
+
+#[test]
+fn a_faulty_file_of_keys_ends_before_anything_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.txt");
+    let hash = Secret::of([1; 32]).hash();
+    for (text, message) in [
+        (
+            format!("web client {hash}\nweb client {}", Secret::of([2; 32]).hash()),
+            "keys.txt, line 2: expected another name than that of every other key, found that of line 1",
+        ),
+        (
+            "# keys\nweb client mod-hidden".into(),
+            "keys.txt, line 2: expected sha256: and 64 hexadecimal digits as the third word, found something else",
+        ),
+        (String::new(), "keys.txt: expected at least one key, found none"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let output = run(&["serve", "--log", "info", "--api-keys-file", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+        assert!(stderr(&output).trim_end().ends_with(message), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("listening"), "{}", stderr(&output));
+        let hash = hash.to_string();
+        assert!(!stderr(&output).contains("hidden") && !stderr(&output).contains(&hash[8..]));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_ends_with_66() {
+    let output = quiet().env("MODERATO_API_KEYS_FILE", "nowhere").arg("serve").output().unwrap();
+    assert_eq!(output.status.code(), Some(66), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("error: nowhere: reading failed: "), "{}", stderr(&output));
+}
+
+#[test]
+fn open_takes_known_areas_and_none_only_alone() {
+    let keys = Keys::new();
+    keys.write(&["web"]);
+    let path = keys.path.to_str().unwrap();
+    for (open, message) in
+        [("scores", "--open"), ("none,health", "open: none beside others"), ("", "--open")]
+    {
+        let output = run(&["serve", "--api-keys-file", path, "--open", open]);
+        assert_eq!(output.status.code(), Some(64), "{open}: {}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{open}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn keys_change_while_it_serves_and_neither_they_nor_their_hashes_are_logged() {
+    let keys = Keys::new();
+    keys.write(&["old"]);
+    let mut server = keys.serve("127.0.0.1:0");
+    server.wait_for("ready");
+    assert_eq!(ask(&server, "/v1/models", "old"), 200);
+    assert_eq!(ask(&server, "/v1/models", "new"), 401);
+    assert_eq!(ask(&server, "/v1alpha1/comments:analyze?key=mod-hidden", "none"), 401);
+    keys.write(&["new", "next"]);
+    let read = server.wait_for("read the keys again");
+    assert_eq!(read["n_keys"], 2);
+    assert_eq!(ask(&server, "/v1/models", "old"), 401);
+    assert_eq!(ask(&server, "/v1/models", "new"), 200);
+    keys.write_text(&format!("web client {}", secret("new").reveal()));
+    let kept = server.wait_for("the keys could not be read again; the old ones stay valid");
+    let detail = kept["detail"].as_str().unwrap();
+    assert!(detail.contains("keys.txt, line 1: expected sha256: and 64 hexadecimal"), "{detail}");
+    assert_eq!(ask(&server, "/v1/models", "new"), 200);
+    server.signal("TERM");
+    server.wait_for("every accepted request was answered");
+    assert!(server.seen.contains("\"key\":\"new\""), "{}", server.seen);
+    for name in ["old", "new", "next"] {
+        let (secret, hash) = (secret(name), secret(name).hash().to_string());
+        for hidden in [secret.reveal(), &hash["sha256:".len()..], "mod-"] {
+            assert!(!server.seen.contains(hidden), "{name} in {}", server.seen);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_anybody_can_reach_says_so_once_if_it_has_no_keys() {
+    let warning = "whoever reaches this address may ask: there is no --api-keys-file";
+    for (address, has_keys, n_warnings) in
+        [("0.0.0.0:0", false, 1), ("0.0.0.0:0", true, 0), ("127.0.0.1:0", false, 0)]
+    {
+        let keys = Keys::new();
+        keys.write(&["web"]);
+        let mut server = if has_keys {
+            keys.serve(address)
+        } else {
+            Server::with(&support::tiny(), &["--listen", address])
+        };
+        server.wait_for("ready");
+        server.signal("TERM");
+        server.wait_for("every accepted request was answered");
+        let n_found = server.seen.matches(warning).count();
+        assert_eq!(n_found, n_warnings, "{address}: {}", server.seen);
+    }
+}
+
+/// A file of keys.
+struct Keys {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { path: folder.path().join("keys.txt"), _folder: folder }
+    }
+
+    fn write(&self, names: &[&str]) {
+        let line = |name: &&str| format!("{name} client {}\n", secret(name).hash());
+        self.write_text(&names.iter().map(line).collect::<String>());
+    }
+
+    /// As it should be done: at once.
+    fn write_text(&self, text: &str) {
+        let next = self.path.with_extension("next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(next, &self.path).unwrap();
+    }
+
+    fn serve(&self, address: &str) -> Server {
+        let path = self.path.to_str().unwrap();
+        Server::with(&support::tiny(), &["--listen", address, "--api-keys-file", path])
+    }
+}
+
+fn ask(server: &Server, path: &str, name: &str) -> u16 {
+    let key = secret(name);
+    let method = if path.starts_with("/v1alpha1") { "POST" } else { "GET" };
+    let answer = server.send(&format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         authorization: Bearer {}\r\ncontent-length: 0\r\n\r\n",
+        key.reveal()
+    ));
+    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    status.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
+}
+
+/// The key that belongs to a name, the same in every run.
+fn secret(name: &str) -> Secret {
+    let mut bytes = [0; 32];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    Secret::of(bytes)
+}
