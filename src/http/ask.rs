@@ -78,7 +78,7 @@ impl Ask {
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
         let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
-        let caller = Caller { patience, account: self.account.as_deref() };
+        let caller = Caller { patience, account: self.account.as_ref() };
         // The spans need the subjects once more.
         let kept = if self.spans { subjects.clone() } else { Vec::new() };
         let scored = engine.score_by(&self.ruleset.scorer, subjects, caller).await?;
