@@ -4,18 +4,21 @@ mod capacity;
 mod headroom;
 mod lines;
 mod loader;
+mod models;
 mod pace;
 mod progress;
 mod queue;
 mod room;
 mod scored;
+mod shadow;
+mod slot;
 mod spans;
-mod swap;
 mod turn;
 mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -24,16 +27,23 @@ use tokio::time::Instant;
 
 pub use self::capacity::Capacity;
 pub use self::loader::Loader;
+pub use self::models::Models;
 use self::queue::Queue;
 pub use self::scored::Scored;
 pub use self::scored::ScoredWindow;
 use self::scored::assemble;
+pub use self::shadow::Comparison;
+pub use self::shadow::Difference;
+pub use self::shadow::Observed;
+pub use self::shadow::Shadow;
+pub use self::slot::Overview;
+pub use self::slot::Past;
+pub use self::slot::Serving;
+pub use self::slot::Slot;
+pub use self::slot::Staged;
+pub use self::slot::Wanted;
 pub use self::spans::Judged;
 pub use self::spans::Spans;
-pub use self::swap::Models;
-pub use self::swap::Overview;
-pub use self::swap::Past;
-pub use self::swap::Staged;
 use self::worker::Worker;
 use crate::encode::Encoder;
 use crate::encode::Reading;
@@ -195,6 +205,21 @@ impl Engine {
             name: id.chars().take(40).collect(),
             known: self.policies().map(|policy| policy.id.clone()).collect(),
         })
+    }
+
+    /// Computes only when no other model does, in smaller batches.
+    fn step_back(&self) {
+        self.is_background.store(true, Ordering::Relaxed);
+    }
+
+    /// The opposite.
+    fn come_forward(&self) {
+        self.is_background.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether so much waits, for this model and its neighbours, that there is no time to spare.
+    fn is_busy(&self) -> bool {
+        self.capacity.room.is_busy()
     }
 
     /// Waits until the model can answer no more: true if it panicked, false if nobody needs it any

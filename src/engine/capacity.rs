@@ -34,4 +34,11 @@ impl Capacity {
             encoding: Arc::new(Semaphore::new(settings.encode_threads)),
         })
     }
+
+    /// The same, where the spans of a request may cost so much.
+    #[must_use]
+    pub fn with_span_tokens(mut self, span_tokens: usize) -> Self {
+        self.settings.span_tokens = span_tokens;
+        self
+    }
 }

@@ -42,7 +42,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["toml"], &["policy.rs", "cli"]),
     (&["tokio"], &["engine", "http", "cli", "lifecycle.rs", "main.rs"]),
     (&["indicatif"], &["cli", "model/hub"]),
-    (&["metrics", "metrics_exporter_prometheus"], &["metrics.rs"]),
+    (&["metrics", "metrics_exporter_prometheus"], &["metrics"]),
     (&["utoipa"], &["http", "policy", "score"]),
     (&["ndarray"], &["score", "evaluate", "model", "engine", "cli"]),
 ];
