@@ -1,6 +1,7 @@
 //! The engine: texts in, scores out; owner of the queue and of the thread that runs the model.
 
 mod capacity;
+mod encoding;
 mod headroom;
 mod lines;
 mod loader;
@@ -173,7 +174,9 @@ impl Engine {
             Patience::Endless => self.work(by, subjects, caller).await,
             Patience::Until(deadline) => {
                 // Work that would be refused at the end need not be begun.
-                self.queue.check_room()?;
+                let n_tokens =
+                    least_tokens(&subjects).min(self.capacity.settings.max_request_tokens);
+                self.queue.check_room(n_tokens, caller.account)?;
                 let work = self.work(by, subjects, caller);
                 let late = |_| Error::DeadlineExceeded { timeout_ms: deadline.timeout_ms() };
                 tokio::time::timeout_at(deadline.at(), work).await.map_err(late)?
@@ -235,7 +238,7 @@ impl Engine {
         subjects: Vec<Subject>,
         Caller { patience, account }: Caller<'_>,
     ) -> Result<Vec<Scored>> {
-        let mut readings = self.read(subjects).await?;
+        let mut readings = self.read(subjects, account).await?;
         let n_tokens: usize = readings.iter().map(Reading::n_window_tokens).sum();
         if n_tokens > self.capacity.settings.max_request_tokens {
             return Err(Error::TooManyTokens {
@@ -263,13 +266,16 @@ impl Engine {
         assemble(by, &logits, readings)
     }
 
-    async fn read(&self, subjects: Vec<Subject>) -> Result<Vec<Reading>> {
-        let encoding = Arc::clone(&self.capacity.encoding);
-        let permit = encoding.acquire_owned().await.map_err(|_| Error::Stopped)?;
+    async fn read(
+        &self,
+        subjects: Vec<Subject>,
+        account: Option<&Arc<Account>>,
+    ) -> Result<Vec<Reading>> {
+        let thread = self.capacity.encoding.thread(account).await?;
         let served = Arc::clone(&self.served);
         let encode_all = move || {
             // Held to the end, also if the client goes away meanwhile.
-            let _permit = permit;
+            let _thread = thread;
             let read = |(index, subject)| served.encoder.read(index, subject);
             subjects.iter().enumerate().map(read).collect()
         };
@@ -325,6 +331,14 @@ struct Served {
     default: Arc<Ruleset>, // the first of them
     rulesets: Vec<Arc<Ruleset>>,
     encoder: Encoder,
+}
+
+/// About how many tokens they will be, and hardly ever more than they are: an English token is four
+/// to five bytes long.
+fn least_tokens(subjects: &[Subject]) -> usize {
+    const BYTES_PER_TOKEN: usize = 8;
+    let n_bytes = |subject: &Subject| subject.judged().as_str().len();
+    subjects.iter().map(|subject| n_bytes(subject).div_ceil(BYTES_PER_TOKEN)).sum()
 }
 
 fn no_policy() -> Error {
