@@ -1,32 +1,49 @@
 //! The engine: texts in, scores out; owner of the queue and of the thread that runs the model.
 
+mod capacity;
 mod headroom;
+mod lines;
 mod loader;
+mod models;
+mod pace;
+mod progress;
 mod queue;
+mod room;
 mod scored;
+mod shadow;
+mod slot;
 mod spans;
-mod swap;
+mod turn;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use self::capacity::Capacity;
 pub use self::loader::Loader;
-use self::queue::Pace;
+pub use self::models::Models;
 use self::queue::Queue;
 pub use self::scored::Scored;
 pub use self::scored::ScoredWindow;
 use self::scored::assemble;
+pub use self::shadow::Comparison;
+pub use self::shadow::Difference;
+pub use self::shadow::Observed;
+pub use self::shadow::Shadow;
+pub use self::slot::Overview;
+pub use self::slot::Past;
+pub use self::slot::Serving;
+pub use self::slot::Slot;
+pub use self::slot::Staged;
+pub use self::slot::Wanted;
 pub use self::spans::Judged;
 pub use self::spans::Spans;
-pub use self::swap::Models;
-pub use self::swap::Overview;
-pub use self::swap::Past;
-pub use self::swap::Staged;
 use self::worker::Worker;
 use crate::encode::Encoder;
 use crate::encode::Reading;
@@ -47,9 +64,9 @@ use crate::text::Text;
 #[derive(Debug)]
 pub struct Engine {
     served: Arc<Served>,
-    settings: EngineSettings,
+    capacity: Capacity,
     queue: Queue,
-    encoding: Arc<Semaphore>, // as many permits as encodings may run at once
+    is_background: Arc<AtomicBool>, // its batches wait for those of others
     metrics: Arc<Metrics>,
     ended: watch::Receiver<bool>, // true when the worker has ended well, closed if it panicked
 }
@@ -84,7 +101,7 @@ pub struct Caller<'a> {
     /// How long it waits.
     pub patience: Patience,
     /// What is charged for the tokens as they are queued, also if nobody reads the answer.
-    pub account: Option<&'a Account>,
+    pub account: Option<&'a Arc<Account>>,
 }
 
 /// The time by which a request must be answered.
@@ -95,16 +112,21 @@ pub struct Deadline {
 }
 
 impl Engine {
-    /// Puts a model to work on a thread of its own.
+    /// Puts a model to work that shares nothing with others.
     pub fn start(model: Model, settings: EngineSettings, metrics: Arc<Metrics>) -> Result<Self> {
-        settings.check()?;
+        Self::join(model, &Capacity::new(settings)?, metrics)
+    }
+
+    /// Puts a model to work, on a thread of its own, beside others of the same capacity.
+    pub fn join(model: Model, capacity: &Capacity, metrics: Arc<Metrics>) -> Result<Self> {
         let Model { card, rulesets, encoder, forward } = model;
         let rulesets: Vec<_> = rulesets.into_iter().map(Arc::new).collect();
         let default = rulesets.first().cloned().ok_or_else(no_policy)?;
-        let pace = Arc::new(Pace::default());
-        let (queue, jobs) = Queue::new(settings.queue_tokens, Arc::clone(&pace));
+        let is_background = Arc::new(AtomicBool::new(false));
+        let (queue, jobs) = Queue::new(capacity.clone());
         let (running, ended) = watch::channel(false);
-        let worker = Worker::new(jobs, forward, settings.batch_tokens, pace, Arc::clone(&metrics));
+        let priority = Arc::clone(&is_background);
+        let worker = Worker::new(jobs, forward, capacity.clone(), priority, Arc::clone(&metrics));
         std::thread::Builder::new()
             .name("model".into())
             .spawn(move || {
@@ -114,9 +136,9 @@ impl Engine {
             .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
         Ok(Self {
             served: Arc::new(Served { card, default, rulesets, encoder }),
-            settings,
+            capacity: capacity.clone(),
             queue,
-            encoding: Arc::new(Semaphore::new(settings.encode_threads)),
+            is_background,
             metrics,
             ended,
         })
@@ -185,6 +207,21 @@ impl Engine {
         })
     }
 
+    /// Computes only when no other model does, in smaller batches.
+    fn step_back(&self) {
+        self.is_background.store(true, Ordering::Relaxed);
+    }
+
+    /// The opposite.
+    fn come_forward(&self) {
+        self.is_background.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether so much waits, for this model and its neighbours, that there is no time to spare.
+    fn is_busy(&self) -> bool {
+        self.capacity.room.is_busy()
+    }
+
     /// Waits until the model can answer no more: true if it panicked, false if nobody needs it any
     /// more. Does not keep the engine.
     pub fn crashed(&self) -> impl Future<Output = bool> + Send + use<> {
@@ -200,8 +237,11 @@ impl Engine {
     ) -> Result<Vec<Scored>> {
         let mut readings = self.read(subjects).await?;
         let n_tokens: usize = readings.iter().map(Reading::n_window_tokens).sum();
-        if n_tokens > self.settings.max_request_tokens {
-            return Err(Error::TooManyTokens { n_tokens, max: self.settings.max_request_tokens });
+        if n_tokens > self.capacity.settings.max_request_tokens {
+            return Err(Error::TooManyTokens {
+                n_tokens,
+                max: self.capacity.settings.max_request_tokens,
+            });
         }
         // The model needs the ids, and what comes of it the rest.
         let windows = readings.iter_mut().flat_map(|reading| &mut reading.windows);
@@ -212,7 +252,7 @@ impl Engine {
         let windows = windows.collect();
         let guard = self.metrics.queued(n_tokens);
         let reply = match patience {
-            Patience::Until(_) => self.queue.admit(windows, n_tokens)?,
+            Patience::Until(_) => self.queue.admit(windows, n_tokens, account)?,
             Patience::Endless => self.queue.wait(windows, n_tokens).await?,
         };
         if let Some(account) = account {
@@ -224,7 +264,7 @@ impl Engine {
     }
 
     async fn read(&self, subjects: Vec<Subject>) -> Result<Vec<Reading>> {
-        let encoding = Arc::clone(&self.encoding);
+        let encoding = Arc::clone(&self.capacity.encoding);
         let permit = encoding.acquire_owned().await.map_err(|_| Error::Stopped)?;
         let served = Arc::clone(&self.served);
         let encode_all = move || {

@@ -117,12 +117,12 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A model that does not serve.
-    #[error("unknown model {name:?}; serving is {known:?}")]
+    #[error("unknown model {name:?}; serving are {}", quote(known))]
     UnknownModel {
         /// What was named.
         name: String,
         /// What there is.
-        known: String,
+        known: Vec<String>,
     },
     /// A required field that did not come.
     #[error("{param} is missing")]
@@ -246,6 +246,9 @@ pub enum Error {
     /// No model served before this one.
     #[error("no model served before this one")]
     NothingBefore,
+    /// There is no model in the shadow.
+    #[error("no model is in the shadow")]
+    NoShadow,
     /// An address that could not be listened on.
     #[error("listening on {address} failed")]
     Listen {
@@ -295,7 +298,7 @@ impl Error {
         match self {
             Self::Line { source, .. } => source.kind(),
             Self::UnknownModel { .. } => Kind::Unknown,
-            Self::Staging | Self::NothingBefore => Kind::Conflict,
+            Self::Staging | Self::NothingBefore | Self::NoShadow => Kind::Conflict,
             Self::NoTexts
             | Self::NoTurns { .. }
             | Self::InvalidValue { .. }
@@ -362,6 +365,7 @@ impl Error {
             Self::Memory { .. } => "not_enough_memory",
             Self::Staging => "staging_in_progress",
             Self::NothingBefore => "nothing_before",
+            Self::NoShadow => "no_shadow",
         }
     }
 

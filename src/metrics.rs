@@ -1,5 +1,7 @@
 //! Every instrument, with its help text.
 
+mod shadow;
+
 use std::time::Duration;
 
 use metrics::Counter;
@@ -193,6 +195,7 @@ fn builder() -> PrometheusBuilder {
         (HTTP_DURATION, SECONDS),
         (BATCH_TOKENS, TOKEN_BUCKETS),
         (BATCH_WINDOWS, WINDOW_BUCKETS),
+        (shadow::DIFFERENCE, shadow::DIFFERENCES),
     ];
     bucketed.into_iter().fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
         builder
@@ -202,6 +205,7 @@ fn builder() -> PrometheusBuilder {
 }
 
 fn describe() {
+    shadow::describe();
     metrics::describe_counter!(HTTP_REQUESTS, "Requests answered, by route, method and status.");
     metrics::describe_histogram!(HTTP_DURATION, "Time from headers to answer, by route.");
     metrics::describe_counter!(ERRORS, "Errors answered, by code.");

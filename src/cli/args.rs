@@ -1,6 +1,7 @@
 //! The arguments, exactly as typed.
 
 mod access;
+mod source;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -16,9 +17,10 @@ pub(super) use self::access::KeyCommand;
 pub(super) use self::access::KeyRole;
 pub(super) use self::access::NewKeyArgs;
 pub(super) use self::access::OpenArea;
+pub(super) use self::source::NamedSource;
+pub(super) use self::source::SourceArgs;
 use crate::model::Dtype;
 use crate::model::Placement;
-use crate::model::Source;
 
 /// Scores text against every category of a usage policy.
 #[derive(Debug, Parser)]
@@ -185,17 +187,6 @@ pub(super) struct PolicyArgs {
     pub(super) toml: bool,
     #[command(flatten)]
     pub(super) source: SourceArgs,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Model")]
-pub(super) struct SourceArgs {
-    #[arg(long, env = "MODERATO_MODEL", value_name = "SOURCE", default_value = "embedded")]
-    #[arg(help = "embedded, a folder, or ORG/NAME[@REVISION] of a Hugging Face hub")]
-    pub(super) model: Source,
-    /// A policy.toml to use instead of the model's own; of several the first is the default
-    #[arg(long, env = "MODERATO_POLICY", value_name = "FILE", value_delimiter = ',')]
-    pub(super) policy: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

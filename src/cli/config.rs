@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::cli::args::AccessArgs;
 use crate::cli::args::LimitArgs;
 use crate::cli::args::ModelArgs;
+use crate::cli::args::NamedSource;
 use crate::cli::args::OpenArea;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::SourceArgs;
+use crate::engine::Capacity;
 use crate::engine::Engine;
 use crate::engine::EngineSettings;
 use crate::engine::Loader;
@@ -29,7 +31,7 @@ use crate::text::Limits;
 /// Everything it takes to start an engine.
 #[derive(Debug)]
 pub(super) struct EngineConfig {
-    pub(super) source: Source,
+    pub(super) models: Vec<NamedSource>, // one at least; of several each has a name of its own
     pub(super) loader: Loader,
 }
 
@@ -48,7 +50,7 @@ impl EngineConfig {
             encode_threads: threads,
             span_tokens: 0,
         };
-        settings.check()?;
+        let capacity = Capacity::new(settings)?;
         let load = LoadSettings {
             placement: model.device,
             dtype: model.dtype,
@@ -56,12 +58,13 @@ impl EngineConfig {
             overlap: model.overlap,
             normalise: model.normalise,
         };
-        let SourceArgs { model: source, policy: policies } = model.source;
+        let SourceArgs { model: models, policy: policies } = model.source;
+        check_names(&models)?;
         // A misspelt file is found before anything is fetched.
         for path in &policies {
             OwnPolicy::open(path)?;
         }
-        Ok(Self { source, loader: Loader { policies, hub, load, settings } })
+        Ok(Self { models, loader: Loader { policies, hub, load, capacity } })
     }
 
     /// The same for files and texts as typed, a line at a time.
@@ -72,6 +75,7 @@ impl EngineConfig {
     ) -> Result<Self> {
         // The queue never refuses here; it holds two of the largest requests.
         let queue_tokens = limits.max_request_tokens.get().saturating_mul(2);
+        model.source.only()?;
         Self::new(model, limits, queue_tokens, hub)
     }
 
@@ -83,20 +87,61 @@ impl EngineConfig {
         hub: HubSettings,
     ) -> Result<Self> {
         let queue_tokens = limits.max_request_tokens.get().saturating_mul(n_requests);
+        model.source.only()?;
         Self::new(model, limits, queue_tokens.min(u32::MAX as usize), hub)
     }
 
     /// Lets requests ask for spans, at such a cost.
     #[must_use]
     pub(super) fn with_span_tokens(mut self, span_tokens: usize) -> Self {
-        self.loader.settings.span_tokens = span_tokens;
+        self.loader.capacity = self.loader.capacity.with_span_tokens(span_tokens);
         self
     }
 
-    /// Fetches, checks and loads the model and puts it to work; takes a second or more.
-    pub(super) fn start(&self, metrics: Arc<Metrics>) -> Result<Engine> {
-        self.loader.load(&self.source, metrics)
+    /// What requests call the models; nothing where the only one goes by its own name.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.models.iter().filter_map(|model| model.name.clone()).collect()
     }
+
+    /// Fetches, checks and loads the first model and puts it to work; takes a second or more.
+    pub(super) fn start(&self, metrics: Arc<Metrics>) -> Result<Engine> {
+        self.loader.load(&self.models[0].source, metrics)
+    }
+
+    /// The same for all of them, in order.
+    pub(super) fn start_all(&self, metrics: &Arc<Metrics>) -> Result<Vec<Engine>> {
+        let start = |model: &NamedSource| self.loader.load(&model.source, Arc::clone(metrics));
+        self.models.iter().map(start).collect()
+    }
+}
+
+impl SourceArgs {
+    /// The model, where there can be only one.
+    pub(super) fn only(&self) -> Result<&Source> {
+        match self.model.as_slice() {
+            [only] => Ok(&only.source),
+            _ => refuse_models("only serve takes several"),
+        }
+    }
+}
+
+/// Requests must be able to tell several models apart.
+fn check_names(models: &[NamedSource]) -> Result<()> {
+    let names: Vec<_> = models.iter().map(|model| model.name.as_deref()).collect();
+    let is_twice = |place: usize| names[..place].contains(&names[place]);
+    match names.as_slice() {
+        [] => refuse_models("none"),
+        [_] => Ok(()),
+        names if names.contains(&None) => {
+            refuse_models("of several each needs a name: NAME=SOURCE")
+        }
+        names if (0..names.len()).any(is_twice) => refuse_models("two of the same name"),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_models<T>(reason: &str) -> Result<T> {
+    Err(Error::Config { name: "model", reason: reason.into() })
 }
 
 impl Limits {

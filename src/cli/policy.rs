@@ -12,7 +12,7 @@ use crate::policy::Policy;
 pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
     let own = match args.source.policy.first() {
         Some(path) => OwnPolicy::open(path)?,
-        None => OwnPolicy::of_model(&args.source.model, hub)?,
+        None => OwnPolicy::of_model(args.source.only()?, hub)?,
     };
     let mut output = Output::stdout();
     if args.json {

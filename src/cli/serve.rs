@@ -13,6 +13,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::cli::ExitCode;
+use crate::cli::allocator;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::engine::Loader;
@@ -33,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
 pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
+    allocator::tune();
     let (drain, address) = (Drain::of(&args), args.listen);
     let metrics = Arc::new(Metrics::new());
     let keys = args.access.api_keys_file.as_deref();
@@ -51,7 +53,7 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     };
     watch_over(keys, bound);
 
-    let app = App::new(settings, Arc::clone(&metrics), Lifecycle::new());
+    let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
     keep_up(&metrics);
     if let Some(listener) = admin {
         tokio::spawn(administer(listener, app.clone(), config.loader.clone()));
@@ -108,18 +110,21 @@ fn watch_over(keys: Option<KeyFile>, bound: SocketAddr) {
     }
 }
 
-/// Loads the model and watches over it; sends the fault that ends it, the only way it ends.
+/// Loads the models and watches over them; sends the fault that ends it, the only way it ends.
 async fn run_engine(
     config: EngineConfig,
     app: App,
     metrics: Arc<Metrics>,
     failed: oneshot::Sender<Error>,
 ) {
-    let source = config.source.clone();
-    let loading = tokio::task::spawn_blocking(move || config.start(metrics));
+    let models = config.models.clone();
+    let loading = tokio::task::spawn_blocking(move || config.start_all(&metrics));
     let fault = match loading.await {
-        Ok(Ok(engine)) => {
-            app.models().exchange(engine, Some(source));
+        Ok(Ok(engines)) => {
+            let slots = app.models().slots();
+            for (slot, (engine, model)) in slots.iter().zip(engines.into_iter().zip(models)) {
+                slot.exchange(Arc::new(engine), Some(model.source));
+            }
             app.lifecycle().enter(Phase::Ready);
             info!("ready");
             app.models().crashed().await;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tracing::info;
 use tracing::warn;
 
+use crate::engine::Capacity;
 use crate::engine::Engine;
-use crate::engine::EngineSettings;
 use crate::engine::headroom;
 use crate::error::Error;
 use crate::error::Result;
@@ -28,8 +28,8 @@ pub struct Loader {
     pub hub: HubSettings,
     /// How to load.
     pub load: LoadSettings,
-    /// How much to take on.
-    pub settings: EngineSettings,
+    /// What it shares with the other models of the process.
+    pub capacity: Capacity,
 }
 
 impl Loader {
@@ -37,7 +37,7 @@ impl Loader {
     pub fn load(&self, source: &Source, metrics: Arc<Metrics>) -> Result<Engine> {
         let model = Model::load(self.open(source)?, &self.load)?;
         self.announce(&model);
-        Engine::start(model, self.settings, metrics)
+        Engine::join(model, &self.capacity, metrics)
     }
 
     /// Loads a model beside another that serves: only if it is the one meant, and if it fits.
@@ -58,7 +58,7 @@ impl Loader {
         headroom::check(&artifact)?;
         let model = Model::load(artifact, &self.load)?;
         self.announce(&model);
-        Engine::start(model, self.settings, metrics)
+        Engine::join(model, &self.capacity, metrics)
     }
 
     fn open(&self, source: &Source) -> Result<Artifact> {

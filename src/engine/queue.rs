@@ -1,33 +1,25 @@
-//! Requests on their way to the model: admission by tokens, and what waits.
+//! Requests on their way to the model.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 use std::time::Instant;
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::encode::Window;
+use crate::engine::capacity::Capacity;
+use crate::engine::room::Place;
 use crate::error::Error;
 use crate::error::Result;
+use crate::key::Account;
 use crate::model::Logits;
 
-/// The door to the worker.
+/// The door to one worker.
 #[derive(Debug)]
 pub(super) struct Queue {
     jobs: mpsc::Sender<Job>,
-    room: Arc<Semaphore>, // a permit a token that may still come
-    capacity: usize,
-    pace: Arc<Pace>,
+    capacity: Capacity,
 }
-
-/// How fast the model works, in tokens a second.
-#[derive(Debug, Default)]
-pub(super) struct Pace(AtomicU64); // the bits of an f64; 0 until something was measured
 
 /// All windows of one request.
 #[derive(Debug)]
@@ -36,7 +28,7 @@ pub(super) struct Job {
     pub(super) reply: Reply,
     pub(super) admitted: Instant,
     /// Held for the windows that wait; given back as they are packed.
-    pub(super) room: OwnedSemaphorePermit,
+    pub(super) room: Place,
 }
 
 /// Takes one row of logits for each window, or the error.
@@ -46,25 +38,30 @@ pub(super) type Reply = oneshot::Sender<Result<Logits>>;
 pub(super) type Answer = oneshot::Receiver<Result<Logits>>;
 
 impl Queue {
-    /// A queue with room for `capacity` tokens, and the worker's end of it.
-    pub(super) fn new(capacity: usize, pace: Arc<Pace>) -> (Self, mpsc::Receiver<Job>) {
+    /// A queue within a capacity, and the worker's end of it.
+    pub(super) fn new(capacity: Capacity) -> (Self, mpsc::Receiver<Job>) {
         // A job has a token at least, so tokens are the tighter bound.
-        let (jobs, receiver) = mpsc::channel(capacity);
-        (Self { jobs, room: Arc::new(Semaphore::new(capacity)), capacity, pace }, receiver)
+        let (jobs, receiver) = mpsc::channel(capacity.settings.queue_tokens);
+        (Self { jobs, capacity }, receiver)
     }
 
     /// Refuses if not even the smallest request would be let in.
     pub(super) fn check_room(&self) -> Result<()> {
-        if self.room.available_permits() == 0 { Err(self.full()) } else { Ok(()) }
+        let room = &self.capacity.room;
+        if room.is_full() { Err(self.timed(room.full())) } else { Ok(()) }
     }
 
     /// Lets a request in, or refuses it at once.
-    pub(super) fn admit(&self, windows: Vec<Window>, n_tokens: usize) -> Result<Answer> {
-        let room = Arc::clone(&self.room);
-        let room = room.try_acquire_many_owned(permits(n_tokens)).map_err(|_| self.full())?;
-        let (job, answer) = Job::new(windows, room);
+    pub(super) fn admit(
+        &self,
+        windows: Vec<Window>,
+        n_tokens: usize,
+        account: Option<&Arc<Account>>,
+    ) -> Result<Answer> {
+        let room = self.capacity.room.enter(n_tokens, account);
+        let (job, answer) = Job::new(windows, room.map_err(|refusal| self.timed(refusal))?);
         self.jobs.try_send(job).map_err(|refusal| match refusal {
-            mpsc::error::TrySendError::Full(_) => self.full(),
+            mpsc::error::TrySendError::Full(_) => self.timed(self.capacity.room.full()),
             mpsc::error::TrySendError::Closed(_) => Error::Stopped,
         })?;
         Ok(answer)
@@ -72,69 +69,27 @@ impl Queue {
 
     /// Lets a request in as soon as there is room.
     pub(super) async fn wait(&self, windows: Vec<Window>, n_tokens: usize) -> Result<Answer> {
-        let room = Arc::clone(&self.room);
-        let room = room.acquire_many_owned(permits(n_tokens)).await.map_err(|_| Error::Stopped)?;
+        let room = self.capacity.room.wait(n_tokens).await?;
         let (job, answer) = Job::new(windows, room);
         self.jobs.send(job).await.map_err(|_| Error::Stopped)?;
         Ok(answer)
     }
 
-    fn full(&self) -> Error {
-        let queued_tokens = self.capacity - self.room.available_permits();
-        let retry_ms = self.pace.millis_for(queued_tokens / 2);
-        Error::QueueFull { queued_tokens, capacity: self.capacity, retry_ms }
+    /// Says in a refusal when to come again: when half of what waits is done.
+    fn timed(&self, refusal: Error) -> Error {
+        match refusal {
+            Error::QueueFull { queued_tokens, capacity, .. } => {
+                let retry_ms = self.capacity.pace.millis_for(queued_tokens / 2);
+                Error::QueueFull { queued_tokens, capacity, retry_ms }
+            }
+            other => other,
+        }
     }
 }
-
-impl Pace {
-    /// Takes a batch into the average, of which the last ones weigh most.
-    pub(super) fn observe(&self, n_tokens: usize, elapsed: Duration) {
-        let sample = n_tokens as f64 / elapsed.as_secs_f64().max(1e-6);
-        let before = f64::from_bits(self.0.load(Ordering::Relaxed));
-        let after =
-            if before == 0.0 { sample } else { before + WEIGHT_OF_LAST * (sample - before) };
-        self.0.store(after.to_bits(), Ordering::Relaxed);
-    }
-
-    /// How long so many tokens take, from a tenth of a second to a minute.
-    fn millis_for(&self, n_tokens: usize) -> u64 {
-        let per_second = f64::from_bits(self.0.load(Ordering::Relaxed));
-        let seconds = if per_second > 0.0 { n_tokens as f64 / per_second } else { 1.0 };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.1 to 60 s")]
-        let millis = (seconds.clamp(0.1, 60.0) * 1e3).ceil() as u64;
-        millis
-    }
-}
-
-/// Ten batches or so make the average.
-const WEIGHT_OF_LAST: f64 = 0.1;
 
 impl Job {
-    fn new(windows: Vec<Window>, room: OwnedSemaphorePermit) -> (Self, Answer) {
+    pub(super) fn new(windows: Vec<Window>, room: Place) -> (Self, Answer) {
         let (reply, answer) = oneshot::channel();
         (Self { windows, reply, admitted: Instant::now(), room }, answer)
-    }
-}
-
-fn permits(n_tokens: usize) -> u32 {
-    u32::try_from(n_tokens).expect("a request is smaller than the queue, which has u32 tokens")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_follows_from_the_pace_within_bounds() {
-        let pace = Pace::default();
-        assert_eq!(pace.millis_for(1_000_000), 1000, "nothing is known");
-        pace.observe(2000, Duration::from_millis(100));
-        assert_eq!(pace.millis_for(20_000), 1000);
-        assert_eq!(pace.millis_for(1), 100);
-        assert_eq!(pace.millis_for(usize::MAX), 60_000);
-        for _ in 0..100 {
-            pace.observe(1000, Duration::from_millis(100));
-        }
-        assert!((1990..=2000).contains(&pace.millis_for(20_000)), "the last batches weigh most");
     }
 }

@@ -93,7 +93,9 @@ impl Engine {
         };
         let n_tokens: usize = windows.iter().map(tokens).sum();
         // Cuts may cost a token here and there.
-        let budget = self.settings.span_tokens.min(self.settings.max_request_tokens) / 10 * 9;
+        let budget =
+            self.capacity.settings.span_tokens.min(self.capacity.settings.max_request_tokens) / 10
+                * 9;
         let most = (budget / n_tokens.max(1)).min(MOST_SENTENCES);
         let suspect = |(index, window): (usize, &'a ScoredWindow)| {
             let text = judged[index].subject.judged().as_str();

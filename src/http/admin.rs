@@ -1,18 +1,28 @@
-//! `/admin/models`: which model serves, another in its place, and back; on a listener of its own.
+//! `/admin/models`: which models serve, others in their place or in their shadow, and back; on a
+//! listener of its own.
 
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
+use axum::body::HttpBody;
+use axum::extract::FromRef;
+use axum::extract::FromRequest;
+use axum::extract::Request;
 use axum::extract::State;
 use axum::routing::get;
 use axum::routing::post;
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::engine::Engine;
+use crate::engine::Difference;
 use crate::engine::Loader;
 use crate::engine::Past;
+use crate::engine::Serving;
+use crate::engine::Shadow;
+use crate::engine::Slot;
 use crate::engine::Staged;
+use crate::engine::Wanted;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
@@ -22,6 +32,7 @@ use crate::http::problem::Problem;
 use crate::json;
 use crate::json::Fields;
 use crate::model::Source;
+use crate::policy::Policy;
 
 /// What administrators ask for needs a way to load models.
 #[derive(Debug, Clone)]
@@ -30,18 +41,27 @@ pub(super) struct Admin {
     loader: Loader,
 }
 
-impl axum::extract::FromRef<Admin> for App {
+impl FromRef<Admin> for App {
     fn from_ref(admin: &Admin) -> Self {
         admin.app.clone()
     }
 }
 
-/// What serves, served before, and is on its way.
+/// All models, the default first.
 #[derive(Debug, Serialize)]
 struct ModelsAnswer {
+    models: Vec<SlotAnswer>,
+}
+
+/// What serves in one slot, served before, is on its way, and is compared.
+#[derive(Debug, Serialize)]
+struct SlotAnswer {
+    /// The operator's name for it, if there is one.
+    name: Option<String>,
     serving: Option<ServingAnswer>,
     previous: Option<PreviousAnswer>,
     staged: Option<StagedAnswer>,
+    shadow: Option<ShadowAnswer>,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,62 +93,134 @@ struct StagedAnswer {
     reason: Option<String>,
 }
 
+/// A model that scores without being answered with.
+#[derive(Debug, Serialize)]
+struct ShadowAnswer {
+    model: String,
+    source: String,
+    sha256: String,
+    since: u64,
+    fraction: f64,
+    n_texts: u64,
+    n_dropped: u64,
+    n_failed: u64,
+    categories: Vec<DifferenceAnswer>,
+}
+
+/// How the two models differ in one category.
+#[derive(Debug, Serialize)]
+struct DifferenceAnswer {
+    category: String,
+    /// The share of the texts that violate it, from 0 to 1.
+    flag_rate_serving: f64,
+    flag_rate_shadow: f64,
+    n_disagreed: u64,
+    /// Of the scores, without the sign.
+    mean_difference: f64,
+    max_difference: f64,
+}
+
 /// The routes of administrators.
 pub(super) fn routes(app: App, loader: Loader) -> Router {
     Router::new()
         .route("/admin/models", get(show))
         .route("/admin/models/load", post(load))
         .route("/admin/models/rollback", post(roll_back))
+        .route("/admin/models/shadow/promote", post(promote))
+        .route("/admin/models/shadow/discard", post(discard))
         .with_state(Admin { app, loader })
 }
 
 async fn show(State(Admin { app, .. }): State<Admin>) -> Json<ModelsAnswer> {
-    Json(ModelsAnswer::of(&app))
+    Json(ModelsAnswer { models: app.models().slots().iter().map(SlotAnswer::of).collect() })
 }
 
 async fn load(
     State(Admin { app, loader }): State<Admin>,
     posted: Posted,
-) -> Result<Json<ModelsAnswer>, Problem> {
-    let mut fields = Fields::of(posted.body, &["source", "sha256"])?;
+) -> Result<Json<SlotAnswer>, Problem> {
+    let mut fields = Fields::of(posted.body, &["name", "source", "sha256", "shadow_fraction"])?;
+    let slot = slot(&app, &mut fields)?;
     let source = json::string("source", fields.require("source")?)?;
     let source: Source = source
         .parse()
         .map_err(|expected| Error::InvalidValue { param: "source".into(), expected })?;
     let sha256 = fields.take("sha256").map(|hash| json::string("sha256", hash)).transpose()?;
-    let loaded = app.models().load(loader, source, sha256).await;
-    loaded.map_err(Problem::told)?;
-    Ok(Json(ModelsAnswer::of(&app)))
+    let shadow = fields.take("shadow_fraction").map(|value| fraction(&value)).transpose()?;
+    slot.load(loader, Wanted { source, sha256, shadow }).await.map_err(Problem::told)?;
+    Ok(Json(SlotAnswer::of(&slot)))
 }
 
 async fn roll_back(
-    State(Admin { app, loader }): State<Admin>,
-) -> Result<Json<ModelsAnswer>, Problem> {
-    app.models().roll_back(loader).await.map_err(Problem::told)?;
-    Ok(Json(ModelsAnswer::of(&app)))
+    State(Admin { loader, .. }): State<Admin>,
+    Chosen(slot): Chosen,
+) -> Result<Json<SlotAnswer>, Problem> {
+    slot.roll_back(loader).await.map_err(Problem::told)?;
+    Ok(Json(SlotAnswer::of(&slot)))
 }
 
-impl ModelsAnswer {
-    fn of(app: &App) -> Self {
-        let overview = app.models().overview();
+async fn promote(Chosen(slot): Chosen) -> Result<Json<SlotAnswer>, Problem> {
+    slot.promote()?;
+    Ok(Json(SlotAnswer::of(&slot)))
+}
+
+async fn discard(Chosen(slot): Chosen) -> Result<Json<SlotAnswer>, Problem> {
+    slot.discard()?;
+    Ok(Json(SlotAnswer::of(&slot)))
+}
+
+/// The slot that a body names which has nothing else to say; without a body the default.
+struct Chosen(Arc<Slot>);
+
+impl FromRequest<Admin> for Chosen {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
+        let app = &admin.app;
+        if request.body().is_end_stream() {
+            return Ok(Self(Arc::clone(app.models().default_slot())));
+        }
+        let posted = Posted::from_request(request, admin).await?;
+        let mut fields = Fields::of(posted.body, &["name"])?;
+        Ok(Self(slot(app, &mut fields)?))
+    }
+}
+
+/// The slot that is named, else the default.
+fn slot(app: &App, fields: &mut Fields) -> Result<Arc<Slot>> {
+    let name = fields.take("name").map(|name| json::string("name", name)).transpose()?;
+    app.models().slot(name.as_deref()).cloned()
+}
+
+fn fraction(value: &Value) -> Result<f64> {
+    let is_share = |share: &f64| *share > 0.0 && *share <= 1.0;
+    value.as_f64().filter(is_share).ok_or_else(|| Error::InvalidValue {
+        param: "shadow_fraction".into(),
+        expected: "a number above 0 and up to 1".into(),
+    })
+}
+
+impl SlotAnswer {
+    fn of(slot: &Arc<Slot>) -> Self {
+        let overview = slot.overview();
         Self {
-            serving: overview
-                .serving
-                .map(|(engine, source, since)| ServingAnswer::of(&engine, source.as_ref(), since)),
+            name: slot.name().map(str::to_owned),
+            serving: overview.serving.map(|serving| ServingAnswer::of(&serving)),
             previous: overview.previous.map(PreviousAnswer::of),
             staged: overview.staged.map(StagedAnswer::of),
+            shadow: overview.shadow.map(|shadow| ShadowAnswer::of(&shadow)),
         }
     }
 }
 
 impl ServingAnswer {
-    fn of(engine: &Engine, source: Option<&Source>, since: SystemTime) -> Self {
+    fn of(Serving { engine, source, since }: &Serving) -> Self {
         Self {
             model: engine.card().reference(),
-            source: source.map(Source::to_string),
+            source: source.as_ref().map(Source::to_string),
             sha256: engine.card().sha256.clone(),
-            policies: engine.policies().map(crate::policy::Policy::reference).collect(),
-            since: unix_seconds(since),
+            policies: engine.policies().map(Policy::reference).collect(),
+            since: unix_seconds(*since),
         }
     }
 }
@@ -152,6 +244,39 @@ impl StagedAnswer {
             since: unix_seconds(staged.since),
             status: if staged.fault.is_some() { "failed" } else { "loading" },
             reason: staged.fault.map(|fault| fault.chain()),
+        }
+    }
+}
+
+impl ShadowAnswer {
+    fn of(shadow: &Shadow) -> Self {
+        let (card, comparison) = (shadow.engine().card(), shadow.comparison());
+        let n_texts = comparison.n_texts;
+        let difference = |difference| DifferenceAnswer::of(difference, n_texts);
+        Self {
+            model: card.reference(),
+            source: shadow.source().to_string(),
+            sha256: card.sha256.clone(),
+            since: unix_seconds(shadow.since()),
+            fraction: shadow.fraction(),
+            n_texts,
+            n_dropped: comparison.n_dropped,
+            n_failed: comparison.n_failed,
+            categories: comparison.categories.into_iter().map(difference).collect(),
+        }
+    }
+}
+
+impl DifferenceAnswer {
+    fn of(difference: Difference, n_texts: u64) -> Self {
+        let share = |n: f64| n / n_texts.max(1) as f64;
+        Self {
+            category: difference.category,
+            flag_rate_serving: share(difference.n_flagged_serving as f64),
+            flag_rate_shadow: share(difference.n_flagged_shadow as f64),
+            n_disagreed: difference.n_disagreed,
+            mean_difference: share(difference.sum_difference),
+            max_difference: difference.max_difference,
         }
     }
 }

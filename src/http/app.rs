@@ -41,21 +41,31 @@ struct Shared {
 impl App {
     /// A service without a model: it answers that it is starting.
     pub fn new(settings: HttpSettings, metrics: Arc<Metrics>, lifecycle: Lifecycle) -> Self {
-        let models = Arc::new(Models::new(Arc::clone(&metrics)));
+        Self::with_models(settings, metrics, lifecycle, Vec::new())
+    }
+
+    /// The same for several models, by their names.
+    pub fn with_models(
+        settings: HttpSettings,
+        metrics: Arc<Metrics>,
+        lifecycle: Lifecycle,
+        names: Vec<String>,
+    ) -> Self {
+        let models = Arc::new(Models::new(names, &metrics));
         Self(Arc::new(Shared { settings, metrics, lifecycle, models }))
     }
 
     /// Has an engine serve from now on, in the place of any other.
     pub fn install(&self, engine: Engine) {
-        self.0.models.exchange(engine, None);
+        self.0.models.default_slot().exchange(Arc::new(engine), None);
     }
 
-    /// The engine that serves now; to be asked for once a request.
+    /// The engine that serves now where no model is asked for; to be asked for once a request.
     pub fn engine(&self) -> Result<Arc<Engine>> {
-        self.0.models.serving()
+        self.0.models.default_slot().serving()
     }
 
-    /// Which engine serves, and how another takes its place.
+    /// Which engines serve, and how others take their places.
     pub fn models(&self) -> &Arc<Models> {
         &self.0.models
     }

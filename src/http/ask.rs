@@ -6,7 +6,11 @@ use crate::engine::Caller;
 use crate::engine::Deadline;
 use crate::engine::Engine;
 use crate::engine::Judged;
+use crate::engine::Observed;
 use crate::engine::Patience;
+use crate::engine::Scored;
+use crate::engine::Slot;
+use crate::engine::Spans;
 use crate::error::Result;
 use crate::http::app::App;
 use crate::http::posted::Posted;
@@ -17,6 +21,7 @@ use crate::policy::Policy;
 use crate::score::Report;
 use crate::score::Ruleset;
 use crate::score::Terms;
+use crate::score::Verdict;
 use crate::text::Conversation;
 use crate::text::Subject;
 use crate::text::Text;
@@ -26,6 +31,7 @@ use crate::text::Turn;
 #[derive(Debug)]
 pub(super) struct Ask {
     app: App,
+    slot: Arc<Slot>,
     engine: Arc<Engine>, // the same from the first question to the answer
     ruleset: Arc<Ruleset>,
     deadline: Deadline,
@@ -35,13 +41,15 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// By the policy of that id, else by the one that the headers ask for, else by the default.
+    /// Of the model that the request names, else of the default. By the policy of that id, else by
+    /// the one that the headers ask for, else by the model's first.
     pub(super) fn new(app: &App, posted: &Posted, policy: Option<&str>) -> Result<Self> {
-        let engine = app.engine()?;
+        let slot = Arc::clone(app.models().slot(posted.model.as_deref())?);
+        let engine = slot.serving()?;
         let ruleset = engine.ruleset(policy.or(posted.policy.as_deref()))?;
         let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
         let (app, account) = (app.clone(), posted.account.clone());
-        Ok(Self { app, engine, ruleset, deadline, account, terms, spans: false })
+        Ok(Self { app, slot, engine, ruleset, deadline, account, terms, spans: false })
     }
 
     /// What it is judged by.
@@ -78,23 +86,44 @@ impl Ask {
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
         let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
-        let caller = Caller { patience, account: self.account.as_deref() };
-        // The spans need the subjects once more.
-        let kept = if self.spans { subjects.clone() } else { Vec::new() };
+        let caller = Caller { patience, account: self.account.as_ref() };
+        let shadow = self.slot.shadow();
+        // The spans and the shadow need the subjects once more.
+        let is_needed = self.spans || shadow.is_some();
+        let kept = if is_needed { subjects.clone() } else { Vec::new() };
         let scored = engine.score_by(&self.ruleset.scorer, subjects, caller).await?;
         let verdicts: Vec<_> = scored.iter().map(|text| self.terms.judge(&text.scores)).collect();
-        let judged = std::iter::zip(&kept, std::iter::zip(&scored, &verdicts));
-        let judged: Vec<_> = judged
-            .map(|(subject, (scored, verdict))| Judged { subject, scored, verdict })
-            .collect();
-        let spans = engine.locate(&self.ruleset, &judged, caller).await?;
+        let spans = self.locate(&kept, &scored, &verdicts, caller).await?;
+        if let Some(shadow) = shadow {
+            let ruleset = Arc::clone(&self.ruleset);
+            let answered = scored.iter().map(|text| text.scores.clone()).collect();
+            shadow.watch(Observed { subjects: kept, scores: answered, ruleset });
+        }
         let policy = self.policy();
         let report = |(index, (scored, verdict)): (usize, (&_, &_))| {
-            crate::engine::Scored::report(scored, verdict, policy, spans.get(index))
+            Scored::report(scored, verdict, policy, spans.get(index))
         };
         let reports: Vec<_> = std::iter::zip(&scored, &verdicts).enumerate().map(report).collect();
         self.count(&reports);
         Ok(reports)
+    }
+
+    /// The parts that carry the violations, if they were asked for.
+    async fn locate(
+        &self,
+        subjects: &[Subject],
+        scored: &[Scored],
+        verdicts: &[Verdict],
+        caller: Caller<'_>,
+    ) -> Result<Vec<Spans>> {
+        if !self.spans {
+            return Ok(Vec::new());
+        }
+        let judged = std::iter::zip(subjects, std::iter::zip(scored, verdicts));
+        let judged: Vec<_> = judged
+            .map(|(subject, (scored, verdict))| Judged { subject, scored, verdict })
+            .collect();
+        self.engine.locate(&self.ruleset, &judged, caller).await
     }
 
     fn count(&self, reports: &[Report]) {

@@ -40,8 +40,9 @@ pub(super) async fn moderate(
 ) -> Result<Json<ModerationResponse>, Problem> {
     let mut fields =
         Fields::of(posted.body.take(), &["input", "model", "truncate_for_context_length"])?;
-    let ask = Ask::new(&app, &posted, None)?;
     let model = moderations::model(&mut fields)?;
+    posted.suggest_model(&app, model.as_deref());
+    let ask = Ask::new(&app, &posted, None)?;
     let conversations = messages::conversations(&app, "input", fields.require("input")?)?;
     let reports = ask.conversations(conversations).await?;
     Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)))

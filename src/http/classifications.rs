@@ -83,8 +83,9 @@ pub(super) async fn classify(
     mut posted: Posted,
 ) -> Result<Json<ClassificationResponse>, Problem> {
     let mut fields = Fields::of(posted.body.take(), &["input", "model", "metadata"])?;
-    let ask = Ask::new(&app, &posted, None)?;
     let model = moderations::model(&mut fields)?;
+    posted.suggest_model(&app, model.as_deref());
+    let ask = Ask::new(&app, &posted, None)?;
     let texts = json::string_or_strings("input", fields.require("input")?)?;
     let reports = ask.texts(texts).await?;
     Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)))
@@ -100,8 +101,9 @@ pub(super) async fn classify_chat(
     mut posted: Posted,
 ) -> Result<Json<ClassificationResponse>, Problem> {
     let mut fields = Fields::of(posted.body.take(), &["input", "model", "metadata"])?;
-    let ask = Ask::new(&app, &posted, None)?;
     let model = moderations::model(&mut fields)?;
+    posted.suggest_model(&app, model.as_deref());
+    let ask = Ask::new(&app, &posted, None)?;
     let conversations = conversations(&app, fields.require("input")?)?;
     let reports = ask.conversations(conversations).await?;
     Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)))

@@ -71,9 +71,10 @@ pub(super) async fn classify(
 pub(super) async fn classify_by_model(
     State(app): State<App>,
     named: Named,
-    posted: Posted,
+    mut posted: Posted,
 ) -> Result<Json<Classifications>, Problem> {
-    named.check(&app)?;
+    named.engine(&app)?;
+    posted.name_model(named.name);
     classify(State(app), posted).await
 }
 

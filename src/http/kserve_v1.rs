@@ -52,7 +52,7 @@ pub(super) async fn status(
     State(app): State<App>,
     named: Named,
 ) -> Result<Json<ModelStatus>, Problem> {
-    named.check(&app)?;
+    named.engine(&app)?;
     Ok(Json(ModelStatus { name: named.name, ready: true }))
 }
 
@@ -72,7 +72,8 @@ pub(super) async fn predict(
         return Err(Problem::not_found());
     };
     named.name = name.to_owned();
-    named.check(&app)?;
+    named.engine(&app)?;
+    posted.name_model(named.name);
     let ask = Ask::new(&app, &posted, None)?;
     let mut fields = Fields::lenient("body", posted.body.take())?;
     let reports = ask.texts(instances(fields.require("instances")?)?).await?;

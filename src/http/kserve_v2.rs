@@ -146,7 +146,7 @@ pub(super) async fn model_ready(
     State(app): State<App>,
     named: Named,
 ) -> Result<StatusCode, Problem> {
-    named.check(&app)?;
+    named.engine(&app)?;
     Ok(StatusCode::OK)
 }
 
@@ -160,8 +160,7 @@ pub(super) async fn model(
     State(app): State<App>,
     named: Named,
 ) -> Result<Json<ModelMetadata>, Problem> {
-    named.check(&app)?;
-    let engine = app.engine()?;
+    let engine = named.engine(&app)?;
     let n_categories = i64::try_from(engine.policy().categories.len()).unwrap_or(-1);
     let tensor =
         |name, datatype, shape: &[i64]| TensorMetadata { name, datatype, shape: shape.to_vec() };
@@ -190,7 +189,8 @@ pub(super) async fn infer(
     headers: HeaderMap,
     mut posted: Posted,
 ) -> Result<Json<InferResponse>, Problem> {
-    named.check(&app)?;
+    named.engine(&app)?;
+    posted.name_model(named.name);
     if headers.contains_key(BINARY_HEADER) {
         return Err(binary("body").into());
     }

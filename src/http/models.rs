@@ -1,11 +1,14 @@
 //! `GET /v1/models`: what serves.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::engine::Engine;
+use crate::engine::Slot;
 use crate::http::app::App;
 use crate::http::problem::ErrorBody;
 use crate::http::problem::Problem;
@@ -14,7 +17,7 @@ use crate::policy::Namespace;
 use crate::policy::Policy;
 use crate::policy::Relation;
 
-/// All models; today there is one.
+/// All models, the default first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelList {
     /// Always `list`.
@@ -29,7 +32,7 @@ struct ModelEntry {
     id: String,
     /// Always `model`.
     object: &'static str,
-    /// The folder's or the repository's name.
+    /// What requests may call it: the operator's name for it, else that of its folder or repository.
     name: String,
     /// Where it was loaded from.
     source: String,
@@ -80,23 +83,24 @@ struct NamespaceEntry {
     left_out: Vec<String>,
 }
 
-/// Lists the model that serves.
+/// Lists the models that serve.
 #[utoipa::path(
     get, path = "/v1/models",
     responses((status = 200, body = ModelList), (status = 503, body = ErrorBody)),
 )]
 pub(super) async fn list(State(app): State<App>) -> Result<Json<ModelList>, Problem> {
-    let entry = ModelEntry::of(&*app.engine()?);
-    Ok(Json(ModelList { object: "list", data: vec![entry] }))
+    let entry = |slot: &Arc<Slot>| Ok(ModelEntry::of(slot.name(), &*slot.serving()?));
+    let data = app.models().slots().iter().map(entry).collect::<crate::error::Result<_>>()?;
+    Ok(Json(ModelList { object: "list", data }))
 }
 
 impl ModelEntry {
-    fn of(engine: &Engine) -> Self {
+    fn of(name: Option<&str>, engine: &Engine) -> Self {
         let card = engine.card().clone();
         Self {
             id: card.reference(),
             object: "model",
-            name: card.name,
+            name: name.map_or(card.name, str::to_owned),
             source: card.source,
             revision: card.revision,
             sha256: card.sha256,

@@ -79,8 +79,9 @@ pub(super) async fn moderate(
     mut posted: Posted,
 ) -> Result<Json<ModerationResponse>, Problem> {
     let mut fields = Fields::of(posted.body.take(), FIELDS)?;
-    let ask = Ask::new(&app, &posted, None)?;
     let model = model(&mut fields)?;
+    posted.suggest_model(&app, model.as_deref());
+    let ask = Ask::new(&app, &posted, None)?;
     let texts = input(&app, fields.require("input")?)?;
     let reports = ask.texts(texts).await?;
     Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)))

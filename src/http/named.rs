@@ -1,9 +1,12 @@
 //! The model that a path names.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::extract::Path;
 use axum::http::request::Parts;
 
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
@@ -29,20 +32,17 @@ impl FromRequestParts<App> for Named {
 }
 
 impl Named {
-    /// Refuses what does not serve.
-    pub(super) fn check(&self, app: &App) -> Result<()> {
-        let engine = app.engine()?;
-        let card = engine.card();
-        let is_ours = [&card.name, &card.reference()].contains(&&self.name);
-        match &self.version {
-            _ if !is_ours => Err(unknown(&self.name, &card.name)),
-            Some(version) if version != card.version() => Err(unknown(version, card.version())),
-            _ => Ok(()),
+    /// The engine of that name and version, or a refusal.
+    pub(super) fn engine(&self, app: &App) -> Result<Arc<Engine>> {
+        let engine = app.models().slot(Some(&self.name))?.serving()?;
+        match self.version.as_deref() {
+            Some(version) if version != engine.card().version() => {
+                // Anything, a whole text too; the first characters tell which it is.
+                let name = version.chars().take(40).collect();
+                let known = vec![engine.card().version().to_owned()];
+                Err(Error::UnknownModel { name, known })
+            }
+            _ => Ok(engine),
         }
     }
-}
-
-fn unknown(name: &str, known: &str) -> Error {
-    // A name may be anything, a whole text too; the first characters tell which it is.
-    Error::UnknownModel { name: name.chars().take(40).collect(), known: known.to_owned() }
 }

@@ -27,8 +27,24 @@ pub(super) struct Posted {
     pub(super) deadline: Deadline,
     /// The policy that the headers ask for.
     pub(super) policy: Option<String>,
+    /// The model that the headers ask for, else the path or the body.
+    pub(super) model: Option<String>,
     /// Pays for it, if it came with a key.
     pub(super) account: Option<Arc<Account>>,
+}
+
+impl Posted {
+    /// The model that the path or the body names is meant, unless a header says otherwise.
+    pub(super) fn name_model(&mut self, name: String) {
+        self.model.get_or_insert(name);
+    }
+
+    /// The same where the name may be one that only the client's own vendor knows.
+    pub(super) fn suggest_model(&mut self, app: &App, name: Option<&str>) {
+        if let Some(name) = name.filter(|name| app.models().find(name).is_some()) {
+            self.name_model(name.to_owned());
+        }
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for Posted
@@ -50,17 +66,23 @@ where
         let bytes = tokio::time::timeout_at(deadline.at(), read(body, settings.max_body_bytes))
             .await
             .map_err(|_| Problem::body_too_slow(deadline.timeout_ms()))??;
-        let policy = policy(&parts.headers)?;
+        let policy = named(&parts.headers, POLICY_HEADER, "the id of a policy")?;
+        let model = named(&parts.headers, MODEL_HEADER, "the name of a model")?;
         let account = parts.extensions.get().cloned();
-        Ok(Self { body: json::parse(&bytes)?, deadline, policy, account })
+        Ok(Self { body: json::parse(&bytes)?, deadline, policy, model, account })
     }
 }
 
-fn policy(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(POLICY_HEADER) else { return Ok(None) };
+/// What a header names.
+fn named(
+    headers: &HeaderMap,
+    header: &'static str,
+    expected: &'static str,
+) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(header) else { return Ok(None) };
     match value.to_str() {
-        Ok(id) => Ok(Some(id.to_owned())),
-        Err(_) => Err(Problem::invalid_header(POLICY_HEADER, "the id of a policy")),
+        Ok(name) => Ok(Some(name.to_owned())),
+        Err(_) => Err(Problem::invalid_header(header, expected)),
     }
 }
 
@@ -106,5 +128,7 @@ async fn read(body: Body, max: usize) -> Result<axum::body::Bytes, Problem> {
 
 /// Chooses the policy by which one request is judged.
 pub(super) const POLICY_HEADER: &str = "x-moderato-policy";
+/// Chooses the model that scores one request.
+pub(super) const MODEL_HEADER: &str = "x-moderato-model";
 /// Lowers the deadline of one request.
 pub(super) const TIMEOUT_HEADER: &str = "x-request-timeout-ms";

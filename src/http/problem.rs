@@ -260,6 +260,7 @@ fn param(error: &Error) -> Option<String> {
         | Error::Memory { .. }
         | Error::Staging
         | Error::NothingBefore
+        | Error::NoShadow
         | Error::Hub { .. } => None,
     }
 }

@@ -48,6 +48,9 @@ pub(super) struct ScoreRequest {
     /// The id of the policy to judge by; the first that was loaded if absent. The header
     /// `x-moderato-policy` is another way to say it.
     policy: Option<String>,
+    /// The name of the model that scores, with or without its version; the first that was loaded
+    /// if absent. The header `x-moderato-model` is another way to say it.
+    model: Option<String>,
     /// Names the parts of the text that carry each violation.
     spans: Option<bool>,
     /// So many categories only, from the highest score to the lowest.
@@ -80,6 +83,7 @@ struct ScoreUsage {
     params(
         ("x-request-timeout-ms" = Option<u64>, Header, description = "Lowers the deadline."),
         ("x-moderato-policy" = Option<String>, Header, description = "The policy to judge by."),
+        ("x-moderato-model" = Option<String>, Header, description = "The model to score with."),
     ),
     responses((status = 200, body = ScoreResponse), Faults),
 )]
@@ -89,6 +93,9 @@ pub(super) async fn score(
 ) -> Result<Json<ScoreResponse>, Problem> {
     let mut fields = Fields::of(posted.body.take(), FIELDS)?;
     let policy = fields.take("policy").map(|id| json::string("policy", id)).transpose()?;
+    if let Some(model) = fields.take("model") {
+        posted.name_model(json::string("model", model)?);
+    }
     let mut ask = Ask::new(&app, &posted, policy.as_deref())?;
     let subjects = Subjects::parse(&app, &mut fields)?;
     let top_k = fields.take("top_k").map(|k| json::count("top_k", &k)).transpose()?;
@@ -199,6 +206,7 @@ const FIELDS: &[&str] = &[
     "categories",
     "action",
     "policy",
+    "model",
     "spans",
     "top_k",
 ];

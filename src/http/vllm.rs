@@ -76,8 +76,11 @@ pub(super) async fn classify(
     State(app): State<App>,
     mut posted: Posted,
 ) -> Result<Json<ClassifyResponse>, Problem> {
+    let mut fields = Fields::lenient("body", posted.body.take())?;
+    let model = fields.take("model").map(|model| json::string("model", model)).transpose()?;
+    posted.suggest_model(&app, model.as_deref());
     let ask = Ask::new(&app, &posted, None)?;
-    let reports = judge(&app, &ask, Fields::lenient("body", posted.body.take())?).await?;
+    let reports = judge(&app, &ask, fields).await?;
     let n_tokens = ask::n_tokens(&reports);
     Ok(Json(ClassifyResponse {
         id: format!("classify-{}", uuid::Uuid::new_v4().simple()),

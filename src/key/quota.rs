@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -24,6 +26,7 @@ pub struct Account {
     quota: Quota,
     // Held for a few additions; a channel would let a request pass before the last one is counted.
     buckets: Mutex<Buckets>,
+    waiting: AtomicUsize, // tokens in the queue
 }
 
 #[derive(Debug)]
@@ -65,7 +68,7 @@ impl Account {
             requests: quota.requests_per_second.map(Bucket::full),
             tokens: quota.tokens_per_second.map(Bucket::full),
         };
-        Self { quota, buckets: Mutex::new(buckets) }
+        Self { quota, buckets: Mutex::new(buckets), waiting: AtomicUsize::new(0) }
     }
 
     /// What it was made of.
@@ -98,6 +101,19 @@ impl Account {
                 tokens.take(n_tokens as f64, now);
             }
         });
+    }
+
+    /// Counts tokens that begin to wait, unless there would be more than `max` of this key; then
+    /// says how many there are.
+    pub fn enter(&self, n_tokens: usize, max: usize) -> Result<(), usize> {
+        let more = |waiting: usize| waiting.checked_add(n_tokens).filter(|&all| all <= max);
+        let entered = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        entered.map(drop)
+    }
+
+    /// Counts tokens that wait no more.
+    pub fn leave(&self, n_tokens: usize) {
+        self.waiting.fetch_sub(n_tokens, Ordering::AcqRel);
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Buckets) -> T) -> T {

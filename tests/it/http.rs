@@ -7,6 +7,7 @@ mod errors;
 mod fuzz;
 mod guarded;
 mod quota;
+mod several;
 mod swap;
 mod terms;
 

@@ -33,6 +33,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["base64", "subtle"], &["key/secret.rs"]),
     (&["getrandom"], &["cli/key.rs"]),
     (&["rten_simd"], &["model/ops"]),
+    (&["libc"], &["cli/allocator.rs"]),
     (&["tokenizers"], &["encode.rs"]),
     (&["decancer", "unicode_normalization"], &["text/normalise"]),
     (&["unicode_segmentation"], &["score/span.rs"]),
@@ -42,7 +43,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["toml"], &["policy.rs", "cli"]),
     (&["tokio"], &["engine", "http", "cli", "lifecycle.rs", "main.rs"]),
     (&["indicatif"], &["cli", "model/hub"]),
-    (&["metrics", "metrics_exporter_prometheus"], &["metrics.rs"]),
+    (&["metrics", "metrics_exporter_prometheus"], &["metrics"]),
     (&["utoipa"], &["http", "policy", "score"]),
     (&["ndarray"], &["score", "evaluate", "model", "engine", "cli"]),
 ];
@@ -51,7 +52,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
 const PHRASES: &[(&[&str], &[&str])] = &[
     (&["feature = \""], &["model/device.rs", "model/hub.rs", "model/embedded.rs"]),
     (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli.rs"]),
-    (&["unsafe"], &["model/ops/kernel"]),
+    (&["unsafe"], &["model/ops/kernel", "cli/allocator.rs"]),
 ];
 
 #[test]

@@ -70,7 +70,8 @@ fn help_of_serve_names_the_address_the_model_and_the_limits() {
 
     Model:
           --model <SOURCE>
-              embedded, a folder, or ORG/NAME[@REVISION] of a Hugging Face hub
+              embedded, a folder, or ORG/NAME[@REVISION] of a Hugging Face hub; for serve also
+              NAME=SOURCE, several times, of which the first is the default
 
               [env: MODERATO_MODEL=]
               [default: embedded]

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::StatusCode;
+use moderato::engine::Capacity;
 use moderato::engine::Loader;
 use moderato::http::App;
 use moderato::http::admin_router;
@@ -29,8 +30,8 @@ async fn every_request_is_answered_by_one_model_while_models_are_exchanged() {
     let (one, other) = (folder(|_| {}), folder(negate));
     let app = serving(one.path());
     let expected = [
-        (name(one.path()), spam(&serving(one.path())).await),
-        (name(other.path()), spam(&serving(other.path())).await),
+        (name(one.path()), spam(&serving(one.path()), &name(one.path())).await),
+        (name(other.path()), spam(&serving(other.path()), &name(other.path())).await),
     ];
     assert!((expected[0].1 - expected[1].1).abs() > 1e-3, "they can be told apart");
     let stop = Arc::new(AtomicBool::new(false));
@@ -95,8 +96,9 @@ async fn what_fails_leaves_the_old_model_serving_and_says_why() {
     let after = ask(&app, "/v1/score", &json!({"input": TEXT})).await;
     assert_eq!(after.body["results"], before.body["results"]);
     let shown = show(&app).await;
-    assert_eq!(shown.body["staged"]["status"], "failed", "{}", shown.text);
-    assert_eq!(shown.body["previous"], Value::Null);
+    let slot = &shown.body["models"][0];
+    assert_eq!(slot["staged"]["status"], "failed", "{}", shown.text);
+    assert_eq!(slot["previous"], Value::Null);
 }
 
 #[tokio::test]
@@ -130,7 +132,7 @@ async fn an_engine_that_nobody_holds_any_more_is_gone() {
 }
 
 /// A copy of the tiny model's folder, changed.
-fn folder(change: impl FnOnce(&Path)) -> TempDir {
+pub(super) fn folder(change: impl FnOnce(&Path)) -> TempDir {
     let folder = support::tiny_copy();
     std::fs::write(folder.path().join("canaries.jsonl"), CANARY).unwrap();
     change(folder.path());
@@ -138,7 +140,7 @@ fn folder(change: impl FnOnce(&Path)) -> TempDir {
 }
 
 /// Gives the head's weights the other sign, so that the scores differ.
-fn negate(path: &Path) {
+pub(super) fn negate(path: &Path) {
     let file = path.join("model.safetensors");
     let bytes = std::fs::read(&file).unwrap();
     let n_header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
@@ -160,7 +162,7 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-fn loader() -> Loader {
+pub(super) fn loader() -> Loader {
     let load = LoadSettings {
         placement: Placement::Cpu,
         dtype: Dtype::F32,
@@ -169,7 +171,8 @@ fn loader() -> Loader {
         normalise: true,
     };
     let hub = HubSettings { offline: true };
-    Loader { policies: Vec::new(), hub, load, settings: support::ENGINE }
+    let capacity = Capacity::new(support::ENGINE).unwrap();
+    Loader { policies: Vec::new(), hub, load, capacity }
 }
 
 /// A service with the model in a folder.
@@ -177,12 +180,13 @@ fn serving(path: &Path) -> App {
     let app = support::starting();
     let source = Source::Folder(path.into());
     let engine = loader().load(&source, Arc::default()).unwrap();
-    app.models().exchange(engine, Some(source));
+    app.models().default_slot().exchange(Arc::new(engine), Some(source));
     app
 }
 
-async fn spam(app: &App) -> f64 {
-    let answer = ask(app, "/v1/score", &json!({"input": TEXT})).await;
+/// What the model of that name gives.
+pub(super) async fn spam(app: &App, model: &str) -> f64 {
+    let answer = ask(app, "/v1/score", &json!({"input": TEXT, "model": model})).await;
     answer.body["results"][0]["categories"]["spam"]["score"].as_f64().unwrap()
 }
 
@@ -196,8 +200,12 @@ async fn show(app: &App) -> Answer {
 }
 
 async fn admin(app: &App, path: &str, body: &Value) -> Answer {
-    super::answer(admin_router(app.clone(), loader()), super::request(path, body)).await
+    admin_by(app, loader(), path, body).await
 }
 
-const TEXT: &str = "good morning";
+pub(super) async fn admin_by(app: &App, loader: Loader, path: &str, body: &Value) -> Answer {
+    super::answer(admin_router(app.clone(), loader), super::request(path, body)).await
+}
+
+pub(super) const TEXT: &str = "good morning";
 const CANARY: &str = r#"{"text": "good night", "scores": {"spam": 0.5}, "tolerance": 0.5}"#;

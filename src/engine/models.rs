@@ -1,0 +1,107 @@
+//! The models of a service, each in its slot.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Mutex;
+use tokio::sync::watch;
+
+use crate::engine::Engine;
+use crate::engine::Loader;
+use crate::engine::Slot;
+use crate::engine::Wanted;
+use crate::error::Error;
+use crate::error::Result;
+use crate::metrics::Metrics;
+
+/// One slot at least; the first is meant where no model is asked for.
+#[derive(Debug)]
+pub struct Models {
+    slots: Vec<Arc<Slot>>,
+    staging: Arc<Mutex<()>>,
+    crashed: watch::Sender<bool>,
+}
+
+impl Models {
+    /// Slots of these names, without models yet; none of no name is one that goes by the name of
+    /// its model.
+    pub fn new(names: Vec<String>, metrics: &Arc<Metrics>) -> Self {
+        let (staging, crashed) = (Arc::new(Mutex::new(())), watch::Sender::new(false));
+        let slot = |name| {
+            let (staging, crashed) = (Arc::clone(&staging), crashed.clone());
+            Arc::new(Slot::new(name, staging, crashed, Arc::clone(metrics)))
+        };
+        let mut slots: Vec<_> = names.into_iter().map(|name| slot(Some(name))).collect();
+        if slots.is_empty() {
+            slots.push(slot(None));
+        }
+        Self { slots, staging, crashed }
+    }
+
+    /// All slots, the default first.
+    pub fn slots(&self) -> &[Arc<Slot>] {
+        &self.slots
+    }
+
+    /// Where no model is asked for.
+    pub fn default_slot(&self) -> &Arc<Slot> {
+        &self.slots[0] // there is one at least
+    }
+
+    /// The slot of that name, if there is one.
+    pub fn find(&self, name: &str) -> Option<&Arc<Slot>> {
+        self.slots.iter().find(|slot| slot.is_called(name))
+    }
+
+    /// The slot of that name; the default if none is asked for.
+    pub fn slot(&self, name: Option<&str>) -> Result<&Arc<Slot>> {
+        let Some(name) = name else { return Ok(self.default_slot()) };
+        self.find(name).ok_or_else(|| self.unknown(name))
+    }
+
+    /// Whether each slot has a model.
+    pub fn are_loaded(&self) -> bool {
+        self.slots.iter().all(|slot| slot.serving().is_ok())
+    }
+
+    /// Loads the same sources again, with their policies as they are now: all of them or none.
+    pub async fn reload(self: &Arc<Self>, loader: Loader) -> Result<()> {
+        let models = Arc::clone(self);
+        let reloading = tokio::spawn(async move { models.reload_all(loader).await });
+        reloading.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    /// Waits until an engine that serves has panicked.
+    pub async fn crashed(&self) {
+        let mut crashed = self.crashed.subscribe();
+        // The sender lives as long as we do.
+        let _ = crashed.wait_for(|&crashed| crashed).await;
+    }
+
+    /// The refusal of a name that no model has.
+    pub fn unknown(&self, name: &str) -> Error {
+        let known = |slot: &Arc<Slot>| match (slot.name(), slot.serving()) {
+            (Some(name), _) => Some(name.to_owned()),
+            (None, Ok(engine)) => Some(engine.card().name.clone()),
+            (None, Err(_)) => None,
+        };
+        // A name may be anything, a whole text too; the first characters tell which it is.
+        let name = name.chars().take(40).collect();
+        Error::UnknownModel { name, known: self.slots.iter().filter_map(known).collect() }
+    }
+
+    async fn reload_all(&self, loader: Loader) -> Result<()> {
+        let _alone = self.staging.try_lock().map_err(|_| Error::Staging)?;
+        let began = Instant::now();
+        let mut staged: Vec<(&Slot, Arc<Engine>, _)> = Vec::new();
+        for slot in &self.slots {
+            let source = slot.source()?;
+            let wanted = Wanted { source: source.clone(), sha256: None, shadow: None };
+            staged.push((slot, slot.stage(loader.clone(), wanted, began).await?, source));
+        }
+        for (slot, engine, source) in staged {
+            slot.take_over(engine, source, began);
+        }
+        Ok(())
+    }
+}

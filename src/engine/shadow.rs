@@ -1,0 +1,239 @@
+//! A model that scores a share of the traffic without being answered with, to be compared.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use tokio::sync::Semaphore;
+
+use crate::engine::Caller;
+use crate::engine::Deadline;
+use crate::engine::Engine;
+use crate::engine::Patience;
+use crate::engine::Scored;
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::model::Source;
+use crate::policy::Policy;
+use crate::score::Judgement;
+use crate::score::Ruleset;
+use crate::score::Scores;
+use crate::score::Terms;
+use crate::text::Subject;
+
+/// A model in the shadow of the one that serves.
+///
+/// It computes when the other has nothing to do. What it cannot keep up with is left out and
+/// counted.
+#[derive(Debug)]
+pub struct Shadow {
+    engine: Arc<Engine>,
+    source: Source,
+    since: SystemTime,
+    fraction: f64, // above 0, up to 1
+    n_asked: AtomicU64,
+    running: Arc<Semaphore>,
+    comparison: Mutex<Comparison>, // held for a few additions
+    metrics: Arc<Metrics>,
+}
+
+/// How the two models differ, each by its own policy and its thresholds.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison {
+    /// Texts that both have scored.
+    pub n_texts: u64,
+    /// Texts that the shadow could not keep up with.
+    pub n_dropped: u64,
+    /// Texts at which it failed.
+    pub n_failed: u64,
+    /// The categories that both policies have, in the order of the one that serves.
+    pub categories: Vec<Difference>,
+}
+
+/// How the two models differ in one category.
+#[derive(Debug, Clone, Default)]
+pub struct Difference {
+    /// Its id.
+    pub category: String,
+    /// Texts that violate it, by the model that serves.
+    pub n_flagged_serving: u64,
+    /// The same by the shadow.
+    pub n_flagged_shadow: u64,
+    /// Texts of which only one of them says so.
+    pub n_disagreed: u64,
+    /// Of the differences between their scores, without the sign.
+    pub sum_difference: f64,
+    /// The largest of them.
+    pub max_difference: f64,
+}
+
+/// One request as the model that serves has answered it.
+#[derive(Debug)]
+pub struct Observed {
+    /// What was judged.
+    pub subjects: Vec<Subject>,
+    /// The scores, in order.
+    pub scores: Vec<Scores>,
+    /// What it was judged by.
+    pub ruleset: Arc<Ruleset>,
+}
+
+impl Shadow {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        source: Source,
+        fraction: f64,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            engine,
+            source,
+            since: SystemTime::now(),
+            fraction,
+            n_asked: AtomicU64::new(0),
+            running: Arc::new(Semaphore::new(MAX_RUNNING)),
+            comparison: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// The model.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Where it came from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// From when on it scores.
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    /// Which share of the requests it scores.
+    pub fn fraction(&self) -> f64 {
+        self.fraction
+    }
+
+    /// What came of it so far.
+    pub fn comparison(&self) -> Comparison {
+        self.compare(|comparison| comparison.clone())
+    }
+
+    /// Whether the next request is in the share: evenly spread, and no chance in it.
+    pub(super) fn takes(&self) -> bool {
+        is_in_share(self.n_asked.fetch_add(1, Ordering::Relaxed), self.fraction)
+    }
+
+    /// Scores what the other has answered, some time; nobody waits for it.
+    pub fn watch(self: Arc<Self>, observed: Observed) {
+        let n_texts = observed.subjects.len() as u64;
+        let permit = Arc::clone(&self.running).try_acquire_owned();
+        let (Ok(permit), false) = (permit, self.engine.is_busy()) else {
+            self.metrics.shadowed("dropped", n_texts);
+            return self.compare(|comparison| comparison.n_dropped += n_texts);
+        };
+        tokio::spawn(async move {
+            let _permit = permit;
+            match self.score(&observed).await {
+                Ok((scored, ruleset)) => self.add(&observed, &scored, &ruleset),
+                Err(fault) => {
+                    tracing::debug!(code = fault.code(), "the shadow failed");
+                    self.metrics.shadowed("failed", n_texts);
+                    self.compare(|comparison| comparison.n_failed += n_texts);
+                }
+            }
+        });
+    }
+
+    async fn score(&self, observed: &Observed) -> Result<(Vec<Scored>, Arc<Ruleset>)> {
+        // By the policy of the same id, or by its own where it has none of it.
+        let same = self.engine.ruleset(Some(&observed.ruleset.policy.id));
+        let ruleset = same.or_else(|_| self.engine.ruleset(None))?;
+        let patience = Patience::Until(Deadline::after(TIMEOUT));
+        let caller = Caller { patience, account: None };
+        let subjects = observed.subjects.clone();
+        let scored = self.engine.score_uncounted(&ruleset.scorer, subjects, caller).await?;
+        Ok((scored, ruleset))
+    }
+
+    fn add(&self, observed: &Observed, scored: &[Scored], ruleset: &Ruleset) {
+        let serving = &observed.ruleset.policy;
+        let pairs = pairs(serving, &ruleset.policy);
+        let terms = (Terms::of(serving), Terms::of(&ruleset.policy));
+        self.metrics.shadowed("compared", scored.len() as u64);
+        for (theirs, ours) in std::iter::zip(&observed.scores, scored) {
+            let verdicts = (terms.0.judge(theirs), terms.1.judge(&ours.scores));
+            for (place, (category, other)) in pairs.iter().enumerate() {
+                let judgements =
+                    (&verdicts.0.categories[*category], &verdicts.1.categories[*other]);
+                self.add_one(place, &serving.categories[*category].id, judgements);
+            }
+        }
+        self.compare(|comparison| comparison.n_texts += scored.len() as u64);
+    }
+
+    fn add_one(&self, place: usize, id: &str, (serving, shadow): (&Judgement, &Judgement)) {
+        let difference = f64::from(shadow.score) - f64::from(serving.score);
+        let flags = (serving.violated, shadow.violated);
+        self.metrics.shadow_compared(id, difference, flags);
+        self.compare(|comparison| {
+            if comparison.categories.len() <= place {
+                comparison.categories.resize_with(place + 1, Difference::default);
+            }
+            comparison.categories[place].add(id, difference.abs(), flags);
+        });
+    }
+
+    fn compare<T>(&self, work: impl FnOnce(&mut Comparison) -> T) -> T {
+        work(&mut self.comparison.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Difference {
+    fn add(&mut self, id: &str, difference: f64, (serving, shadow): (bool, bool)) {
+        id.clone_into(&mut self.category);
+        self.n_flagged_serving += u64::from(serving);
+        self.n_flagged_shadow += u64::from(shadow);
+        self.n_disagreed += u64::from(serving != shadow);
+        self.sum_difference += difference;
+        self.max_difference = self.max_difference.max(difference);
+    }
+}
+
+/// The places of the categories that both have, by their ids.
+fn pairs(serving: &Policy, shadow: &Policy) -> Vec<(usize, usize)> {
+    let place = |id: &str| shadow.categories.iter().position(|category| category.id == id);
+    let categories = serving.categories.iter().enumerate();
+    categories.filter_map(|(index, category)| Some((index, place(&category.id)?))).collect()
+}
+
+/// Whether the request of that place is one of those by which the share grows to a whole number.
+fn is_in_share(place: u64, fraction: f64) -> bool {
+    let share_of = |n_requests: u64| (n_requests as f64 * fraction).floor();
+    share_of(place + 1) > share_of(place)
+}
+
+/// Requests that the shadow is behind with, at most.
+const MAX_RUNNING: usize = 64;
+/// Nobody waits, but what is old need not be known any more.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_spread_evenly() {
+        for (fraction, due) in [(1.0, 1000), (0.1, 100), (0.25, 250), (0.001, 1)] {
+            let n_taken = (0..1000).filter(|&place| is_in_share(place, fraction)).count();
+            assert_eq!(n_taken, due, "{fraction}");
+        }
+    }
+}
