@@ -121,7 +121,7 @@ class Operator:
         if answer.status == 200:
             self.faults.append(f"{folder.parent.name} came to serve")
         shown = json.loads((await self.ask(get("/admin/models"))).body)
-        if shown["serving"]["model"] != self.serving.model:
+        if shown["models"][0]["serving"]["model"] != self.serving.model:
             self.faults.append("a faulty load changed what serves")
 
     async def reload(self) -> None:
