@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::Criterion;
 use criterion::Throughput;
@@ -43,11 +44,12 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The defaults of the program.
+/// The defaults of the program, but that any time may be waited.
 fn settings() -> EngineSettings {
     EngineSettings {
         batch_tokens: 256 * support::n_threads(),
         queue_tokens: 131_072,
+        queue_time: Duration::MAX,
         max_request_tokens: 32_768,
         encode_threads: support::n_threads(),
         span_tokens: 0,

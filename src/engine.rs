@@ -79,6 +79,8 @@ pub struct EngineSettings {
     pub batch_tokens: usize,
     /// Tokens that may wait.
     pub queue_tokens: usize,
+    /// How long they may take at the pace of the model; [`Duration::MAX`] for any time.
+    pub queue_time: Duration,
     /// Tokens, of all windows, that one request may cost; at most `queue_tokens`.
     pub max_request_tokens: usize,
     /// Texts tokenised at the same time.
@@ -222,7 +224,7 @@ impl Engine {
 
     /// Whether so much waits, for this model and its neighbours, that there is no time to spare.
     fn is_busy(&self) -> bool {
-        self.capacity.room.is_busy()
+        self.capacity.room.n_taken() > self.capacity.max_waiting() / 2
     }
 
     /// Waits until the model can answer no more: true if it panicked, false if nobody needs it any

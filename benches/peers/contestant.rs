@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::Instant;
 
 use moderato::batch::Batch;
@@ -58,10 +59,11 @@ impl Contestant {
         let mut model = Model::load(artifact, &settings)?;
         let forward = Shared(Arc::new(Mutex::new(model.forward)));
         model.forward = Box::new(forward.clone());
-        // The defaults of `moderato serve`.
+        // The defaults of `moderato serve`, but that any time may be waited.
         let settings = EngineSettings {
             batch_tokens: 256 * threads,
             queue_tokens: 131_072,
+            queue_time: Duration::MAX,
             max_request_tokens: 32_768,
             encode_threads: threads,
             span_tokens: 0,

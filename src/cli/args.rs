@@ -98,6 +98,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "MODERATO_QUEUE_TOKENS", value_name = "N", default_value = "131072")]
     #[arg(help_heading = "Limits")]
     pub(super) queue_tokens: NonZeroUsize,
+    /// Longest that what waits may take at the model's pace, in milliseconds; beyond it, 503 too
+    #[arg(long, env = "MODERATO_QUEUE_MS", value_name = "MS", default_value_t = 1500)]
+    #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
+    pub(super) queue_ms: u64,
     /// Time a request may take, in milliseconds; its header x-request-timeout-ms may lower it
     #[arg(long, env = "MODERATO_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000)]
     #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]

@@ -35,17 +35,25 @@ pub(super) struct EngineConfig {
     pub(super) loader: Loader,
 }
 
+/// What may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QueueBounds {
+    pub(super) n_tokens: usize,
+    pub(super) time: Duration, // at the model's pace
+}
+
 impl EngineConfig {
     pub(super) fn new(
         model: ModelArgs,
         limits: &LimitArgs,
-        queue_tokens: usize,
+        queue: QueueBounds,
         hub: HubSettings,
     ) -> Result<Self> {
         let threads = model.threads();
         let settings = EngineSettings {
             batch_tokens: model.batch_tokens(),
-            queue_tokens,
+            queue_tokens: queue.n_tokens,
+            queue_time: queue.time,
             max_request_tokens: limits.max_request_tokens.get(),
             encode_threads: threads,
             span_tokens: 0,
@@ -74,9 +82,9 @@ impl EngineConfig {
         hub: HubSettings,
     ) -> Result<Self> {
         // The queue never refuses here; it holds two of the largest requests.
-        let queue_tokens = limits.max_request_tokens.get().saturating_mul(2);
+        let n_tokens = limits.max_request_tokens.get().saturating_mul(2);
         model.source.only()?;
-        Self::new(model, limits, queue_tokens, hub)
+        Self::new(model, limits, QueueBounds { n_tokens, time: Duration::MAX }, hub)
     }
 
     /// The same for so many requests at once, none of which is refused for want of room.
@@ -86,9 +94,10 @@ impl EngineConfig {
         n_requests: usize,
         hub: HubSettings,
     ) -> Result<Self> {
-        let queue_tokens = limits.max_request_tokens.get().saturating_mul(n_requests);
+        let n_tokens = limits.max_request_tokens.get().saturating_mul(n_requests);
+        let n_tokens = n_tokens.min(u32::MAX as usize);
         model.source.only()?;
-        Self::new(model, limits, queue_tokens.min(u32::MAX as usize), hub)
+        Self::new(model, limits, QueueBounds { n_tokens, time: Duration::MAX }, hub)
     }
 
     /// Lets requests ask for spans, at such a cost.

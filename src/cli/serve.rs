@@ -16,6 +16,7 @@ use crate::cli::ExitCode;
 use crate::cli::allocator;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
+use crate::cli::config::QueueBounds;
 use crate::engine::Loader;
 use crate::error::Error;
 use crate::error::Result;
@@ -41,8 +42,12 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
     let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
     let settings = HttpSettings::of(&args, access);
-    let config = EngineConfig::new(args.model, &args.limits, args.queue_tokens.get(), hub)?
-        .with_span_tokens(args.span_tokens);
+    let queue = QueueBounds {
+        n_tokens: args.queue_tokens.get(),
+        time: Duration::from_millis(args.queue_ms),
+    };
+    let config =
+        EngineConfig::new(args.model, &args.limits, queue, hub)?.with_span_tokens(args.span_tokens);
     let signals = lifecycle::terminations().map_err(|fault| listen_error(address, fault))?;
     let signals = count(signals);
     let reloads = lifecycle::reloads().map_err(|fault| listen_error(address, fault))?;

@@ -33,6 +33,11 @@ impl Capacity {
         })
     }
 
+    /// The tokens that may wait now: those that there is room and time for.
+    pub(super) fn max_waiting(&self) -> usize {
+        self.pace.tokens_in(self.settings.queue_time).min(self.settings.queue_tokens).max(1)
+    }
+
     /// The same, where the spans of a request may cost so much.
     #[must_use]
     pub fn with_span_tokens(mut self, span_tokens: usize) -> Self {

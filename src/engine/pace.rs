@@ -18,6 +18,17 @@ impl Pace {
         self.0.store(after.to_bits(), Ordering::Relaxed);
     }
 
+    /// How many tokens are worked off in that time; any number while nothing was measured.
+    pub(super) fn tokens_in(&self, time: Duration) -> usize {
+        let per_second = f64::from_bits(self.0.load(Ordering::Relaxed));
+        if per_second == 0.0 {
+            return usize::MAX;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let n_tokens = (per_second * time.as_secs_f64()) as usize;
+        n_tokens
+    }
+
     /// How long so many tokens take, from a tenth of a second to a minute.
     pub(super) fn millis_for(&self, n_tokens: usize) -> u64 {
         let per_second = f64::from_bits(self.0.load(Ordering::Relaxed));
@@ -39,8 +50,11 @@ mod tests {
     fn the_wait_follows_from_the_pace_within_bounds() {
         let pace = Pace::default();
         assert_eq!(pace.millis_for(1_000_000), 1000, "nothing is known");
+        assert_eq!(pace.tokens_in(Duration::from_secs(1)), usize::MAX, "nothing is known");
         pace.observe(2000, Duration::from_millis(100));
         assert_eq!(pace.millis_for(20_000), 1000);
+        assert_eq!(pace.tokens_in(Duration::from_millis(500)), 10_000);
+        assert_eq!(pace.tokens_in(Duration::MAX), usize::MAX);
         assert_eq!(pace.millis_for(1), 100);
         assert_eq!(pace.millis_for(usize::MAX), 60_000);
         for _ in 0..100 {

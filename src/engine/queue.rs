@@ -47,7 +47,9 @@ impl Queue {
 
     /// Refuses what would be refused at the end: a request of so many tokens at least.
     pub(super) fn check_room(&self, n_tokens: usize, account: Option<&Arc<Account>>) -> Result<()> {
-        self.capacity.room.check(n_tokens, account).map_err(|refusal| self.timed(refusal))
+        let Capacity { room, .. } = &self.capacity;
+        let checked = room.check(n_tokens, account, self.capacity.max_waiting());
+        checked.map_err(|refusal| self.timed(refusal))
     }
 
     /// Lets a request in, or refuses it at once.
@@ -57,6 +59,7 @@ impl Queue {
         n_tokens: usize,
         account: Option<&Arc<Account>>,
     ) -> Result<Answer> {
+        self.check_room(n_tokens, account)?;
         let room = self.capacity.room.enter(n_tokens, account);
         let (job, answer) = Job::new(windows, room.map_err(|refusal| self.timed(refusal))?);
         self.jobs.try_send(job).map_err(|refusal| match refusal {

@@ -38,8 +38,25 @@ impl Room {
         Self { free: Arc::new(Semaphore::new(capacity)), capacity, share }
     }
 
-    /// Refuses what there is no room for now; takes none.
-    pub(super) fn check(&self, n_tokens: usize, account: Option<&Arc<Account>>) -> Result<()> {
+    /// Refuses what there is no room for now; takes none. A request may wait behind fewer than
+    /// `max_ahead` tokens, and behind fewer than half as many of its own key.
+    pub(super) fn check(
+        &self,
+        n_tokens: usize,
+        account: Option<&Arc<Account>>,
+        max_ahead: usize,
+    ) -> Result<()> {
+        let refuse = |queued_tokens, capacity| {
+            Err(Error::QueueFull { queued_tokens, capacity, retry_ms: 0 })
+        };
+        if self.n_taken() >= max_ahead {
+            return refuse(self.n_taken(), max_ahead);
+        }
+        let (own, max_own) =
+            (account.map_or(0, |account| account.waiting()), max_ahead.div_ceil(2));
+        if own >= max_own {
+            return refuse(own, max_own);
+        }
         if self.free.available_permits() < n_tokens.max(1) {
             return Err(self.full());
         }
@@ -47,9 +64,9 @@ impl Room {
         account.map_or(Ok(()), |account| self.hold(n_tokens, account).map(drop))
     }
 
-    /// Whether more than half of it is taken.
-    pub(super) fn is_busy(&self) -> bool {
-        self.n_taken() > self.capacity / 2
+    /// The tokens that wait.
+    pub(super) fn n_taken(&self) -> usize {
+        self.capacity - self.free.available_permits()
     }
 
     /// Takes a place, or refuses at once.
@@ -78,10 +95,6 @@ impl Room {
             retry_ms: 0,
         })?;
         Ok(Held { account: Arc::clone(account), n_tokens })
-    }
-
-    fn n_taken(&self) -> usize {
-        self.capacity - self.free.available_permits()
     }
 }
 

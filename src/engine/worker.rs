@@ -90,7 +90,10 @@ impl Worker {
         let logits = self.forward.forward(&batch);
         let elapsed = start.elapsed();
         self.metrics.forwarded(elapsed);
-        self.capacity.pace.observe(tokens, elapsed);
+        // A small batch tells nothing of the pace when much waits.
+        if tokens >= self.batch_tokens() / SMALL_PARTS {
+            self.capacity.pace.observe(tokens, elapsed);
+        }
         self.deliver(&shares, logits);
     }
 
@@ -145,6 +148,9 @@ impl Worker {
         }
     }
 }
+
+/// A batch is small below such a part of the largest.
+const SMALL_PARTS: usize = 2;
 
 /// A batch of the background is that many times smaller.
 const BACKGROUND_PARTS: usize = 4;

@@ -111,6 +111,11 @@ impl Account {
         entered.map(drop)
     }
 
+    /// The tokens that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
     /// Counts tokens that wait no more.
     pub fn leave(&self, n_tokens: usize) {
         self.waiting.fetch_sub(n_tokens, Ordering::AcqRel);

@@ -157,6 +157,30 @@ async fn a_full_queue_refuses_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_behind_more_than_there_is_time_for() {
+    let (gate, held) = gated();
+    let settings =
+        EngineSettings { batch_tokens: 4, queue_time: Duration::from_nanos(1), ..ENGINE };
+    let (engine, metrics) = start_watched(support::model_with(held), settings);
+    gate.open();
+    score(&engine, &["tea"]).await.unwrap();
+    assert_eq!(gate.entered(), 1);
+    // The pace is known now, and it is not a token a nanosecond.
+    let computing = spawn(&engine, "tea");
+    assert_eq!(gate.entered(), 1);
+    let waiting = spawn(&engine, "tea");
+    until_inside(&metrics, 2).await;
+    let refusal = score(&engine, &["tea"]).await;
+    assert!(matches!(refusal, Err(Error::QueueFull { capacity: 1, .. })), "{refusal:?}");
+    gate.open();
+    gate.open();
+    computing.await.unwrap().unwrap();
+    waiting.await.unwrap().unwrap();
+    gate.open();
+    score(&engine, &["tea"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_went_away_costs_no_forward_pass() {
     let (gate, held) = gated();
     let (engine, metrics) = start_watched(support::model_with(held), ENGINE);

@@ -94,6 +94,7 @@ pub(crate) fn model_with(forward: impl Forward + 'static) -> Model {
 pub(crate) const ENGINE: EngineSettings = EngineSettings {
     batch_tokens: 512,
     queue_tokens: 65_536,
+    queue_time: Duration::MAX,
     max_request_tokens: 16_384,
     encode_threads: 2,
     span_tokens: 8192,

@@ -158,6 +158,12 @@ fn help_of_serve_names_the_address_the_model_and_the_limits() {
               [env: MODERATO_QUEUE_TOKENS=]
               [default: 131072]
 
+          --queue-ms <MS>
+              Longest that what waits may take at the model's pace, in milliseconds; beyond it, 503 too
+
+              [env: MODERATO_QUEUE_MS=]
+              [default: 1500]
+
           --timeout-ms <MS>
               Time a request may take, in milliseconds; its header x-request-timeout-ms may lower it
 
