@@ -6,6 +6,7 @@ mod ask;
 mod chat_moderations;
 mod classifications;
 mod clock;
+mod context;
 mod dialect;
 mod fms;
 mod gate;

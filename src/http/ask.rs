@@ -13,6 +13,8 @@ use crate::engine::Slot;
 use crate::engine::Spans;
 use crate::error::Result;
 use crate::http::app::App;
+use crate::http::context::Context;
+use crate::http::context::Cost;
 use crate::http::posted::Posted;
 use crate::key::Account;
 use crate::model::ModelCard;
@@ -36,6 +38,7 @@ pub(super) struct Ask {
     ruleset: Arc<Ruleset>,
     deadline: Deadline,
     account: Option<Arc<Account>>,
+    context: Context,
     pub(super) terms: Terms,
     pub(super) spans: bool,
 }
@@ -49,7 +52,8 @@ impl Ask {
         let ruleset = engine.ruleset(policy.or(posted.policy.as_deref()))?;
         let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
         let (app, account) = (app.clone(), posted.account.clone());
-        Ok(Self { app, slot, engine, ruleset, deadline, account, terms, spans: false })
+        let context = posted.context.clone();
+        Ok(Self { app, slot, engine, ruleset, deadline, account, context, terms, spans: false })
     }
 
     /// What it is judged by.
@@ -86,7 +90,8 @@ impl Ask {
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
         let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
-        let caller = Caller { patience, account: self.account.as_ref() };
+        let timings = Some(self.context.timings());
+        let caller = Caller { patience, account: self.account.as_ref(), timings };
         let shadow = self.slot.shadow();
         // The spans and the shadow need the subjects once more.
         let is_needed = self.spans || shadow.is_some();
@@ -127,11 +132,14 @@ impl Ask {
     }
 
     fn count(&self, reports: &[Report]) {
-        for (id, category) in reports.iter().flat_map(|report| &report.categories.0) {
-            if category.violated {
-                self.app.metrics().flagged(id);
+        let metrics = self.app.metrics();
+        for report in reports {
+            metrics.acted(report.action.to_string());
+            for (id, category) in &report.categories.0 {
+                metrics.judged(id, category.score, category.violated);
             }
         }
+        self.context.charge(Cost { n_texts: reports.len(), n_tokens: n_tokens(reports) });
     }
 }
 
