@@ -1,6 +1,7 @@
 //! From what a contract asks to reports: the one way from a handler to the engine.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::engine::Caller;
 use crate::engine::Deadline;
@@ -11,10 +12,15 @@ use crate::engine::Patience;
 use crate::engine::Scored;
 use crate::engine::Slot;
 use crate::engine::Spans;
+use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
+use crate::http::audit;
+use crate::http::audit::Entry;
+use crate::http::audit::Outcome;
 use crate::http::context::Context;
 use crate::http::context::Cost;
+use crate::http::gate::KeyName;
 use crate::http::posted::Posted;
 use crate::key::Account;
 use crate::model::ModelCard;
@@ -38,6 +44,7 @@ pub(super) struct Ask {
     ruleset: Arc<Ruleset>,
     deadline: Deadline,
     account: Option<Arc<Account>>,
+    key: Option<KeyName>,
     context: Context,
     pub(super) terms: Terms,
     pub(super) spans: bool,
@@ -52,8 +59,9 @@ impl Ask {
         let ruleset = engine.ruleset(policy.or(posted.policy.as_deref()))?;
         let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
         let (app, account) = (app.clone(), posted.account.clone());
-        let context = posted.context.clone();
-        Ok(Self { app, slot, engine, ruleset, deadline, account, context, terms, spans: false })
+        let (key, context) = (posted.key.clone(), posted.context.clone());
+        let spans = false;
+        Ok(Self { app, slot, engine, ruleset, deadline, account, key, context, terms, spans })
     }
 
     /// What it is judged by.
@@ -89,6 +97,7 @@ impl Ask {
 
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
+        let (subjects, digests) = self.digest(subjects).await?;
         let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
         let timings = Some(self.context.timings());
         let caller = Caller { patience, account: self.account.as_ref(), timings };
@@ -110,6 +119,7 @@ impl Ask {
         };
         let reports: Vec<_> = std::iter::zip(&scored, &verdicts).enumerate().map(report).collect();
         self.count(&reports);
+        self.audit(&reports, digests).await?;
         Ok(reports)
     }
 
@@ -129,6 +139,33 @@ impl Ask {
             .map(|(subject, (scored, verdict))| Judged { subject, scored, verdict })
             .collect();
         self.engine.locate(&self.ruleset, &judged, caller).await
+    }
+
+    /// What the audit log calls the subjects; nothing without such a log.
+    async fn digest(&self, subjects: Vec<Subject>) -> Result<(Vec<Subject>, Vec<String>)> {
+        let Some(audit) = &self.app.settings().audit else { return Ok((subjects, Vec::new())) };
+        audit.check()?;
+        // A long body takes milliseconds.
+        let digest = move || {
+            let digests = subjects.iter().map(audit::sha256).collect();
+            (subjects, digests)
+        };
+        tokio::task::spawn_blocking(digest).await.map_err(|_| Error::Stopped)
+    }
+
+    async fn audit(&self, reports: &[Report], digests: Vec<String>) -> Result<()> {
+        let Some(audit) = &self.app.settings().audit else { return Ok(()) };
+        let outcome = |(digest, report)| Outcome::new(digest, report);
+        let entry = Entry {
+            time: SystemTime::now(),
+            request_id: self.context.request_id(),
+            route: self.context.route(),
+            key: self.key.as_ref().map(|KeyName(name)| name.to_string()),
+            model: &self.model(),
+            policy: &self.policy().reference(),
+            results: std::iter::zip(digests, reports).map(outcome).collect(),
+        };
+        audit.write(&entry, self.deadline.at()).await
     }
 
     fn count(&self, reports: &[Report]) {
