@@ -103,7 +103,7 @@ impl Audit {
         let (written, answer) = oneshot::channel();
         let messages = self.messages;
         // It may wait for room, on a disk that does not answer.
-        std::mem::drop(tokio::task::spawn_blocking(move || messages.send(Message::End(written))));
+        drop(tokio::task::spawn_blocking(move || messages.send(Message::End(written))));
         matches!(tokio::time::timeout(CLOSING, answer).await, Ok(Ok(())))
     }
 
