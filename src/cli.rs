@@ -1,5 +1,6 @@
 //! The command line: arguments, the environment, logs and exit codes.
 
+mod allocator;
 mod args;
 mod batch;
 mod bulk;

@@ -1,6 +1,7 @@
 //! The engine: texts in, scores out; owner of the queue and of the thread that runs the model.
 
 mod capacity;
+mod encoding;
 mod headroom;
 mod lines;
 mod loader;
@@ -182,7 +183,9 @@ impl Engine {
             Patience::Endless => self.work(by, subjects, caller).await,
             Patience::Until(deadline) => {
                 // Work that would be refused at the end need not be begun.
-                self.queue.check_room()?;
+                let n_tokens =
+                    least_tokens(&subjects).min(self.capacity.settings.max_request_tokens);
+                self.queue.check_room(n_tokens, caller.account)?;
                 let waiting = Waiting::until(deadline, &self.metrics);
                 let work = self.work(by, subjects, caller);
                 let late = |_| Error::DeadlineExceeded { timeout_ms: deadline.timeout_ms() };
@@ -248,7 +251,7 @@ impl Engine {
         Caller { patience, account, timings }: Caller<'_>,
     ) -> Result<Vec<Scored>> {
         let start = std::time::Instant::now();
-        let mut readings = self.read(subjects).await?;
+        let mut readings = self.read(subjects, account).await?;
         let elapsed = start.elapsed();
         self.metrics.tokenised(elapsed);
         if let Some(timings) = timings {
@@ -288,13 +291,16 @@ impl Engine {
         scored
     }
 
-    async fn read(&self, subjects: Vec<Subject>) -> Result<Vec<Reading>> {
-        let encoding = Arc::clone(&self.capacity.encoding);
-        let permit = encoding.acquire_owned().await.map_err(|_| Error::Stopped)?;
+    async fn read(
+        &self,
+        subjects: Vec<Subject>,
+        account: Option<&Arc<Account>>,
+    ) -> Result<Vec<Reading>> {
+        let thread = self.capacity.encoding.thread(account).await?;
         let served = Arc::clone(&self.served);
         let encode_all = move || {
             // Held to the end, also if the client goes away meanwhile.
-            let _permit = permit;
+            let _thread = thread;
             let read = |(index, subject)| served.encoder.read(index, subject);
             subjects.iter().enumerate().map(read).collect()
         };
@@ -350,6 +356,14 @@ struct Served {
     default: Arc<Ruleset>, // the first of them
     rulesets: Vec<Arc<Ruleset>>,
     encoder: Encoder,
+}
+
+/// About how many tokens they will be, and hardly ever more than they are: an English token is four
+/// to five bytes long.
+fn least_tokens(subjects: &[Subject]) -> usize {
+    const BYTES_PER_TOKEN: usize = 8;
+    let n_bytes = |subject: &Subject| subject.judged().as_str().len();
+    subjects.iter().map(|subject| n_bytes(subject).div_ceil(BYTES_PER_TOKEN)).sum()
 }
 
 fn no_policy() -> Error {

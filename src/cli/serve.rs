@@ -13,6 +13,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::cli::ExitCode;
+use crate::cli::allocator;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::engine::Loader;
@@ -35,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
 pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
+    allocator::tune();
     let (drain, address) = (Drain::of(&args), args.listen);
     let metrics = Arc::new(Metrics::new());
     let keys = args.access.api_keys_file.as_deref();

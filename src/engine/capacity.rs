@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::engine::EngineSettings;
+use crate::engine::encoding::Encoding;
 use crate::engine::pace::Pace;
 use crate::engine::room::Room;
 use crate::engine::turn::Turn;
@@ -18,8 +17,7 @@ pub struct Capacity {
     pub(super) pace: Arc<Pace>,
     /// One batch at a time has all cores: two would only get in each other's way.
     pub(super) turn: Arc<Turn>,
-    /// As many permits as encodings may run at once.
-    pub(super) encoding: Arc<Semaphore>,
+    pub(super) encoding: Arc<Encoding>,
 }
 
 impl Capacity {
@@ -31,7 +29,7 @@ impl Capacity {
             room: Room::new(settings.queue_tokens, settings.max_request_tokens),
             pace: Arc::default(),
             turn: Arc::default(),
-            encoding: Arc::new(Semaphore::new(settings.encode_threads)),
+            encoding: Arc::new(Encoding::new(settings.encode_threads)),
         })
     }
 

@@ -54,10 +54,9 @@ impl Queue {
         (Self { jobs, capacity }, receiver)
     }
 
-    /// Refuses if not even the smallest request would be let in.
-    pub(super) fn check_room(&self) -> Result<()> {
-        let room = &self.capacity.room;
-        if room.is_full() { Err(self.timed(room.full())) } else { Ok(()) }
+    /// Refuses what would be refused at the end: a request of so many tokens at least.
+    pub(super) fn check_room(&self, n_tokens: usize, account: Option<&Arc<Account>>) -> Result<()> {
+        self.capacity.room.check(n_tokens, account).map_err(|refusal| self.timed(refusal))
     }
 
     /// Lets a request in, or refuses it at once.

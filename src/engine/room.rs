@@ -38,9 +38,13 @@ impl Room {
         Self { free: Arc::new(Semaphore::new(capacity)), capacity, share }
     }
 
-    /// Whether it is taken to the last token.
-    pub(super) fn is_full(&self) -> bool {
-        self.free.available_permits() == 0
+    /// Refuses what there is no room for now; takes none.
+    pub(super) fn check(&self, n_tokens: usize, account: Option<&Arc<Account>>) -> Result<()> {
+        if self.free.available_permits() < n_tokens.max(1) {
+            return Err(self.full());
+        }
+        // What it takes it gives back at once.
+        account.map_or(Ok(()), |account| self.hold(n_tokens, account).map(drop))
     }
 
     /// Whether more than half of it is taken.

@@ -7,7 +7,7 @@ impl Metrics {
     /// Counts texts for the shadow: `compared`, `dropped` or `failed`.
     pub fn shadowed(&self, result: &'static str, n_texts: u64) {
         self.with(|| {
-            metrics::counter!(catalogue::SHADOW_TEXTS, "result" => result).increment(n_texts)
+            metrics::counter!(catalogue::SHADOW_TEXTS, "result" => result).increment(n_texts);
         });
     }
 

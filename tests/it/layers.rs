@@ -34,6 +34,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["base64", "subtle"], &["key/secret.rs"]),
     (&["getrandom"], &["cli/key.rs"]),
     (&["rten_simd"], &["model/ops"]),
+    (&["libc"], &["cli/allocator.rs"]),
     (&["tokenizers"], &["encode.rs"]),
     (&["decancer", "unicode_normalization"], &["text/normalise"]),
     (&["unicode_segmentation"], &["score/span.rs"]),
@@ -52,7 +53,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
 const PHRASES: &[(&[&str], &[&str])] = &[
     (&["feature = \""], &["model/device.rs", "model/hub.rs", "model/embedded.rs"]),
     (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli.rs"]),
-    (&["unsafe"], &["model/ops/kernel"]),
+    (&["unsafe"], &["model/ops/kernel", "cli/allocator.rs"]),
 ];
 
 #[test]

@@ -82,9 +82,9 @@ async fn one_model_is_exchanged_and_the_other_stays() {
     let (app, loader) = two(one.path(), other.path());
     let before = spam(&app, "plain").await;
     let body = json!({"name": "turned", "source": one.path()});
-    let loaded = admin_by(&app, loader.clone(), "/admin/models/load", &body).await;
-    assert_eq!(loaded.status, StatusCode::OK, "{}", loaded.text);
-    assert_eq!(loaded.body["name"], "turned");
+    let exchanged = admin_by(&app, loader.clone(), "/admin/models/load", &body).await;
+    assert_eq!(exchanged.status, StatusCode::OK, "{}", exchanged.text);
+    assert_eq!(exchanged.body["name"], "turned");
     assert!((spam(&app, "turned").await - before).abs() < 1e-6);
     assert!((spam(&app, "plain").await - before).abs() < 1e-6);
     let body = json!({"name": "none", "source": one.path()});
