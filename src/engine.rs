@@ -14,6 +14,7 @@ mod scored;
 mod shadow;
 mod slot;
 mod spans;
+mod timings;
 mod turn;
 mod worker;
 
@@ -45,6 +46,10 @@ pub use self::slot::Staged;
 pub use self::slot::Wanted;
 pub use self::spans::Judged;
 pub use self::spans::Spans;
+pub use self::timings::Phase;
+pub use self::timings::Step;
+pub use self::timings::Timings;
+use self::timings::Waiting;
 use self::worker::Worker;
 use crate::encode::Encoder;
 use crate::encode::Reading;
@@ -105,6 +110,8 @@ pub struct Caller<'a> {
     pub patience: Patience,
     /// What is charged for the tokens as they are queued, also if nobody reads the answer.
     pub account: Option<&'a Arc<Account>>,
+    /// Takes down where the time goes.
+    pub timings: Option<&'a Timings>,
 }
 
 /// The time by which a request must be answered.
@@ -150,7 +157,7 @@ impl Engine {
     /// Scores the texts of one request by the first policy, in order: all of them or none.
     pub async fn score(&self, texts: Vec<Text>, patience: Patience) -> Result<Vec<Scored>> {
         let subjects = texts.into_iter().map(Subject::from).collect();
-        let caller = Caller { patience, account: None };
+        let caller = Caller { patience, account: None, timings: None };
         self.score_by(&self.served.default.scorer, subjects, caller).await
     }
 
@@ -162,7 +169,9 @@ impl Engine {
         caller: Caller<'_>,
     ) -> Result<Vec<Scored>> {
         let scored = self.score_uncounted(by, subjects, caller).await?;
-        self.metrics.scored(scored.len(), scored.iter().map(|text| text.n_tokens).sum());
+        for text in &scored {
+            self.metrics.scored(text.n_tokens, text.n_windows());
+        }
         Ok(scored)
     }
 
@@ -179,9 +188,12 @@ impl Engine {
                 let n_tokens =
                     least_tokens(&subjects).min(self.capacity.settings.max_request_tokens);
                 self.queue.check_room(n_tokens, caller.account)?;
+                let waiting = Waiting::until(deadline, &self.metrics);
                 let work = self.work(by, subjects, caller);
                 let late = |_| Error::DeadlineExceeded { timeout_ms: deadline.timeout_ms() };
-                tokio::time::timeout_at(deadline.at(), work).await.map_err(late)?
+                let scored = tokio::time::timeout_at(deadline.at(), work).await.map_err(late)?;
+                waiting.over();
+                scored
             }
         }
     }
@@ -238,9 +250,15 @@ impl Engine {
         &self,
         by: &Scorer,
         subjects: Vec<Subject>,
-        Caller { patience, account }: Caller<'_>,
+        Caller { patience, account, timings }: Caller<'_>,
     ) -> Result<Vec<Scored>> {
+        let start = std::time::Instant::now();
         let mut readings = self.read(subjects, account).await?;
+        let elapsed = start.elapsed();
+        self.metrics.tokenised(elapsed);
+        if let Some(timings) = timings {
+            timings.add(Phase { step: Step::Tokenise, start, elapsed });
+        }
         let n_tokens: usize = readings.iter().map(Reading::n_window_tokens).sum();
         if n_tokens > self.capacity.settings.max_request_tokens {
             return Err(Error::TooManyTokens {
@@ -263,9 +281,16 @@ impl Engine {
         if let Some(account) = account {
             account.charge(n_tokens, std::time::Instant::now());
         }
-        let logits = reply.await.map_err(|_| Error::Stopped)??;
+        let computed = reply.await.map_err(|_| Error::Stopped)??;
         drop(guard);
-        assemble(by, &logits, readings)
+        if let Some(timings) = timings {
+            timings.add_computed(&computed);
+        }
+        let scored = assemble(by, &computed.logits, readings);
+        if let Err(Error::NonFinite { .. }) = scored {
+            self.metrics.not_finite();
+        }
+        scored
     }
 
     async fn read(

@@ -151,6 +151,9 @@ pub enum Error {
     /// The model is still being loaded.
     #[error("the model is still being loaded")]
     Starting,
+    /// What was decided could not be written down.
+    #[error("the audit log cannot be written")]
+    Unaudited,
     /// The answer would have come after the request's deadline.
     #[error("the deadline of {timeout_ms} ms has passed")]
     DeadlineExceeded {
@@ -315,7 +318,7 @@ impl Error {
             | Self::MissingField { .. }
             | Self::UnknownField { .. }
             | Self::LineTooLong { .. } => Kind::Input,
-            Self::QueueFull { .. } | Self::Starting => Kind::Overload,
+            Self::QueueFull { .. } | Self::Starting | Self::Unaudited => Kind::Overload,
             Self::DeadlineExceeded { .. } => Kind::Timeout,
             Self::Stopped | Self::Encode { .. } | Self::Forward { .. } | Self::NonFinite { .. } => {
                 Kind::Internal
@@ -352,6 +355,7 @@ impl Error {
             Self::LineTooLong { .. } => "line_too_long",
             Self::QueueFull { .. } => "server_is_overloaded",
             Self::Starting => "server_is_starting",
+            Self::Unaudited => "audit_unavailable",
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Stopped => "engine_stopped",
             Self::Encode { .. } => "encode_failed",

@@ -3,9 +3,11 @@
 mod admin;
 mod app;
 mod ask;
+mod audit;
 mod chat_moderations;
 mod classifications;
 mod clock;
+mod context;
 mod dialect;
 mod fms;
 mod gate;
@@ -44,6 +46,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::app::App;
 pub use self::app::HttpSettings;
+pub use self::audit::Audit;
+pub use self::audit::AuditSettings;
+pub use self::audit::OnFailure;
 pub use self::gate::Access;
 pub use self::gate::Area;
 use self::gate::guarded;

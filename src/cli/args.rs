@@ -1,6 +1,7 @@
 //! The arguments, exactly as typed.
 
 mod access;
+mod observe;
 mod source;
 
 use std::net::SocketAddr;
@@ -17,6 +18,8 @@ pub(super) use self::access::KeyCommand;
 pub(super) use self::access::KeyRole;
 pub(super) use self::access::NewKeyArgs;
 pub(super) use self::access::OpenArea;
+pub(super) use self::observe::AuditArgs;
+pub(super) use self::observe::AuditFailure;
 pub(super) use self::source::NamedSource;
 pub(super) use self::source::SourceArgs;
 use crate::model::Dtype;
@@ -108,6 +111,8 @@ pub(super) struct ServeArgs {
     pub(super) timeout_ms: u64,
     #[command(flatten)]
     pub(super) access: AccessArgs,
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
     /// On SIGTERM: how long to go on serving while unready, in milliseconds
     #[arg(long, env = "MODERATO_DRAIN_DELAY_MS", value_name = "MS", default_value_t = 0)]
     #[arg(help_heading = "Shutdown")]

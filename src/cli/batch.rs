@@ -63,6 +63,7 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
         timeout: ENDLESS,
         ignore_images: args.ignore_images,
         access: None,
+        audit: None,
     };
     // Before the output is made anew: a misspelt input costs nobody a file.
     let input = Input::open(&args.input)?;

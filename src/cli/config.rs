@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::args::AccessArgs;
+use crate::cli::args::AuditArgs;
+use crate::cli::args::AuditFailure;
 use crate::cli::args::LimitArgs;
 use crate::cli::args::ModelArgs;
 use crate::cli::args::NamedSource;
@@ -18,9 +20,12 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::http::Access;
 use crate::http::Area;
+use crate::http::Audit;
+use crate::http::AuditSettings;
 use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::Keyring;
+use crate::http::OnFailure;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 use crate::model::LoadSettings;
@@ -161,7 +166,7 @@ impl Limits {
 }
 
 impl HttpSettings {
-    pub(super) fn of(args: &ServeArgs, access: Option<Access>) -> Self {
+    pub(super) fn of(args: &ServeArgs, access: Option<Access>, audit: Option<Audit>) -> Self {
         Self {
             limits: Limits {
                 max_texts: args.max_texts.get(),
@@ -171,6 +176,7 @@ impl HttpSettings {
             timeout: Duration::from_millis(args.timeout_ms),
             ignore_images: args.ignore_images,
             access,
+            audit,
         }
     }
 }
@@ -188,6 +194,21 @@ impl Access {
             OpenArea::None => None,
         };
         Ok(Self { keyring, open: args.open.iter().filter_map(area).collect() })
+    }
+}
+
+impl AuditSettings {
+    /// None without a file.
+    pub(super) fn of(args: &AuditArgs) -> Option<Self> {
+        Some(Self {
+            path: args.file.clone()?,
+            max_bytes: args.max_bytes.get(),
+            keep: args.keep.into(),
+            on_failure: match args.on_failure {
+                AuditFailure::Refuse => OnFailure::Refuse,
+                AuditFailure::Drop => OnFailure::Drop,
+            },
+        })
     }
 }
 

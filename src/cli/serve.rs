@@ -23,6 +23,8 @@ use crate::error::Result;
 use crate::http;
 use crate::http::Access;
 use crate::http::App;
+use crate::http::Audit;
+use crate::http::AuditSettings;
 use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::KeyFile;
@@ -41,7 +43,9 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let keys = args.access.api_keys_file.as_deref();
     let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
     let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
-    let settings = HttpSettings::of(&args, access);
+    let audit = AuditSettings::of(&args.audit);
+    let audit = audit.map(|log| Audit::open(log, Arc::clone(&metrics))).transpose()?;
+    let settings = HttpSettings::of(&args, access, audit.clone());
     let queue = QueueBounds {
         n_tokens: args.queue_tokens.get(),
         time: Duration::from_millis(args.queue_ms),
@@ -73,6 +77,7 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
         served = served => served.map_err(|fault| listen_error(address, fault))?,
         () = reached(signals, 2) => false,
     };
+    close(audit).await;
     if let Some(fault) = fault.get() {
         return Err(Error::clone(fault));
     }
@@ -82,6 +87,15 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     }
     info!("every accepted request was answered");
     Ok(ExitCode::Success)
+}
+
+/// After the last answer: has the audit log kept.
+async fn close(audit: Option<Audit>) {
+    if let Some(audit) = audit
+        && !audit.close().await
+    {
+        error!("the audit log was not written to its end");
+    }
 }
 
 async fn bind(address: SocketAddr, message: &str) -> Result<(TcpListener, SocketAddr)> {

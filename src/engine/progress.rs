@@ -8,6 +8,7 @@ use ndarray::ArrayView2;
 use ndarray::Axis;
 
 use crate::encode::Window;
+use crate::engine::queue::Computed;
 use crate::engine::queue::Job;
 use crate::error::Result;
 use crate::model::Logits;
@@ -17,6 +18,7 @@ pub(super) struct Progress {
     pub(super) job: Job,
     /// When its turn is among the jobs of one line.
     pub(super) due: Instant,
+    began: Instant, // its first batch, once there is one
     n_packed: usize,
     done: Vec<Array2<f32>>, // logits so far, a part a batch
 }
@@ -28,7 +30,7 @@ impl Progress {
         let n_tokens: usize = job.windows.iter().map(|window| window.ids.len()).sum();
         let delay = DELAY_PER_TOKEN.saturating_mul(u32::try_from(n_tokens).unwrap_or(u32::MAX));
         let due = job.admitted + delay;
-        Self { job, due, n_packed: 0, done: Vec::new() }
+        Self { began: job.admitted, job, due, n_packed: 0, done: Vec::new() }
     }
 
     /// The windows that no batch has had yet.
@@ -39,6 +41,12 @@ impl Progress {
     /// Whether none of its windows was packed yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.n_packed == 0
+    }
+
+    /// Takes down that its first batch begins, and says how long it waited for that.
+    pub(super) fn begin(&mut self) -> Duration {
+        self.began = Instant::now();
+        self.began - self.job.admitted
     }
 
     /// Marks so many windows as packed and gives back their room.
@@ -58,16 +66,18 @@ impl Progress {
         self.done.iter().map(Array2::nrows).sum::<usize>() == self.job.windows.len()
     }
 
-    /// All rows, in order of the windows.
-    pub(super) fn logits(&self) -> Logits {
+    /// All rows, in order of the windows, and when they were computed.
+    pub(super) fn computed(&self) -> Computed {
         let parts: Vec<ArrayView2<'_, f32>> = self.done.iter().map(|part| part.view()).collect();
         let rows = ndarray::concatenate(Axis(0), &parts);
-        Logits(rows.expect("parts are rows of one head, and a job has at least one"))
+        let logits = Logits(rows.expect("parts are rows of one head, and a job has at least one"));
+        let (admitted, began) = (self.job.admitted, self.began);
+        Computed { logits, admitted, began, ended: Instant::now() }
     }
 
     /// Ends it; a client that has just gone takes nothing.
-    pub(super) fn answer(self, logits: Result<Logits>) {
-        let _ = self.job.reply.send(logits);
+    pub(super) fn answer(self, computed: Result<Computed>) {
+        let _ = self.job.reply.send(computed);
     }
 }
 

@@ -31,11 +31,20 @@ pub(super) struct Job {
     pub(super) room: Place,
 }
 
-/// Takes one row of logits for each window, or the error.
-pub(super) type Reply = oneshot::Sender<Result<Logits>>;
+/// What came of a job, and when.
+#[derive(Debug)]
+pub(super) struct Computed {
+    pub(super) logits: Logits, // a row for each window
+    pub(super) admitted: Instant,
+    pub(super) began: Instant, // its first batch
+    pub(super) ended: Instant, // its last one
+}
+
+/// Takes what was computed, or the error.
+pub(super) type Reply = oneshot::Sender<Result<Computed>>;
 
 /// Gives what the [`Reply`] was given; an error of its own if the worker ended first.
-pub(super) type Answer = oneshot::Receiver<Result<Logits>>;
+pub(super) type Answer = oneshot::Receiver<Result<Computed>>;
 
 impl Queue {
     /// A queue within a capacity, and the worker's end of it.

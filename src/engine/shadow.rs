@@ -157,7 +157,7 @@ impl Shadow {
         let same = self.engine.ruleset(Some(&observed.ruleset.policy.id));
         let ruleset = same.or_else(|_| self.engine.ruleset(None))?;
         let patience = Patience::Until(Deadline::after(TIMEOUT));
-        let caller = Caller { patience, account: None };
+        let caller = Caller { patience, account: None, timings: None };
         let subjects = observed.subjects.clone();
         let scored = self.engine.score_uncounted(&ruleset.scorer, subjects, caller).await?;
         Ok((scored, ruleset))

@@ -80,11 +80,12 @@ impl Worker {
 
     /// Runs one batch.
     fn work(&mut self) {
-        let shares = self.waiting.choose(self.batch_tokens());
+        let budget = self.batch_tokens();
+        let shares = self.waiting.choose(budget);
         let batch = Batch::pack(self.waiting.windows(&shares));
         let (rows, tokens) = (batch.n_windows(), batch.n_tokens());
         self.advance(&shares);
-        self.metrics.packed(rows, tokens);
+        self.metrics.packed(rows, tokens, budget);
         debug!(batch.windows = rows, batch.tokens = tokens, "packed a batch");
         let start = Instant::now();
         let logits = self.forward.forward(&batch);
@@ -119,7 +120,7 @@ impl Worker {
         for share in shares {
             let progress = self.waiting.job_mut(*share);
             if progress.is_fresh() {
-                self.metrics.waited(progress.job.admitted.elapsed());
+                self.metrics.waited(progress.begin());
             }
             progress.advance(share.n_windows);
         }
@@ -143,8 +144,8 @@ impl Worker {
             row += share.n_windows;
         }
         for progress in self.waiting.remove(shares, Progress::is_complete) {
-            let logits = progress.logits();
-            progress.answer(Ok(logits));
+            let computed = progress.computed();
+            progress.answer(Ok(computed));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::Models;
 use crate::error::Result;
+use crate::http::audit::Audit;
 use crate::http::gate::Access;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -28,6 +29,8 @@ pub struct HttpSettings {
     pub ignore_images: bool,
     /// Who may ask; anybody without it.
     pub access: Option<Access>,
+    /// Takes a line for every scored request.
+    pub audit: Option<Audit>,
 }
 
 #[derive(Debug)]

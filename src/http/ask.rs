@@ -1,6 +1,7 @@
 //! From what a contract asks to reports: the one way from a handler to the engine.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::engine::Caller;
 use crate::engine::Deadline;
@@ -11,8 +12,15 @@ use crate::engine::Patience;
 use crate::engine::Scored;
 use crate::engine::Slot;
 use crate::engine::Spans;
+use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
+use crate::http::audit;
+use crate::http::audit::Entry;
+use crate::http::audit::Outcome;
+use crate::http::context::Context;
+use crate::http::context::Cost;
+use crate::http::gate::KeyName;
 use crate::http::posted::Posted;
 use crate::key::Account;
 use crate::model::ModelCard;
@@ -36,6 +44,8 @@ pub(super) struct Ask {
     ruleset: Arc<Ruleset>,
     deadline: Deadline,
     account: Option<Arc<Account>>,
+    key: Option<KeyName>,
+    context: Context,
     pub(super) terms: Terms,
     pub(super) spans: bool,
 }
@@ -49,7 +59,9 @@ impl Ask {
         let ruleset = engine.ruleset(policy.or(posted.policy.as_deref()))?;
         let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
         let (app, account) = (app.clone(), posted.account.clone());
-        Ok(Self { app, slot, engine, ruleset, deadline, account, terms, spans: false })
+        let (key, context) = (posted.key.clone(), posted.context.clone());
+        let spans = false;
+        Ok(Self { app, slot, engine, ruleset, deadline, account, key, context, terms, spans })
     }
 
     /// What it is judged by.
@@ -85,8 +97,10 @@ impl Ask {
 
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
+        let (subjects, digests) = self.digest(subjects).await?;
         let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
-        let caller = Caller { patience, account: self.account.as_ref() };
+        let timings = Some(self.context.timings());
+        let caller = Caller { patience, account: self.account.as_ref(), timings };
         let shadow = self.slot.shadow();
         // The spans and the shadow need the subjects once more.
         let is_needed = self.spans || shadow.is_some();
@@ -105,6 +119,7 @@ impl Ask {
         };
         let reports: Vec<_> = std::iter::zip(&scored, &verdicts).enumerate().map(report).collect();
         self.count(&reports);
+        self.audit(&reports, digests).await?;
         Ok(reports)
     }
 
@@ -126,12 +141,42 @@ impl Ask {
         self.engine.locate(&self.ruleset, &judged, caller).await
     }
 
+    /// What the audit log calls the subjects; nothing without such a log.
+    async fn digest(&self, subjects: Vec<Subject>) -> Result<(Vec<Subject>, Vec<String>)> {
+        let Some(audit) = &self.app.settings().audit else { return Ok((subjects, Vec::new())) };
+        audit.check()?;
+        // A long body takes milliseconds.
+        let digest = move || {
+            let digests = subjects.iter().map(audit::sha256).collect();
+            (subjects, digests)
+        };
+        tokio::task::spawn_blocking(digest).await.map_err(|_| Error::Stopped)
+    }
+
+    async fn audit(&self, reports: &[Report], digests: Vec<String>) -> Result<()> {
+        let Some(audit) = &self.app.settings().audit else { return Ok(()) };
+        let outcome = |(digest, report)| Outcome::new(digest, report);
+        let entry = Entry {
+            time: SystemTime::now(),
+            request_id: self.context.request_id(),
+            route: self.context.route(),
+            key: self.key.as_ref().map(|KeyName(name)| name.to_string()),
+            model: &self.model(),
+            policy: &self.policy().reference(),
+            results: std::iter::zip(digests, reports).map(outcome).collect(),
+        };
+        audit.write(&entry, self.deadline.at()).await
+    }
+
     fn count(&self, reports: &[Report]) {
-        for (id, category) in reports.iter().flat_map(|report| &report.categories.0) {
-            if category.violated {
-                self.app.metrics().flagged(id);
+        let metrics = self.app.metrics();
+        for report in reports {
+            metrics.acted(report.action.to_string());
+            for (id, category) in &report.categories.0 {
+                metrics.judged(id, category.score, category.violated);
             }
         }
+        self.context.charge(Cost { n_texts: reports.len(), n_tokens: n_tokens(reports) });
     }
 }
 

@@ -44,7 +44,7 @@ pub enum Area {
     Docs,
 }
 
-/// Left on the response for the log: whose request it was.
+/// Left on the request for the audit log and on the response for the log: whose request it was.
 #[derive(Debug, Clone)]
 pub(super) struct KeyName(pub(super) Name);
 
@@ -73,6 +73,7 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
     let mut response = match holder.admit(area) {
         Ok(()) => {
             request.extensions_mut().insert(holder.account);
+            request.extensions_mut().insert(KeyName(holder.key.name.clone()));
             next.run(request).await
         }
         Err(problem) => problem.into_response(),

@@ -16,11 +16,14 @@ use tracing::error;
 use tracing::info;
 
 use crate::http::app::App;
+use crate::http::context::Context;
+use crate::http::context::Cost;
 use crate::http::gate::KeyName;
 use crate::http::problem::Failure;
+use crate::lifecycle::Phase;
 
 /// Wraps all routes.
-pub(super) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let request_id = request_id(&request);
     let method = method_label(request.method());
@@ -28,21 +31,35 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
         Some(path) => path.as_str().to_owned(),
         None => "unmatched".to_owned(),
     };
-    let mut response = next.run(request).await;
-    let status = response.status().as_u16();
-    app.metrics().answered(&route, method, status, start.elapsed());
     let id = request_id.to_str().unwrap_or_default();
+    let context = Context::new(id.to_owned(), route.clone());
+    request.extensions_mut().insert(context.clone());
+    let mut response = next.run(request).await;
+    let (status, elapsed) = (response.status().as_u16(), start.elapsed());
+    app.metrics().answered(&route, method, status, elapsed);
+    let elapsed_ms = elapsed.as_secs_f64() * 1e3;
     let key = response.extensions().get::<KeyName>().map(|KeyName(name)| name.to_string());
     if let Some(Failure { code, detail, .. }) = response.extensions().get::<Failure>() {
         app.metrics().failed(code);
         if status == 500 {
-            error!(request_id = id, key, route, status, code, detail, "a request failed");
+            error!(
+                request_id = id,
+                key, route, status, elapsed_ms, code, detail, "a request failed"
+            );
         } else {
-            info!(request_id = id, key, route, status, code, detail, "a request was refused");
+            info!(
+                request_id = id,
+                key, route, status, elapsed_ms, code, detail, "a request was refused"
+            );
         }
+    } else if let Some(Cost { n_texts, n_tokens }) = context.cost() {
+        let message = "texts were scored";
+        info!(request_id = id, key, route, status, elapsed_ms, n_texts, n_tokens, "{message}");
     } else {
-        let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
         debug!(request_id = id, key, route, status, elapsed_ms, "a request was answered");
+    }
+    if let Some(timing) = context.server_timing(elapsed) {
+        response.headers_mut().insert(SERVER_TIMING, timing);
     }
     response.headers_mut().insert(REQUEST_ID, request_id);
     response
@@ -51,6 +68,7 @@ pub(super) async fn observe(State(app): State<App>, request: Request, next: Next
 /// All instruments in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain", body = String)))]
 pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    app.metrics().ready(app.lifecycle().phase() == Phase::Ready);
     let text = app.metrics().render();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
@@ -79,5 +97,6 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
+const SERVER_TIMING: &str = "server-timing";
 /// Twice a UUID with a prefix.
 const MAX_ID_BYTES: usize = 128;

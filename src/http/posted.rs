@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use crate::engine::Deadline;
 use crate::http::app::App;
+use crate::http::context::Context;
+use crate::http::gate::KeyName;
 use crate::http::problem::Problem;
 use crate::json;
 use crate::key::Account;
@@ -31,6 +33,10 @@ pub(super) struct Posted {
     pub(super) model: Option<String>,
     /// Pays for it, if it came with a key.
     pub(super) account: Option<Arc<Account>>,
+    /// The name of that key.
+    pub(super) key: Option<KeyName>,
+    /// Which request it is.
+    pub(super) context: Context,
 }
 
 impl Posted {
@@ -69,7 +75,10 @@ where
         let policy = named(&parts.headers, POLICY_HEADER, "the id of a policy")?;
         let model = named(&parts.headers, MODEL_HEADER, "the name of a model")?;
         let account = parts.extensions.get().cloned();
-        Ok(Self { body: json::parse(&bytes)?, deadline, policy, model, account })
+        let key = parts.extensions.get().cloned();
+        let context = parts.extensions.get().cloned();
+        let context = context.unwrap_or_else(|| Context::new(String::new(), String::new()));
+        Ok(Self { body: json::parse(&bytes)?, deadline, policy, model, account, key, context })
     }
 }
 

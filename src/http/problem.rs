@@ -248,6 +248,7 @@ fn param(error: &Error) -> Option<String> {
         | Error::LineTooLong { .. }
         | Error::QueueFull { .. }
         | Error::Starting
+        | Error::Unaudited
         | Error::DeadlineExceeded { .. }
         | Error::Stopped
         | Error::Encode { .. }

@@ -1,5 +1,6 @@
 //! The command line: what is written where, and how the program ends.
 
+mod audit;
 mod batch;
 mod bulk;
 mod evaluate;

@@ -10,6 +10,7 @@ mod quota;
 mod several;
 mod swap;
 mod terms;
+mod timing;
 
 use std::path::Path;
 

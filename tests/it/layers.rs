@@ -29,7 +29,8 @@ const CRATES: &[(&[&str], &[&str])] = &[
         &["model/tensor", "model/device.rs", "model/cpu.rs", "model/ops/twins.rs"],
     ),
     (&["half", "rayon", "safetensors"], &["model"]),
-    (&["sha2"], &["model", "key/secret.rs"]),
+    // Of weights, of keys, and of texts that the audit log must not hold.
+    (&["sha2"], &["model", "key/secret.rs", "http/audit"]),
     (&["base64", "subtle"], &["key/secret.rs"]),
     (&["getrandom"], &["cli/key.rs"]),
     (&["rten_simd"], &["model/ops"]),

@@ -107,6 +107,7 @@ pub(crate) const HTTP: HttpSettings = HttpSettings {
     timeout: Duration::from_mins(1),
     ignore_images: false,
     access: None,
+    audit: None,
 };
 
 /// A service that is ready, over a model.

@@ -194,6 +194,34 @@ fn help_of_serve_names_who_may_ask_and_the_shutdown() {
               [env: MODERATO_OPEN=]
               [default: health]
 
+    Audit:
+          --audit-log <FILE>
+              Where to write a JSON line for each scored request, without its texts [default: nowhere]
+
+              [env: MODERATO_AUDIT_LOG=]
+
+          --audit-on-failure <audit-on-failure>
+              What to do about a request whose line cannot be written
+
+              Possible values:
+              - refuse: Refuse it with 503
+              - drop:   Answer it and count the line as lost
+
+              [env: MODERATO_AUDIT_ON_FAILURE=]
+              [default: refuse]
+
+          --audit-max-bytes <N>
+              Largest size of that file; what comes then begins a new one
+
+              [env: MODERATO_AUDIT_MAX_BYTES=]
+              [default: 104857600]
+
+          --audit-keep <N>
+              Full files to keep, as FILE.1 (the newest), FILE.2 and so on
+
+              [env: MODERATO_AUDIT_KEEP=]
+              [default: 10]
+
     Shutdown:
           --drain-delay-ms <MS>
               On SIGTERM: how long to go on serving while unready, in milliseconds

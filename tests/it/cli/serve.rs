@@ -167,7 +167,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program with its log.
 pub(super) struct Server {
-    child: Child,
+    pub(super) child: Child,
     lines: mpsc::Receiver<String>,
     pub(super) seen: String,
     address: String,
@@ -229,7 +229,11 @@ impl Server {
         }
     }
 
-    fn post(&self, body: &str) -> String {
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(super) fn post(&self, body: &str) -> String {
         let length = body.len();
         let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
         let kind = "content-type: application/json\r\n";

@@ -1,0 +1,43 @@
+//! What is written down about requests.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Audit")]
+pub(in crate::cli) struct AuditArgs {
+    /// Where to write a JSON line for each scored request, without its texts [default: nowhere]
+    #[arg(id = "audit-log", long, env = "MODERATO_AUDIT_LOG", value_name = "FILE")]
+    pub(in crate::cli) file: Option<PathBuf>,
+    /// What to do about a request whose line cannot be written
+    #[arg(
+        id = "audit-on-failure",
+        long,
+        env = "MODERATO_AUDIT_ON_FAILURE",
+        default_value = "refuse"
+    )]
+    pub(in crate::cli) on_failure: AuditFailure,
+    /// Largest size of that file; what comes then begins a new one
+    #[arg(id = "audit-max-bytes", long, env = "MODERATO_AUDIT_MAX_BYTES", value_name = "N")]
+    #[arg(default_value = "104857600")]
+    pub(in crate::cli) max_bytes: NonZeroU64,
+    /// Full files to keep, as FILE.1 (the newest), FILE.2 and so on
+    #[arg(
+        id = "audit-keep",
+        long,
+        env = "MODERATO_AUDIT_KEEP",
+        value_name = "N",
+        default_value_t = 10
+    )]
+    pub(in crate::cli) keep: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum AuditFailure {
+    /// Refuse it with 503
+    Refuse,
+    /// Answer it and count the line as lost
+    Drop,
+}

@@ -1,0 +1,82 @@
+//! A line of the audit log.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::http::clock;
+use crate::policy::Action;
+use crate::score::ById;
+use crate::score::Report;
+use crate::text::Subject;
+
+/// One request: who asked, what judged, and what came of each text. Never a text.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct Entry<'a> {
+    #[serde(serialize_with = "rfc3339")]
+    pub(in crate::http) time: SystemTime,
+    pub(in crate::http) request_id: &'a str,
+    pub(in crate::http) route: &'a str,
+    /// The name of the key; none where anybody may ask.
+    pub(in crate::http) key: Option<String>,
+    pub(in crate::http) model: &'a str,
+    pub(in crate::http) policy: &'a str,
+    pub(in crate::http) results: Vec<Outcome<'a>>,
+}
+
+/// What was decided about one text or conversation.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct Outcome<'a> {
+    sha256: String,
+    flagged: bool,
+    action: Action,
+    violated: Vec<&'a str>,
+    n_tokens: usize,
+    scores: ById<f32>,
+}
+
+impl Entry<'_> {
+    /// With its end.
+    pub(super) fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).expect("an entry is strings and finite numbers");
+        line.push(b'\n');
+        line
+    }
+}
+
+impl<'a> Outcome<'a> {
+    pub(in crate::http) fn new(sha256: String, report: &'a Report) -> Self {
+        let violated = report.categories.0.iter().filter(|(_, category)| category.violated);
+        Self {
+            sha256,
+            flagged: report.flagged,
+            action: report.action,
+            violated: violated.map(|(id, _)| id.as_str()).collect(),
+            n_tokens: report.n_tokens,
+            scores: report.categories.map(|category| category.score),
+        }
+    }
+}
+
+/// By which a text is found again: of its UTF-8; of a conversation, of the lines `role: content`
+/// that the model is given.
+pub(in crate::http) fn sha256(subject: &Subject) -> String {
+    let digest = match subject {
+        Subject::Text(text) => Sha256::digest(text.as_str()),
+        Subject::Conversation(conversation) => {
+            Sha256::digest(conversation.render(conversation.n_context()).text)
+        }
+    };
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn rfc3339<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&clock::rfc3339(*time))
+}
