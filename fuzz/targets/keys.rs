@@ -1,0 +1,18 @@
+//! Files of keys.
+//!
+//! Holds if they are read, no two keys of one name, or refused in words that name the file.
+
+#![no_main]
+
+use std::collections::HashSet;
+
+use libfuzzer_sys::fuzz_target;
+use moderato::key::Key;
+
+fuzz_target!(|text: &str| match Key::read_all("keys.txt", text) {
+    Ok(keys) => {
+        let names: HashSet<_> = keys.iter().map(|key| key.name.to_string()).collect();
+        assert_eq!(names.len(), keys.len());
+    }
+    Err(fault) => assert!(fault.chain().contains("keys.txt"), "{}", fault.chain()),
+});
