@@ -12,6 +12,7 @@ mod policy;
 mod record;
 mod score;
 mod serve;
+mod supervisor;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -83,7 +84,7 @@ fn start(args: Args) -> Result<ExitCode> {
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
     let result = runtime.block_on(async {
         match args.command {
-            Command::Serve(args) => serve::run(args, hub).await,
+            Command::Serve(args) => serve::run(*args, hub).await,
             Command::Score(args) => score::run(args, hub).await,
             Command::Batch(args) => batch::run(args, hub).await,
             Command::Evaluate(args) => evaluate::run(args, hub).await,

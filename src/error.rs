@@ -138,6 +138,12 @@ pub enum Error {
         /// The names there are.
         known: &'static [&'static str],
     },
+    /// The JSON is nested too deeply.
+    #[error("the JSON is nested deeper than {max} levels")]
+    JsonTooDeep {
+        /// How deep it may be.
+        max: usize,
+    },
     /// The queue has no room for the request.
     #[error("the queue is full: {queued_tokens} of {capacity} tokens wait")]
     QueueFull {
@@ -317,6 +323,7 @@ impl Error {
             | Self::InvalidType { .. }
             | Self::MissingField { .. }
             | Self::UnknownField { .. }
+            | Self::JsonTooDeep { .. }
             | Self::LineTooLong { .. } => Kind::Input,
             Self::QueueFull { .. } | Self::Starting | Self::Unaudited => Kind::Overload,
             Self::DeadlineExceeded { .. } => Kind::Timeout,
@@ -353,6 +360,7 @@ impl Error {
             Self::MissingField { .. } => "missing_field",
             Self::UnknownField { .. } => "unknown_field",
             Self::LineTooLong { .. } => "line_too_long",
+            Self::JsonTooDeep { .. } => "json_too_deep",
             Self::QueueFull { .. } => "server_is_overloaded",
             Self::Starting => "server_is_starting",
             Self::Unaudited => "audit_unavailable",

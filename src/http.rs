@@ -7,6 +7,7 @@ mod audit;
 mod chat_moderations;
 mod classifications;
 mod clock;
+mod connections;
 mod context;
 mod dialect;
 mod fms;
@@ -34,6 +35,7 @@ mod score;
 mod tei;
 mod vllm;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -41,7 +43,6 @@ use axum::middleware;
 use axum::middleware::map_response;
 use axum::routing::get;
 use axum::routing::post;
-use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::app::App;
@@ -49,6 +50,9 @@ pub use self::app::HttpSettings;
 pub use self::audit::Audit;
 pub use self::audit::AuditSettings;
 pub use self::audit::OnFailure;
+pub use self::connections::ConnectionSettings;
+pub use self::connections::Listener;
+pub use self::connections::Tls;
 pub use self::gate::Access;
 pub use self::gate::Area;
 use self::gate::guarded;
@@ -68,6 +72,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/policy", get(policy::show));
     let health = Router::new()
         .route("/health", get(health::ready))
+        .route("/health/startup", get(health::started))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
     let metrics = Router::new().route("/metrics", get(observe::metrics));
@@ -138,11 +143,11 @@ fn inference(app: &App) -> Router<App> {
 /// Serves until `shutdown` resolves, then drains: readiness falls, after `delay` no connection is
 /// accepted any more, and every accepted request is answered. False if `grace` was not enough.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     app: App,
     drain: Drain,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<bool> {
+    shutdown: impl Future<Output = ()> + Send,
+) -> bool {
     let (started, draining) = tokio::sync::oneshot::channel();
     let lifecycle = app.lifecycle().clone();
     let stop_accepting = async move {
@@ -152,7 +157,8 @@ pub async fn serve(
         // The other end is gone only if serving has ended by itself.
         let _ = started.send(());
     };
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stop_accepting);
+    let metrics = Arc::clone(app.metrics());
+    let serving = listener.serve(router(app), metrics, stop_accepting);
     let out_of_grace = async move {
         match draining.await {
             Ok(()) => tokio::time::sleep(drain.grace).await,
@@ -160,14 +166,15 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        result = serving.into_future() => result.map(|()| true),
-        () = out_of_grace => Ok(false),
+        () = serving => true,
+        () = out_of_grace => false,
     }
 }
 
 /// Serves the routes of administrators until the process ends.
-pub async fn serve_admin(listener: TcpListener, app: App, loader: Loader) -> std::io::Result<()> {
-    axum::serve(listener, admin_router(app, loader)).await
+pub async fn serve_admin(listener: Listener, app: App, loader: Loader) {
+    let metrics = Arc::clone(app.metrics());
+    listener.serve(admin_router(app, loader), metrics, std::future::pending()).await;
 }
 
 /// How a server ends.

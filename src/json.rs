@@ -14,6 +14,10 @@ pub fn parse(bytes: &[u8]) -> Result<Value> {
 
 /// What the parser says, less the place, which the error carries by itself.
 pub fn malformed(fault: &serde_json::Error) -> Error {
+    // The parser has no other name for it.
+    if fault.to_string().starts_with("recursion limit exceeded") {
+        return Error::JsonTooDeep { max: MAX_DEPTH };
+    }
     let reason = match fault.classify() {
         // A fault of syntax names what was expected; a fault of data would quote what came.
         Category::Syntax | Category::Eof => {
@@ -24,6 +28,9 @@ pub fn malformed(fault: &serde_json::Error) -> Error {
     };
     Error::MalformedJson { line: fault.line(), column: fault.column(), reason }
 }
+
+/// How deep the parser goes, arrays and objects together.
+const MAX_DEPTH: usize = 127;
 
 /// The fields of an object, taken one by one.
 #[derive(Debug)]
@@ -173,9 +180,13 @@ mod tests {
         ] {
             assert_eq!(parse(bytes.as_bytes()).unwrap_err().to_string(), message, "{bytes}");
         }
-        let deep = "[".repeat(1000);
-        let error = parse(deep.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("recursion limit exceeded"), "{error}");
+        for depth in [MAX_DEPTH + 1, 100_000] {
+            let deep = ["[".repeat(depth), "]".repeat(depth)].concat();
+            let error = parse(deep.as_bytes()).unwrap_err();
+            assert!(matches!(error, Error::JsonTooDeep { max: MAX_DEPTH }), "{depth}: {error}");
+        }
+        let deep = ["[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH)].concat();
+        assert!(parse(deep.as_bytes()).is_ok());
         assert!(parse(b"\"\xff\"").is_err());
     }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod catalogue;
+mod connections;
 mod engine;
 mod models;
 mod process;
@@ -21,6 +22,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 
 pub use self::catalogue::Instrument;
 pub use self::catalogue::Kind;
+pub use self::connections::ConnectionGuard;
 use self::process::Process;
 pub use self::queue::QueuedGuard;
 use self::verdicts::Verdicts;
@@ -122,6 +124,8 @@ struct Instruments {
     abandoned: Counter,
     not_finite: Counter,
     keys_kept: Counter,
+    tls_kept: Counter,
+    connections: Gauge,
     audited: Counter,
     audit_dropped: Counter,
     audit_faults: Counter,
@@ -149,6 +153,8 @@ impl Instruments {
             abandoned: counter(catalogue::ABANDONED),
             not_finite: counter(catalogue::NON_FINITE),
             keys_kept: counter(catalogue::KEYS_KEPT),
+            tls_kept: counter(catalogue::TLS_KEPT),
+            connections: gauge(catalogue::CONNECTIONS),
             audited: counter(catalogue::AUDITED),
             audit_dropped: counter(catalogue::AUDIT_DROPPED),
             audit_faults: counter(catalogue::AUDIT_FAULTS),

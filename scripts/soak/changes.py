@@ -52,6 +52,7 @@ class Operator:
 
     server: Process
     admin_port: int
+    key: str  # of the role admin
     log: Log
     models: dict[str, Path]  # by reference
     faulty: list[Path]
@@ -92,11 +93,11 @@ class Operator:
         others = [name for name in self.models if name != self.serving.model]
         name = self.chance.choice(others)
         body = json.dumps({"source": str(self.models[name])}).encode()
-        await self.exchange("load", name, post("/admin/models/load", body, None))
+        await self.exchange("load", name, post("/admin/models/load", body, self.key))
 
     async def roll_back(self) -> None:
         if self.previous:
-            request = post("/admin/models/rollback", b"", None)
+            request = post("/admin/models/rollback", b"", self.key)
             await self.exchange("rollback", self.previous, request)
 
     async def exchange(self, what: str, name: str, request: bytes) -> None:
@@ -117,10 +118,10 @@ class Operator:
         folder = self.chance.choice(self.faulty)
         body = json.dumps({"source": str(folder)}).encode()
         with self.window("faulty load"):
-            answer = await self.ask(post("/admin/models/load", body, None))
+            answer = await self.ask(post("/admin/models/load", body, self.key))
         if answer.status == 200:
             self.faults.append(f"{folder.parent.name} came to serve")
-        shown = json.loads((await self.ask(get("/admin/models"))).body)
+        shown = json.loads((await self.ask(get("/admin/models", self.key))).body)
         if shown["models"][0]["serving"]["model"] != self.serving.model:
             self.faults.append("a faulty load changed what serves")
 

@@ -33,6 +33,7 @@ class Keys:
     binary: str
     file: Path
     used: list[Key] = field(default_factory=list)
+    operator: Key = field(init=False)  # it stays
     n_made: int = 0
     n_rotated: int = 0
     faults: list[str] = field(default_factory=list)
@@ -44,9 +45,11 @@ class Keys:
         return Key(made.stderr.split()[-1], made.stdout.strip())
 
     def write(self, keys: list[Key]) -> None:
-        put(self.file, "".join(f"{key.line}\n" for key in keys))
+        lines = [key.line for key in (self.operator, *keys)]
+        put(self.file, "".join(f"{line}\n" for line in lines))
 
     def begin(self, n_keys: int) -> None:
+        self.operator = self.make("admin")
         self.used = [self.make() for _ in range(n_keys)]
         self.write(self.used)
 

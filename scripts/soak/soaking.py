@@ -121,6 +121,7 @@ def gather(
     operator = Operator(
         server=server,
         admin_port=admin_port(server),
+        key=keys.operator.secret,
         log=Log(server),
         models=known.models,
         faulty=known.faulty,

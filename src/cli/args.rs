@@ -1,6 +1,7 @@
 //! The arguments, exactly as typed.
 
 mod access;
+mod connections;
 mod observe;
 mod source;
 
@@ -18,6 +19,7 @@ pub(super) use self::access::KeyCommand;
 pub(super) use self::access::KeyRole;
 pub(super) use self::access::NewKeyArgs;
 pub(super) use self::access::OpenArea;
+pub(super) use self::connections::ConnectionArgs;
 pub(super) use self::observe::AuditArgs;
 pub(super) use self::observe::AuditFailure;
 pub(super) use self::source::NamedSource;
@@ -38,7 +40,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve scores over HTTP
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>), // it has far more than the others
     /// Score texts from the command line or from a file
     Score(ScoreArgs),
     /// Answer a file of requests, in the batch format of OpenAI
@@ -75,7 +77,7 @@ pub(super) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one, which the log tells
     #[arg(long, env = "MODERATO_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
-    /// Address of the routes that exchange the model; loopback only
+    /// Address of the routes that exchange the model; loopback, or with keys and TLS
     #[arg(long, env = "MODERATO_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub(super) admin_listen: Option<SocketAddr>,
     #[command(flatten)]
@@ -109,6 +111,8 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "MODERATO_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000)]
     #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub(super) timeout_ms: u64,
+    #[command(flatten)]
+    pub(super) connections: ConnectionArgs,
     #[command(flatten)]
     pub(super) access: AccessArgs,
     #[command(flatten)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cli::args::AccessArgs;
 use crate::cli::args::AuditArgs;
 use crate::cli::args::AuditFailure;
+use crate::cli::args::ConnectionArgs;
 use crate::cli::args::LimitArgs;
 use crate::cli::args::ModelArgs;
 use crate::cli::args::NamedSource;
@@ -22,6 +23,7 @@ use crate::http::Access;
 use crate::http::Area;
 use crate::http::Audit;
 use crate::http::AuditSettings;
+use crate::http::ConnectionSettings;
 use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::Keyring;
@@ -177,6 +179,18 @@ impl HttpSettings {
             ignore_images: args.ignore_images,
             access,
             audit,
+        }
+    }
+}
+
+impl ConnectionSettings {
+    pub(super) fn of(args: &ConnectionArgs) -> Self {
+        Self {
+            max_connections: args.max_connections.get(),
+            max_header_bytes: args.max_header_bytes.get(),
+            header_timeout: Duration::from_millis(args.header_timeout_ms),
+            idle_timeout: Duration::from_millis(args.idle_timeout_ms),
+            write_timeout: Duration::from_millis(args.write_timeout_ms),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::cli::allocator;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::cli::config::QueueBounds;
+use crate::cli::supervisor;
 use crate::engine::Loader;
 use crate::error::Error;
 use crate::error::Result;
@@ -25,9 +26,12 @@ use crate::http::Access;
 use crate::http::App;
 use crate::http::Audit;
 use crate::http::AuditSettings;
+use crate::http::ConnectionSettings;
 use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::KeyFile;
+use crate::http::Listener;
+use crate::http::Tls;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
@@ -45,7 +49,18 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
     let audit = AuditSettings::of(&args.audit);
     let audit = audit.map(|log| Audit::open(log, Arc::clone(&metrics))).transpose()?;
+    let has_keys = access.is_some();
     let settings = HttpSettings::of(&args, access, audit.clone());
+    let tls = match (&args.connections.tls_cert, &args.connections.tls_key) {
+        (Some(certificates), Some(key)) => Some(Tls::open(certificates, key)?),
+        // Clap asks for both or none.
+        _ => None,
+    };
+    if let Some(address) = args.admin_listen {
+        check_admin(address, has_keys && tls.is_some())?;
+    }
+    let connections = ConnectionSettings::of(&args.connections);
+    let listen = |tcp| Listener::new(tcp, connections, tls.clone());
     let queue = QueueBounds {
         n_tokens: args.queue_tokens.get(),
         time: Duration::from_millis(args.queue_ms),
@@ -57,7 +72,7 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let reloads = lifecycle::reloads().map_err(|fault| listen_error(address, fault))?;
     let (listener, bound) = bind(address, "listening").await?;
     let admin = match args.admin_listen {
-        Some(address) => Some(bind_admin(address).await?),
+        Some(address) => Some(bind(address, "listening for administrators").await?.0),
         None => None,
     };
     watch_over(keys, bound);
@@ -65,16 +80,22 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
     keep_up(&metrics);
     if let Some(listener) = admin {
-        tokio::spawn(administer(listener, app.clone(), config.loader.clone()));
+        tokio::spawn(http::serve_admin(listen(listener), app.clone(), config.loader.clone()));
     }
-    tokio::spawn(reload(reloads, app.clone(), config.loader.clone()));
+    tokio::spawn(reload(
+        reloads,
+        app.clone(),
+        config.loader.clone(),
+        tls.clone(),
+        Arc::clone(&metrics),
+    ));
     let (failed, failure) = oneshot::channel();
     tokio::spawn(run_engine(config, app.clone(), metrics, failed));
     let fault = Arc::new(OnceLock::new());
     let shutdown = wait_for_end(signals.clone(), failure, Arc::clone(&fault));
-    let served = http::serve(listener, app, drain, shutdown);
+    let served = http::serve(listen(listener), app, drain, shutdown);
     let in_time = tokio::select! {
-        served = served => served.map_err(|fault| listen_error(address, fault))?,
+        in_time = served => in_time,
         () = reached(signals, 2) => false,
     };
     close(audit).await;
@@ -106,14 +127,16 @@ async fn bind(address: SocketAddr, message: &str) -> Result<(TcpListener, Socket
     Ok((listener, bound))
 }
 
-/// Whoever reaches these routes decides what serves, so nobody from outside does.
-async fn bind_admin(address: SocketAddr) -> Result<TcpListener> {
-    if !address.ip().is_loopback() {
-        let reason = format!("{address} can be reached from outside; expected a loopback address");
-        return Err(Error::Config { name: "admin-listen", reason });
+/// Whoever reaches these routes decides what serves: from outside only with a key, and unheard.
+fn check_admin(address: SocketAddr, is_guarded: bool) -> Result<()> {
+    if address.ip().is_loopback() || is_guarded {
+        return Ok(());
     }
-    let (listener, _) = bind(address, "listening for administrators").await?;
-    Ok(listener)
+    let reason = format!(
+        "{address} can be reached from outside; expected a loopback address, or --api-keys-file \
+         and --tls-cert beside it"
+    );
+    Err(Error::Config { name: "admin-listen", reason })
 }
 
 fn listen_error(address: SocketAddr, fault: std::io::Error) -> Error {
@@ -146,6 +169,8 @@ async fn run_engine(
             }
             app.lifecycle().enter(Phase::Ready);
             info!("ready");
+            supervisor::ready();
+            tokio::spawn(supervisor::keep_alive());
             app.models().crashed().await;
             Error::Stopped
         }
@@ -157,20 +182,25 @@ async fn run_engine(
     let _ = failed.send(fault);
 }
 
-/// Answers administrators until the process ends.
-async fn administer(listener: TcpListener, app: App, loader: Loader) {
-    if let Err(fault) = http::serve_admin(listener, app, loader).await {
-        error!("the routes of administrators have ended: {fault}");
-    }
-}
-
 /// Loads the model and the policies again whenever a signal asks for it.
-async fn reload(mut reloads: Reloads, app: App, loader: Loader) {
+async fn reload(
+    mut reloads: Reloads,
+    app: App,
+    loader: Loader,
+    tls: Option<Tls>,
+    metrics: Arc<Metrics>,
+) {
     loop {
         reloads.next().await;
+        supervisor::reloading();
+        if let Some(Err(fault)) = tls.as_ref().map(Tls::reload) {
+            metrics.tls_kept();
+            warn!(reason = fault.chain(), "the old certificate stays");
+        }
         info!("reading the policies and the model again");
         // Models tells what came of it.
         let _ = app.models().reload(loader.clone()).await;
+        supervisor::ready();
     }
 }
 
@@ -181,7 +211,10 @@ async fn wait_for_end(
     fault: Arc<OnceLock<Error>>,
 ) {
     tokio::select! {
-        () = reached(signals, 1) => info!("draining"),
+        () = reached(signals, 1) => {
+            info!("draining");
+            supervisor::stopping();
+        }
         failure = failure => {
             let failure = failure.unwrap_or(Error::Stopped);
             error!(code = failure.code(), "the engine failed");

@@ -27,6 +27,8 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
 use crate::http::clock::unix_seconds;
+use crate::http::gate::Area;
+use crate::http::gate::guarded;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
@@ -122,13 +124,13 @@ struct DifferenceAnswer {
 
 /// The routes of administrators.
 pub(super) fn routes(app: App, loader: Loader) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/admin/models", get(show))
         .route("/admin/models/load", post(load))
         .route("/admin/models/rollback", post(roll_back))
         .route("/admin/models/shadow/promote", post(promote))
-        .route("/admin/models/shadow/discard", post(discard))
-        .with_state(Admin { app, loader })
+        .route("/admin/models/shadow/discard", post(discard));
+    guarded(&app, Area::Admin, routes).with_state(Admin { app, loader })
 }
 
 async fn show(State(Admin { app, .. }): State<Admin>) -> Json<ModelsAnswer> {

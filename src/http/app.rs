@@ -77,7 +77,8 @@ impl App {
         &self.0.settings
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
+    /// The instruments of the process.
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
     }
 

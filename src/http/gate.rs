@@ -42,6 +42,8 @@ pub enum Area {
     Metrics,
     /// The documentation.
     Docs,
+    /// What exchanges models; for keys of operators, and never open where there are keys.
+    Admin,
 }
 
 /// Left on the request for the audit log and on the response for the log: whose request it was.
@@ -55,7 +57,10 @@ struct Gate {
 }
 
 /// Puts routes behind the gate, which stands open where there are no keys.
-pub(super) fn guarded(app: &App, area: Area, routes: Router<App>) -> Router<App> {
+pub(super) fn guarded<S>(app: &App, area: Area, routes: Router<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let gate = Gate { app: app.clone(), area };
     routes.layer(middleware::from_fn_with_state(gate, pass))
 }
@@ -105,7 +110,7 @@ impl Access {
 impl Holder {
     /// Takes the request out of the quota, if the key opens the area at all.
     fn admit(&self, area: Area) -> Result<(), Problem> {
-        if area == Area::Metrics && self.key.role != Role::Admin {
+        if matches!(area, Area::Metrics | Area::Admin) && self.key.role != Role::Admin {
             return Err(Problem::insufficient_role());
         }
         self.account.admit(Instant::now()).map_err(Problem::slow_down)

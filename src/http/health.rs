@@ -1,4 +1,4 @@
-//! `GET /health/live` and `/health/ready`, for orchestrators and load balancers.
+//! `GET /health/live`, `/health/startup` and `/health/ready`, for orchestrators and load balancers.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::lifecycle::Phase;
 /// The state of the server.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `live`, `starting`, `ready` or `draining`.
+    /// `live`, `starting`, `started`, `ready` or `draining`.
     status: &'static str,
 }
 
@@ -20,6 +20,18 @@ pub(super) struct Health {
 #[utoipa::path(get, path = "/health/live", responses((status = 200, body = Health)))]
 pub(super) async fn live() -> Json<Health> {
     Json(Health { status: "live" })
+}
+
+/// Says whether the first model has been loaded; from then on always.
+#[utoipa::path(
+    get, path = "/health/startup",
+    responses((status = 200, body = Health), (status = 503, body = Health)),
+)]
+pub(super) async fn started(State(app): State<App>) -> (StatusCode, Json<Health>) {
+    match app.engine() {
+        Ok(_) => (StatusCode::OK, Json(Health { status: "started" })),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "starting" })),
+    }
 }
 
 /// Says whether to send requests here.

@@ -134,6 +134,23 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "body_incomplete", message)
     }
 
+    pub(super) fn headers_too_slow(timeout: Duration) -> Self {
+        let message = format!("the headers did not arrive within {} ms", timeout.as_millis());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "headers_too_slow", message)
+    }
+
+    pub(super) fn headers_too_large(max: usize) -> Self {
+        let message = format!("the headers have more than {max} bytes");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(status, "headers_too_large", message)
+    }
+
+    pub(super) fn too_many_connections() -> Self {
+        let message = "there are too many connections; see the header retry-after".into();
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message);
+        Self { wait: Some(Duration::from_secs(1)), ..problem }
+    }
+
     pub(super) fn invalid_header(name: &'static str, expected: &str) -> Self {
         let message = format!("the header {name} must be {expected}");
         let problem = Self::new(StatusCode::BAD_REQUEST, "invalid_header", message);
@@ -245,6 +262,7 @@ fn param(error: &Error) -> Option<String> {
         | Error::UnknownField { param, .. } => Some(param.clone()),
         Error::Line { source, .. } => param(source),
         Error::MalformedJson { .. }
+        | Error::JsonTooDeep { .. }
         | Error::LineTooLong { .. }
         | Error::QueueFull { .. }
         | Error::Starting

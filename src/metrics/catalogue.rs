@@ -69,6 +69,13 @@ pub(super) const ALL: &[Instrument] = &[
         "Requests answered, by route, method and status.",
     ),
     histogram(HTTP_DURATION, &["route"], SECONDS, "Time from headers to answer, by route."),
+    gauge(CONNECTIONS, &[], "Open connections."),
+    counter(
+        CONNECTIONS_REFUSED,
+        &["reason"],
+        "Connections not accepted or ended by us: too_many_connections, accept_failed, tls_failed, \
+         headers_too_slow, headers_too_large or answer_not_taken.",
+    ),
     counter(ERRORS, &["code"], "Errors answered, by code: the reasons of all refusals."),
     counter(JUDGED, &["category"], "Texts held against a category, by category."),
     counter(FLAGGED, &["category"], "Texts that violated a category, by category."),
@@ -108,6 +115,7 @@ pub(super) const ALL: &[Instrument] = &[
     counter(AUDITED, &[], "Lines handed to the audit log."),
     counter(AUDIT_DROPPED, &[], "Lines that the audit log could not take and that are lost."),
     counter(AUDIT_FAULTS, &[], "Failed attempts to write the audit log."),
+    counter(TLS_KEPT, &[], "Faulty changes of the certificate or its key; the old ones stay."),
     gauge(AUDIT_FAILING, &[], "1 while the audit log cannot be written."),
     counter(
         SHADOW_TEXTS,
@@ -142,6 +150,8 @@ pub(super) const ALL: &[Instrument] = &[
 
 pub(super) const HTTP_REQUESTS: &str = "moderato_http_requests_total";
 pub(super) const HTTP_DURATION: &str = "moderato_http_request_duration_seconds";
+pub(super) const CONNECTIONS: &str = "moderato_http_connections";
+pub(super) const CONNECTIONS_REFUSED: &str = "moderato_http_connections_refused_total";
 pub(super) const ERRORS: &str = "moderato_errors_total";
 pub(super) const FLAGGED: &str = "moderato_texts_flagged_total";
 pub(super) const JUDGED: &str = "moderato_texts_judged_total";
@@ -162,6 +172,7 @@ pub(super) const TEXTS: &str = "moderato_engine_texts_total";
 pub(super) const TEXT_WINDOWS: &str = "moderato_text_windows";
 pub(super) const NON_FINITE: &str = "moderato_logits_not_finite_total";
 pub(super) const KEYS_KEPT: &str = "moderato_keys_reload_failures_total";
+pub(super) const TLS_KEPT: &str = "moderato_tls_reload_failures_total";
 pub(super) const MODEL_INFO: &str = "moderato_model_info";
 pub(super) const SWAPS: &str = "moderato_model_swaps_total";
 pub(super) const SWAP_DURATION: &str = "moderato_model_swap_duration_seconds";

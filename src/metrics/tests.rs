@@ -26,6 +26,9 @@ fn used() -> Metrics {
     metrics.given_up("too_late");
     metrics.not_finite();
     metrics.keys_kept();
+    metrics.tls_kept();
+    metrics.connection_refused("tls_failed");
+    drop(metrics.connection());
     metrics.audited();
     metrics.audit_dropped(2);
     metrics.audit_wrote(false);

@@ -1,6 +1,7 @@
 //! The service: status and body of every route and every error.
 
 mod auth;
+mod connections;
 mod contracts;
 mod drain;
 mod errors;
@@ -11,6 +12,7 @@ mod several;
 mod swap;
 mod terms;
 mod timing;
+mod tls;
 
 use std::path::Path;
 

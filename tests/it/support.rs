@@ -8,7 +8,9 @@ use std::time::Duration;
 use moderato::engine::Engine;
 use moderato::engine::EngineSettings;
 use moderato::http::App;
+use moderato::http::ConnectionSettings;
 use moderato::http::HttpSettings;
+use moderato::http::Listener;
 use moderato::lifecycle::Lifecycle;
 use moderato::lifecycle::Phase;
 use moderato::metrics::Metrics;
@@ -24,6 +26,7 @@ use moderato::model::Source;
 use moderato::text::Limits;
 use safetensors::SafeTensors;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 /// A file below the root of the repository.
 pub(crate) fn repo(path: &str) -> PathBuf {
@@ -109,6 +112,11 @@ pub(crate) const HTTP: HttpSettings = HttpSettings {
     access: None,
     audit: None,
 };
+
+/// A socket with the limits of the program.
+pub(crate) fn listener(tcp: TcpListener) -> Listener {
+    Listener::new(tcp, ConnectionSettings::default(), None)
+}
 
 /// A service that is ready, over a model.
 pub(crate) fn app(model: Model) -> App {

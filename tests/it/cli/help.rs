@@ -48,7 +48,7 @@ fn help_names_the_commands() {
 #[test]
 fn help_of_serve_names_the_address_the_model_and_the_limits() {
     let help = help(&["serve"]);
-    assert_snapshot!(help.split("\nAccess:\n").next().unwrap(), @r#"
+    assert_snapshot!(help.split("\nConnections:\n").next().unwrap(), @r#"
     Serve scores over HTTP
 
     Usage: moderato serve [OPTIONS]
@@ -61,7 +61,7 @@ fn help_of_serve_names_the_address_the_model_and_the_limits() {
               [default: 127.0.0.1:8080]
 
           --admin-listen <ADDRESS>
-              Address of the routes that exchange the model; loopback only
+              Address of the routes that exchange the model; loopback, or with keys and TLS
 
               [env: MODERATO_ADMIN_LISTEN=]
 
@@ -169,6 +169,55 @@ fn help_of_serve_names_the_address_the_model_and_the_limits() {
 
               [env: MODERATO_TIMEOUT_MS=]
               [default: 10000]
+    "#);
+}
+
+#[test]
+fn help_of_serve_names_what_connections_may_take() {
+    let help = help(&["serve"]);
+    let from = help.find("Connections:\n").unwrap();
+    let to = help.find("\nAccess:\n").unwrap();
+    assert_snapshot!(&help[from..to], @r#"
+    Connections:
+          --tls-cert <FILE>
+              Certificates to show, in PEM, the server's own first [default: no TLS]
+
+              [env: MODERATO_TLS_CERT=]
+
+          --tls-key <FILE>
+              The key of the first of them, in PEM
+
+              [env: MODERATO_TLS_KEY=]
+
+          --max-connections <N>
+              Most connections; beyond them, 503
+
+              [env: MODERATO_MAX_CONNECTIONS=]
+              [default: 4096]
+
+          --max-header-bytes <N>
+              Largest headers of a request, in bytes; beyond it, 431
+
+              [env: MODERATO_MAX_HEADER_BYTES=]
+              [default: 16384]
+
+          --header-timeout-ms <MS>
+              Time for the headers of a request, in milliseconds; beyond it, 408
+
+              [env: MODERATO_HEADER_TIMEOUT_MS=]
+              [default: 10000]
+
+          --idle-timeout-ms <MS>
+              Time from an answer to the next request, in milliseconds
+
+              [env: MODERATO_IDLE_TIMEOUT_MS=]
+              [default: 75000]
+
+          --write-timeout-ms <MS>
+              Time that a client may leave an answer unread, in milliseconds
+
+              [env: MODERATO_WRITE_TIMEOUT_MS=]
+              [default: 30000]
     "#);
 }
 

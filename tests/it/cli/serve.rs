@@ -156,7 +156,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn administrators_are_answered_on_loopback_only() {
+fn administrators_are_answered_on_loopback_unless_there_are_keys_and_tls() {
     let output = run(&["serve", "--admin-listen", "0.0.0.0:0"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(stderr(&output).contains("admin-listen: 0.0.0.0:0 can be reached"));

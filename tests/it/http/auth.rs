@@ -49,6 +49,23 @@ async fn a_key_is_taken_from_either_header_and_the_scheme_in_any_case() {
 }
 
 #[tokio::test]
+async fn administrators_show_a_key_of_their_role() {
+    let admin = format!("ops admin {}", hash("ops"));
+    let guarded = Guarded::open(Model::Tiny, &[client("web", ""), admin], &[Area::Metrics]);
+    for (request, status) in [
+        (get("/admin/models"), 401),
+        (with_key(get("/admin/models"), "nobody"), 401),
+        (with_key(get("/admin/models"), "web"), 403),
+        (with_key(get("/admin/models"), "ops"), 200),
+        (with_key(request("/admin/models/load", &json!({"source": "embedded"})), "web"), 403),
+    ] {
+        let path = request.uri().clone();
+        let answer = guarded.send_admin(request).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn whoever_has_no_key_is_told_how_to_send_one() {
     let guarded = Guarded::new(Model::None, &[client("web", "")]);
     let missing = guarded.send(score()).await;

@@ -67,6 +67,12 @@ impl Guarded {
         Self { app, file, path, metrics, _folder: folder }
     }
 
+    /// The same on the listener of administrators.
+    pub(super) async fn send_admin(&self, request: Request<Body>) -> Answer {
+        let router = moderato::http::admin_router(self.app.clone(), super::swap::loader());
+        super::answer(router, request).await
+    }
+
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
         let answer = send(self.app.clone(), request).await;
         assert!(

@@ -1,0 +1,116 @@
+//! TLS: what is shown, and how it changes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moderato::http::ConnectionSettings;
+use moderato::http::Drain;
+use moderato::http::Listener;
+use moderato::http::Tls;
+use moderato::http::serve;
+use rcgen::CertifiedKey;
+use rcgen::generate_simple_self_signed;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::support;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificate_may_change_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let first = write(&certificate, &key);
+    let tls = Tls::open(&certificate, &key).unwrap();
+    let settings = ConnectionSettings {
+        header_timeout: Duration::from_millis(500),
+        ..ConnectionSettings::default()
+    };
+    let app = support::app(support::tiny_model());
+    let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let drain = Drain { delay: Duration::ZERO, grace: Duration::from_mins(1) };
+    let listener = Listener::new(tcp, settings, Some(tls.clone()));
+    tokio::spawn(serve(listener, app.clone(), drain, std::future::pending()));
+
+    let answer = ask(address, &first).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    // A key of another certificate is not taken over.
+    let old_certificate = std::fs::read(&certificate).unwrap();
+    let second = write(&certificate, &key);
+    std::fs::write(&certificate, old_certificate).unwrap();
+    let fault = tls.reload().unwrap_err();
+    assert_eq!(fault.code(), "invalid_config");
+    assert!(fault.to_string().contains("key.pem"), "{fault}");
+    assert!(ask(address, &first).await.is_ok());
+    assert!(ask(address, &second).await.is_err());
+    // Both together are.
+    let second = write(&certificate, &key);
+    tls.reload().unwrap();
+    assert!(ask(address, &second).await.is_ok());
+    assert!(ask(address, &first).await.is_err());
+    // Who speaks no TLS, or nothing at all, is not waited for.
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain.write_all(b"GET /health/live HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut unread = Vec::new();
+    let _ = plain.read_to_end(&mut unread).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let _ = silent.read_to_end(&mut unread).await;
+    let metrics = app.metrics().render();
+    let line = r#"moderato_http_connections_refused_total{reason="tls_failed"}"#;
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[test]
+fn files_that_are_no_certificate_or_no_key_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    write(&certificate, &key);
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let missing = folder.path().join("missing.pem");
+    for (certificate, key, flag, file) in [
+        (&empty, &key, "tls-cert", "empty.pem"),
+        (&missing, &key, "tls-cert", "missing.pem"),
+        (&certificate, &empty, "tls-key", "empty.pem"),
+        (&certificate, &missing, "tls-key", "missing.pem"),
+        (&certificate, &certificate, "tls-key", "cert.pem"),
+    ] {
+        let fault = Tls::open(certificate, key).unwrap_err().to_string();
+        assert!(fault.contains(flag) && fault.contains(file), "{fault}");
+    }
+}
+
+/// Writes a new pair and gives the certificate.
+fn write(certificate: &Path, key: &Path) -> CertificateDer<'static> {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(certificate, cert.pem()).unwrap();
+    std::fs::write(key, signing_key.serialize_pem()).unwrap();
+    cert.der().clone()
+}
+
+/// Asks over TLS, trusting one certificate.
+async fn ask(
+    address: std::net::SocketAddr,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let request = "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
