@@ -7,7 +7,7 @@ mod evaluate;
 mod help;
 mod key;
 mod keys;
-mod serve;
+pub(crate) mod serve;
 
 use std::process::Command;
 use std::process::Output;

@@ -1,6 +1,7 @@
 //! Models from a hub: the program against a fake one on loopback.
 
 mod fake_hub;
+mod staging;
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -56,6 +56,21 @@ const PHRASES: &[(&[&str], &[&str])] = &[
     (&["feature = \""], &["model/device.rs", "model/hub.rs", "model/embedded.rs"]),
     (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli.rs"]),
     (&["unsafe"], &["model/ops/kernel", "cli/allocator.rs"]),
+    // The clock on the wall jumps: it tells people when something was, and decides nothing.
+    // Deadlines, quotas and paces count on `Instant`.
+    (
+        &["SystemTime"],
+        &[
+            "engine/slot.rs",
+            "engine/shadow.rs",
+            "http/clock.rs",
+            "http/audit/entry.rs",
+            "http/ask.rs",     // for the audit log
+            "http/vllm.rs",    // its field `created`
+            "http/keyring.rs", // of files, whether they have changed
+            "metrics/process.rs",
+        ],
+    ),
 ];
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use hf_hub::HFClient;
@@ -12,6 +13,7 @@ use hf_hub::HFError;
 use hf_hub::HFRepositorySync;
 use hf_hub::RepoTypeModel;
 use hf_hub::repository::FileMetadataInfo;
+use indicatif::ProgressBar;
 use tracing::warn;
 
 use crate::error::Cause;
@@ -37,6 +39,7 @@ pub(in crate::model) fn fetch(
     checkout.file("tokenizer.json", &commit)?;
     checkout.optional_file("policy.toml", &commit)?;
     checkout.optional_file("calibration.json", &commit)?;
+    checkout.optional_file("canaries.jsonl", &commit)?;
     match checkout.optional_file(INDEX, &commit)? {
         Some(index) => {
             for shard in read_index(&index)?.files() {
@@ -150,8 +153,12 @@ impl Checkout {
     fn download(&self, name: &str, commit: &str) -> Result<PathBuf, HFError> {
         let bar = Bar::new(name);
         let announced = bar.0.clone();
-        let request = self.handle.download_file().filename(name).revision(commit);
-        let path = request.progress(bar).send()?;
+        let (handle, commit, file) = (self.handle.clone(), commit.to_owned(), name.to_owned());
+        let download = move || {
+            let request = handle.download_file().filename(&file).revision(&commit);
+            request.progress(bar).send()
+        };
+        let path = while_it_moves(&announced, download)?;
         // The client keeps what it is sent, be it the page of an error.
         let came = path.metadata()?.len();
         match announced.length() {
@@ -187,6 +194,29 @@ impl Checkout {
                 Some(message) => Arc::from(Box::<dyn StdError + Send + Sync>::from(message)),
                 None => Arc::new(fault),
             },
+        }
+    }
+}
+
+/// Waits for a download as long as bytes come; the client itself would wait for ever.
+fn while_it_moves(
+    bar: &ProgressBar,
+    download: impl FnOnce() -> Result<PathBuf, HFError> + Send + 'static,
+) -> Result<PathBuf, HFError> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // After the deadline nobody listens.
+    std::thread::spawn(move || sender.send(download()).is_ok());
+    loop {
+        let n_bytes = bar.position();
+        match receiver.recv_timeout(DEADLINE) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Timeout) if bar.position() > n_bytes => {}
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(HFError::Other(format!("nothing came for {DEADLINE:?}")));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(HFError::Other("the download broke off".into()));
+            }
         }
     }
 }

@@ -140,6 +140,48 @@ fn a_hangup_reads_the_files_again_and_keeps_what_serves_if_they_are_faulty() {
 }
 
 #[test]
+fn a_signal_under_load_loses_no_request_that_was_accepted() {
+    for _ in 0..3 {
+        let mut server = Server::start(&support::tiny());
+        server.wait_for("ready");
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                let address = server.address.clone();
+                std::thread::spawn(move || ask_until_refused(&address))
+            })
+            .collect();
+        while server.send(METRICS).contains("moderato_engine_texts_total 0\n") {}
+        server.signal("TERM");
+        server.wait_for("every accepted request was answered");
+        assert_eq!(server.child.wait().unwrap().code(), Some(0));
+        for client in clients {
+            assert!(client.join().unwrap() > 0);
+        }
+    }
+}
+
+/// Each on a connection of its own, until there is none to be had; says how many were answered.
+fn ask_until_refused(address: &str) -> usize {
+    let body = format!("{{\"input\": \"{}\"}}", "tea ".repeat(100));
+    let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
+    let length = body.len();
+    let kind = "content-type: application/json\r\n";
+    let request = format!("{head}{kind}content-length: {length}\r\n\r\n{body}");
+    let mut n_answered = 0;
+    while let Ok(mut stream) = TcpStream::connect(address) {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        assert!(answer.ends_with('}'), "{answer}");
+        n_answered += 1;
+    }
+    n_answered
+}
+
+const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let mut server = Server::start(&support::tiny());
     server.wait_for("ready");
@@ -166,10 +208,10 @@ fn administrators_are_answered_on_loopback_unless_there_are_keys_and_tls() {
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program with its log.
-pub(super) struct Server {
-    pub(super) child: Child,
+pub(crate) struct Server {
+    pub(crate) child: Child,
     lines: mpsc::Receiver<String>,
-    pub(super) seen: String,
+    pub(crate) seen: String,
     address: String,
 }
 
@@ -184,16 +226,15 @@ impl Server {
     }
 
     /// With all that can be logged, unless the flags say otherwise.
-    pub(super) fn with(model: &Path, flags: &[&str]) -> Self {
-        let mut child = support::moderato()
-            .env("MODERATO_LOG", "debug")
-            .args(["serve", "--log-format", "json"])
-            .args(flags)
-            .arg("--model")
-            .arg(model)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub(crate) fn with(model: &Path, flags: &[&str]) -> Self {
+        let mut command = support::moderato();
+        command.args(["serve", "--log-format", "json"]).args(flags).arg("--model").arg(model);
+        Self::of(command.env("MODERATO_LOG", "debug"))
+    }
+
+    /// As the command says.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
@@ -206,7 +247,7 @@ impl Server {
     }
 
     /// Reads the log up to a message.
-    pub(super) fn wait_for(&mut self, message: &str) -> Value {
+    pub(crate) fn wait_for(&mut self, message: &str) -> Value {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("no {message:?} in\n{}", self.seen));
@@ -229,29 +270,34 @@ impl Server {
         }
     }
 
-    pub(super) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    pub(super) fn post(&self, body: &str) -> String {
+    pub(crate) fn post(&self, body: &str) -> String {
         let length = body.len();
         let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
         let kind = "content-type: application/json\r\n";
         self.send(&format!("{head}{kind}content-length: {length}\r\n\r\n{body}"))
     }
 
-    pub(super) fn send(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+    pub(crate) fn send(&self, request: &str) -> String {
+        ask(&self.address, request)
     }
 
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
+}
+
+/// Sends a request that asks for the connection to be closed, and reads the answer.
+pub(crate) fn ask(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 impl Drop for Server {

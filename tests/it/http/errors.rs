@@ -7,8 +7,10 @@ use axum::http::StatusCode;
 use insta::assert_snapshot;
 use moderato::engine::EngineSettings;
 use moderato::http::App;
+use moderato::http::HttpSettings;
 use moderato::lifecycle::Lifecycle;
 use moderato::metrics::Metrics;
+use moderato::text::Limits;
 use serde_json::Value;
 use serde_json::json;
 
@@ -98,6 +100,55 @@ async fn every_error_has_the_same_body_and_names_the_fault() {
     no media type: 415 unsupported_media_type null | the body must come with the header content-type: application/json
     no such page: 404 not_found null | there is no such route; see /docs
     "#);
+}
+
+#[tokio::test]
+async fn strange_bodies_are_answered_or_refused_in_their_own_words() {
+    let app = support::app_with(
+        support::tiny_model(),
+        ENGINE,
+        HttpSettings {
+            max_body_bytes: 2_000_000,
+            limits: Limits { max_texts: 8, max_chars: 2_000_000 },
+            ..HTTP
+        },
+    );
+    let deep = ["[".repeat(100_000), "]".repeat(100_000)].concat();
+    for (name, body, status, code) in [
+        ("a lone surrogate", r#"{"input": "tea \ud800 cake"}"#.to_owned(), 400, "malformed_json"),
+        ("half a pair", r#"{"input": "tea \udc00"}"#.to_owned(), 400, "malformed_json"),
+        ("NUL, escaped", r#"{"input": "tea \u0000 cake"}"#.to_owned(), 200, ""),
+        ("NUL, bare", "{\"input\": \"tea \0 cake\"}".to_owned(), 400, "malformed_json"),
+        ("depth", format!(r#"{{"input": {deep}}}"#), 400, "json_too_deep"),
+        ("depth alone", deep.clone(), 400, "json_too_deep"),
+        // The last one counts, as with most parsers.
+        ("a field twice", r#"{"input": 5, "input": "tea"}"#.to_owned(), 200, ""),
+        (
+            "a megabyte without a space",
+            format!(r#"{{"input": "{}"}}"#, "a".repeat(1 << 20)),
+            200,
+            "",
+        ),
+        (
+            "a megabyte of unknown letters",
+            format!(r#"{{"input": "{}"}}"#, "\u{10ffff}".repeat(1 << 18)),
+            200,
+            "",
+        ),
+    ] {
+        for path in ["/v1/score", "/v1/moderations"] {
+            let request = Request::post(path)
+                .header("content-type", "application/json")
+                .body(body.clone().into())
+                .unwrap();
+            let answer = send(app.clone(), request).await;
+            let told = &answer.body["error"]["code"];
+            // So many windows may also be more than a request may cost.
+            let is_costly = *told == "too_many_tokens" && name.starts_with("a megabyte");
+            assert!(answer.status == status || is_costly, "{name}: {}", answer.text);
+            assert!(status == 200 || *told == code, "{name}: {}", answer.text);
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,11 +8,15 @@ use std::sync::Mutex;
 
 use axum::Router;
 use axum::body::Body;
+use axum::body::Bytes;
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::response::Builder;
 use axum::response::Response;
+use http_body_util::BodyExt;
+use http_body_util::Full;
 use sha2::Digest;
 use sha2::Sha256;
 use tokio::sync::oneshot;
@@ -45,7 +49,20 @@ struct Shared {
     branches: BTreeMap<&'static str, &'static str>, // branch -> commit
     commits: BTreeMap<&'static str, Files>,
     cdn_status: StatusCode,
+    fault: Fault,
     asked: Vec<Asked>,
+}
+
+/// What the host of the weights does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    None,
+    /// Closes the connection half way.
+    Truncates,
+    /// Sends nothing after the first half, and keeps the connection.
+    Stalls,
+    /// Sends the first half as if it were all, against what the hub has said.
+    Lies,
 }
 
 impl FakeHub {
@@ -58,6 +75,7 @@ impl FakeHub {
             branches: ["main", "v1", "refs%2Fpr%2F1"].map(|branch| (branch, COMMIT)).into(),
             commits: [(COMMIT, files(folder))].into(),
             cdn_status: StatusCode::OK,
+            fault: Fault::None,
             asked: Vec::new(),
         }));
         let (stop, stopped) = oneshot::channel();
@@ -76,6 +94,11 @@ impl FakeHub {
     /// Lets the host of the weights answer with a page of an error, or again with the weights.
     pub(super) fn set_cdn_status(&self, status: StatusCode) {
         self.shared.lock().unwrap().cdn_status = status;
+    }
+
+    /// Lets the host of the weights do wrong, or right again.
+    pub(super) fn set_fault(&self, fault: Fault) {
+        self.shared.lock().unwrap().fault = fault;
     }
 
     /// What was asked for so far.
@@ -192,8 +215,34 @@ impl Shared {
         let wanted = format!("\"{}\"", request.uri().path().trim_start_matches('/'));
         let mut all = self.commits.values().flat_map(BTreeMap::values);
         let bytes = all.find(|bytes| etag(bytes) == wanted).unwrap().clone();
-        Response::builder().header("etag", wanted).body(bytes.into()).unwrap()
+        let half = bytes[..bytes.len() / 2].to_vec();
+        let response = Response::builder().header("etag", wanted);
+        let whole = bytes.len();
+        match self.fault {
+            Fault::None => response.body(bytes.into()).unwrap(),
+            Fault::Lies => response.body(half.into()).unwrap(),
+            Fault::Truncates => {
+                response.header("content-length", whole).body(broken_off(half)).unwrap()
+            }
+            Fault::Stalls => response.header("content-length", whole).body(stalled(half)).unwrap(),
+        }
     }
+}
+
+/// Ends in a fault after these bytes.
+fn broken_off(bytes: Vec<u8>) -> Body {
+    let fault = async { Some(Err(axum::Error::new("broken off on purpose"))) };
+    Body::new(part(bytes).map_err(axum::Error::new).with_trailers(fault))
+}
+
+/// Never ends after these bytes.
+fn stalled(bytes: Vec<u8>) -> Body {
+    Body::new(part(bytes).with_trailers(std::future::pending()))
+}
+
+/// A body that does not say how long it is; the headers do.
+fn part(bytes: Vec<u8>) -> impl HttpBody<Data = Bytes, Error = std::convert::Infallible> {
+    Full::new(Bytes::from(bytes)).map_frame(|frame| frame)
 }
 
 fn header(request: &Request, name: &str) -> Option<String> {
