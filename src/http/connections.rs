@@ -9,7 +9,6 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -107,12 +106,19 @@ impl Listener {
                 accepted = tcp.accept() => house.receive(accepted).await,
             }
         }
-        // Whom the system has accepted for us already is answered too.
-        while let Some(accepted) = waiting(&tcp).await {
+        drain.send_replace(true);
+        // Whom the system has let in, or is about to, is answered too.
+        shut_the_door(&tcp);
+        let mut handshakes = pin!(tokio::time::sleep(LINGER));
+        loop {
+            tokio::select! {
+                () = &mut handshakes => break,
+                accepted = tcp.accept() => house.receive(accepted).await,
+            }
+        }
+        for accepted in backlog(tcp) {
             house.receive(accepted).await;
         }
-        drop(tcp);
-        drain.send_replace(true);
         let n_places = u32::try_from(n_places).unwrap_or(u32::MAX);
         // Never closed, so it only ends with all places free.
         let _all = places.acquire_many(n_places).await;
@@ -165,15 +171,45 @@ impl House {
     }
 }
 
-/// A connection that waits to be accepted.
-async fn waiting(tcp: &TcpListener) -> Option<std::io::Result<(TcpStream, SocketAddr)>> {
-    std::future::poll_fn(|context| match tcp.poll_accept(context) {
-        Poll::Ready(Err(fault)) if !is_of_the_client(&fault) => Poll::Ready(None),
-        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-        Poll::Pending => Poll::Ready(None),
+/// Connections that wait to be accepted; the socket ends with them. The system is asked itself: what
+/// the runtime knows of a socket is a moment old.
+fn backlog(tcp: TcpListener) -> impl Iterator<Item = std::io::Result<(TcpStream, SocketAddr)>> {
+    let tcp = tcp.into_std().inspect_err(|fault| warn!("who waits is not answered: {fault}")).ok();
+    std::iter::from_fn(move || match tcp.as_ref()?.accept() {
+        Err(fault) if !is_of_the_client(&fault) => None,
+        accepted => Some(accepted.and_then(|(stream, address)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, address))
+        })),
     })
-    .await
 }
+
+/// Has the system begin no new connection, so that nobody comes between the last look at who waits
+/// and the end of the socket, who would take us for one that answers. They hear nothing at first,
+/// and are refused when they knock again, a second later. Those that have begun get through.
+#[cfg(target_os = "linux")]
+fn shut_the_door(tcp: &TcpListener) {
+    use socket2::SockFilter;
+
+    // In the words of bpf(4), of a TCP header.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    let drop_what_begins = [
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    if let Err(fault) = socket2::SockRef::from(tcp).attach_filter(&drop_what_begins) {
+        warn!("whoever connects at this moment may find no answer: {fault}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn shut_the_door(_: &TcpListener) {}
 
 fn is_of_the_client(fault: &std::io::Error) -> bool {
     use ErrorKind::ConnectionAborted;
@@ -183,6 +219,9 @@ fn is_of_the_client(fault: &std::io::Error) -> bool {
     matches!(fault.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// While draining: for connections that have begun, and for requests on idle ones. To a client all is
+/// as ever until it hears otherwise.
+const LINGER: Duration = Duration::from_millis(200);
 /// Well below what a semaphore can count, on any machine.
 const MOST_CONNECTIONS: usize = 1 << 24;
 /// Beyond them, who is refused is not told why.

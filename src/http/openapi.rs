@@ -9,6 +9,12 @@ use utoipa::OpenApi;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::Schema;
 use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::security::ApiKey;
+use utoipa::openapi::security::ApiKeyValue;
+use utoipa::openapi::security::Http;
+use utoipa::openapi::security::HttpAuthScheme;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::security::SecurityScheme;
 use utoipa_swagger_ui::Config;
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -58,6 +64,7 @@ fn description() -> utoipa::openapi::OpenApi {
             object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
         }
     }
+    secure(&mut description);
     let operations =
         description.paths.paths.values_mut().flat_map(|path| [&mut path.get, &mut path.post]);
     for response in operations.flatten().flat_map(|route| route.responses.responses.values_mut()) {
@@ -70,6 +77,42 @@ fn description() -> utoipa::openapi::OpenApi {
     }
     description
 }
+
+/// Says how a key is sent, and what is answered without one, beyond its quota, or by the limits.
+fn secure(description: &mut utoipa::openapi::OpenApi) {
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key")));
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme("bearer", bearer);
+    components.add_security_scheme("key", header);
+    let of = |name| SecurityRequirement::new::<_, _, &str>(name, []);
+    // A server without keys asks for none.
+    description.security = Some(vec![SecurityRequirement::default(), of("bearer"), of("key")]);
+    let operations =
+        description.paths.paths.values_mut().flat_map(|path| [&mut path.get, &mut path.post]);
+    for route in operations.flatten() {
+        let responses = &mut route.responses.responses;
+        for (status, class, words) in REFUSALS {
+            if let (Some(RefOr::T(mut refusal)), false) =
+                (responses.get(*class).cloned(), responses.contains_key(*status))
+            {
+                (*words).clone_into(&mut refusal.description);
+                responses.insert((*status).into(), refusal.into());
+            }
+        }
+    }
+}
+
+/// Refusals that any route may answer with, in the words of its class.
+const REFUSALS: &[(&str, &str, &str)] = &[
+    ("401", "4XX", "There is no key, or it is not known."),
+    ("403", "4XX", "The key is not for this route."),
+    ("408", "4XX", "The body came too slowly."),
+    ("413", "4XX", "The body is too large."),
+    ("429", "4XX", "The quota of the key is used up; `retry-after-ms` says when to come again."),
+    ("503", "5XX", "Starting or overloaded; `retry-after-ms` says when to come again."),
+    ("504", "5XX", "The answer would have come too late."),
+];
 
 /// Requests of which unknown fields are refused.
 const STRICT: &[&str] = &[
@@ -110,6 +153,7 @@ const STRICT: &[&str] = &[
         perspective::analyze,
         models::list,
         policy::show,
+        health::started,
         health::live,
         health::ready,
         observe::metrics,

@@ -296,6 +296,7 @@ async fn the_description_names_every_route_and_the_page_needs_no_network() {
       "/v1alpha1/comments:analyze",
       "/v1/models",
       "/v1/policy",
+      "/health/startup",
       "/health/live",
       "/health/ready",
       "/metrics"

@@ -39,7 +39,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["decancer", "unicode_normalization"], &["text/normalise"]),
     (&["unicode_segmentation"], &["score/span.rs"]),
     (&["hf_hub"], &["model/hub"]),
-    (&["hyper", "hyper_util", "tokio_rustls"], &["http/connections"]),
+    (&["hyper", "hyper_util", "socket2", "tokio_rustls"], &["http/connections"]),
     (&["sd_notify"], &["cli/supervisor.rs"]),
     (&["axum", "tower", "tower_http", "utoipa_swagger_ui"], &["http"]),
     (&["clap", "comfy_table", "tracing_subscriber"], &["cli"]),

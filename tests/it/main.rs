@@ -4,6 +4,7 @@
 
 mod artifact;
 mod cli;
+mod deploy;
 mod engine;
 mod evaluation;
 mod golden;

@@ -7,6 +7,8 @@ use std::task::Poll;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::Response;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,9 +18,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::http::connections::House;
+use crate::http::connections::LINGER;
 use crate::http::connections::progress::Overdue;
 use crate::http::connections::progress::Progress;
 use crate::http::connections::progress::Watched;
@@ -74,11 +78,16 @@ fn service(
 + Unpin
 + use<> {
     let (router, progress) = (house.router.clone(), progress.clone());
+    let draining = house.draining.clone();
     service_fn(move |request: Request<Incoming>| {
         let busy = progress.begin();
         let answering = router.clone().oneshot(request.map(Body::new));
+        let draining = draining.clone();
         Box::pin(async move {
-            let response: Response = answering.await?;
+            let mut response: Response = answering.await?;
+            if *draining.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             // To the last byte of the answer.
             let hold = move |fault| {
                 let _ = &busy;
@@ -100,34 +109,62 @@ where
     V: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Unpin> + Unpin,
 {
     let mut draining = house.draining.clone();
-    let mut drain =
-        pin!(async move { draining.wait_for(|&is_draining| is_draining).await.is_ok() });
-    let mut is_draining = false;
+    let mut drain = pin!(async move {
+        // An error is the end of the listener, after which nothing is accepted either.
+        let _ = draining.wait_for(|&is_draining| is_draining).await;
+        Instant::now() + LINGER
+    });
+    let mut farewell = Farewell::NotYet;
     let mut timer = pin!(tokio::time::sleep(house.settings.header_timeout));
     std::future::poll_fn(|context| {
         loop {
             if connection.poll_without_shutdown(context).is_ready() {
                 return Poll::Ready(End::Closed);
             }
-            if is_draining || drain.as_mut().poll(context).is_pending() {
-                break;
+            if progress.is_too_large() {
+                return Poll::Ready(End::TooLarge);
             }
-            // All that has come has been read by now.
-            is_draining = true;
-            Pin::new(&mut *connection).graceful_shutdown();
+            if let Farewell::NotYet = farewell
+                && let Poll::Ready(until) = drain.as_mut().poll(context)
+            {
+                farewell = Farewell::From(until);
+            }
+            let lingers_until = match farewell {
+                Farewell::From(until) if progress.is_idle() && Instant::now() < until => {
+                    Some(until)
+                }
+                Farewell::From(_) => {
+                    farewell = Farewell::Said;
+                    Pin::new(&mut *connection).graceful_shutdown();
+                    continue;
+                }
+                Farewell::NotYet | Farewell::Said => None,
+            };
+            let deadline = progress.deadline(&house.settings);
+            let at = deadline.map(|(at, _)| at).into_iter().chain(lingers_until).min();
+            let Some(at) = at else {
+                return Poll::Pending;
+            };
+            if timer.deadline() != at {
+                timer.as_mut().reset(at);
+            }
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if let Some((_, overdue)) = deadline.filter(|(until, _)| *until <= at) {
+                return Poll::Ready(End::Overdue(overdue));
+            }
         }
-        if progress.is_too_large() {
-            return Poll::Ready(End::TooLarge);
-        }
-        let Some((at, overdue)) = progress.deadline(&house.settings) else {
-            return Poll::Pending;
-        };
-        if timer.deadline() != at {
-            timer.as_mut().reset(at);
-        }
-        timer.as_mut().poll(context).map(|()| End::Overdue(overdue))
     })
     .await
+}
+
+/// Whether the client was told that the next answer is the last.
+enum Farewell {
+    NotYet,
+    /// With its next request, or then.
+    From(Instant),
+    Said,
 }
 
 /// Far more than clients send; more of them are refused without a body.

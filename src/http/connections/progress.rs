@@ -85,6 +85,11 @@ impl Progress {
         self.lock().is_too_large
     }
 
+    /// Whether nothing has come of a next request.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.lock().phase, Phase::Idle { .. })
+    }
+
     /// Until when it may stay as it is, and what it is then.
     pub(super) fn deadline(&self, settings: &ConnectionSettings) -> Option<(Instant, Overdue)> {
         let state = self.lock();

@@ -128,7 +128,10 @@ async fn no_route_but_those_of_health_is_open_to_all() {
         }
     }
     open.sort();
-    assert_eq!(open, ["/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"]);
+    assert_eq!(
+        open,
+        ["/health/live", "/health/ready", "/health/startup", "/v2/health/live", "/v2/health/ready"]
+    );
 }
 
 #[tokio::test]

@@ -207,6 +207,28 @@ async fn draining_answers_those_whom_only_the_system_has_accepted() {
     TcpStream::connect(server.address).unwrap_err();
 }
 
+#[tokio::test]
+async fn draining_answers_what_is_on_its_way_on_an_idle_connection() {
+    let server = Server::start(quick()).await;
+    let mut client = server.connect();
+    client.write_all(LIVE.as_bytes()).unwrap();
+    while !is_answered(&client, Duration::from_millis(1)) {
+        tokio::task::yield_now().await;
+    }
+    let mut first = [0; 4096];
+    let n_bytes = client.read(&mut first).unwrap();
+    let first = String::from_utf8_lossy(&first[..n_bytes]).into_owned();
+    assert!(!first.contains("connection: close"), "{first}");
+    server.stop.notify_one();
+    // The server knows by then, the client does not.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    client.write_all(LIVE.as_bytes()).unwrap();
+    assert!(server.serving.await.unwrap(), "in time");
+    let answer = rest(&mut client);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
 

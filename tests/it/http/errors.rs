@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::Request;
 use axum::http::StatusCode;
 use insta::assert_snapshot;
@@ -186,4 +187,22 @@ async fn overload_is_503_and_says_when_to_come_back() {
 
 fn show(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_told_nothing() {
+    let app = support::app(support::tiny_model());
+    for (method, path, status) in [("OPTIONS", "/v1/score", 405), ("GET", "/v1/models", 200)] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("origin", "https://elsewhere.example")
+            .header("access-control-request-method", "POST")
+            .body(Body::empty())
+            .unwrap();
+        let answer = send(app.clone(), request).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        let mut names = answer.headers.keys().map(axum::http::HeaderName::as_str);
+        assert!(!names.any(|name| name.starts_with("access-control-")), "{:?}", answer.headers);
+    }
 }
