@@ -33,6 +33,7 @@ mod problem;
 mod replay;
 mod score;
 mod tei;
+mod traces;
 mod vllm;
 
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub use self::keyring::Keyring;
 use self::problem::Problem;
 pub use self::replay::Replay;
 pub use self::replay::Replayed;
+pub use self::traces::TraceSettings;
+pub use self::traces::Traces;
 use crate::engine::Loader;
 use crate::lifecycle::Phase;
 

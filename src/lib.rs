@@ -45,13 +45,16 @@
 //! - the contracts of other services: a file each in `http/`; all go through `http/ask.rs`; their
 //!   errors: `http/dialect.rs`; what stands for their categories: `policy/namespace.rs`
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`
-//! - which model serves, and how another takes its place: `engine/swap.rs`; how one is loaded:
+//! - which model serves, and how another takes its place: `engine/slot.rs`; how one is loaded:
 //!   `engine/loader.rs`; who may ask for it: `http/admin.rs`
 //! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
 //! - who may ask: `http/gate.rs`, of the keys that `http/keyring.rs` keeps fresh; what a key and its
 //!   quota are: `key.rs`, `key/quota.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
-//! - every metric with its help: `metrics.rs`; every flag: `cli/args.rs`
+//! - what connections may take, TLS, and how they end: `http/connections.rs`
+//! - what is written down about requests: `http/observe.rs`, `http/audit.rs`, `http/traces.rs`
+//! - starting, reloading and ending: `cli/serve.rs`; what systemd is told: `cli/supervisor.rs`
+//! - every metric with its help: `metrics/catalogue.rs`; every flag: `cli/args.rs`
 
 pub mod batch;
 pub mod cli;

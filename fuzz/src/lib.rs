@@ -58,6 +58,7 @@ pub fn service() -> axum::Router {
         ignore_images: true,
         access: None,
         audit: None,
+        traces: None,
     };
     let metrics = Arc::new(Metrics::new());
     let app = App::new(http, Arc::clone(&metrics), Lifecycle::new());

@@ -22,6 +22,7 @@ pub(super) use self::access::OpenArea;
 pub(super) use self::connections::ConnectionArgs;
 pub(super) use self::observe::AuditArgs;
 pub(super) use self::observe::AuditFailure;
+pub(super) use self::observe::TraceArgs;
 pub(super) use self::source::NamedSource;
 pub(super) use self::source::SourceArgs;
 use crate::model::Dtype;
@@ -117,6 +118,8 @@ pub(super) struct ServeArgs {
     pub(super) access: AccessArgs,
     #[command(flatten)]
     pub(super) audit: AuditArgs,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
     /// On SIGTERM: how long to go on serving while unready, in milliseconds
     #[arg(long, env = "MODERATO_DRAIN_DELAY_MS", value_name = "MS", default_value_t = 0)]
     #[arg(help_heading = "Shutdown")]

@@ -64,6 +64,7 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
         ignore_images: args.ignore_images,
         access: None,
         audit: None,
+        traces: None,
     };
     // Before the output is made anew: a misspelt input costs nobody a file.
     let input = Input::open(&args.input)?;

@@ -13,6 +13,7 @@ use crate::cli::args::NamedSource;
 use crate::cli::args::OpenArea;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::SourceArgs;
+use crate::cli::args::TraceArgs;
 use crate::engine::Capacity;
 use crate::engine::Engine;
 use crate::engine::EngineSettings;
@@ -28,6 +29,8 @@ use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::Keyring;
 use crate::http::OnFailure;
+use crate::http::TraceSettings;
+use crate::http::Traces;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 use crate::model::LoadSettings;
@@ -168,7 +171,12 @@ impl Limits {
 }
 
 impl HttpSettings {
-    pub(super) fn of(args: &ServeArgs, access: Option<Access>, audit: Option<Audit>) -> Self {
+    pub(super) fn of(
+        args: &ServeArgs,
+        access: Option<Access>,
+        audit: Option<Audit>,
+        traces: Option<Traces>,
+    ) -> Self {
         Self {
             limits: Limits {
                 max_texts: args.max_texts.get(),
@@ -179,6 +187,7 @@ impl HttpSettings {
             ignore_images: args.ignore_images,
             access,
             audit,
+            traces,
         }
     }
 }
@@ -223,6 +232,15 @@ impl AuditSettings {
                 AuditFailure::Drop => OnFailure::Drop,
             },
         })
+    }
+}
+
+impl TraceSettings {
+    /// None without a collector.
+    pub(super) fn of(args: &TraceArgs) -> Option<Self> {
+        // As OpenTelemetry has it: empty is unset.
+        let endpoint = args.endpoint.clone().filter(|endpoint| !endpoint.is_empty())?;
+        Some(Self { endpoint, service_name: args.service_name.clone(), ratio: args.ratio })
     }
 }
 

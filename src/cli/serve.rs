@@ -32,6 +32,8 @@ use crate::http::HttpSettings;
 use crate::http::KeyFile;
 use crate::http::Listener;
 use crate::http::Tls;
+use crate::http::TraceSettings;
+use crate::http::Traces;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
@@ -50,7 +52,8 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     let audit = AuditSettings::of(&args.audit);
     let audit = audit.map(|log| Audit::open(log, Arc::clone(&metrics))).transpose()?;
     let has_keys = access.is_some();
-    let settings = HttpSettings::of(&args, access, audit.clone());
+    let traces = TraceSettings::of(&args.traces).map(Traces::open).transpose()?;
+    let settings = HttpSettings::of(&args, access, audit.clone(), traces.clone());
     let tls = match (&args.connections.tls_cert, &args.connections.tls_key) {
         (Some(certificates), Some(key)) => Some(Tls::open(certificates, key)?),
         // Clap asks for both or none.
@@ -98,7 +101,7 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
         in_time = served => in_time,
         () = reached(signals, 2) => false,
     };
-    close(audit).await;
+    close(audit, traces).await;
     if let Some(fault) = fault.get() {
         return Err(Error::clone(fault));
     }
@@ -110,12 +113,15 @@ pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// After the last answer: has the audit log kept.
-async fn close(audit: Option<Audit>) {
+/// After the last answer: has the audit log kept and the last traces sent.
+async fn close(audit: Option<Audit>, traces: Option<Traces>) {
     if let Some(audit) = audit
         && !audit.close().await
     {
         error!("the audit log was not written to its end");
+    }
+    if let Some(traces) = traces {
+        traces.close().await;
     }
 }
 

@@ -8,6 +8,7 @@ use crate::engine::Models;
 use crate::error::Result;
 use crate::http::audit::Audit;
 use crate::http::gate::Access;
+use crate::http::traces::Traces;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::text::Limits;
@@ -31,6 +32,8 @@ pub struct HttpSettings {
     pub access: Option<Access>,
     /// Takes a line for every scored request.
     pub audit: Option<Audit>,
+    /// Takes a span for every POST.
+    pub traces: Option<Traces>,
 }
 
 #[derive(Debug)]

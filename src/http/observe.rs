@@ -20,6 +20,8 @@ use crate::http::context::Context;
 use crate::http::context::Cost;
 use crate::http::gate::KeyName;
 use crate::http::problem::Failure;
+use crate::http::traces::Told;
+use crate::http::traces::Trace;
 use crate::lifecycle::Phase;
 
 /// Wraps all routes.
@@ -33,30 +35,46 @@ pub(super) async fn observe(State(app): State<App>, mut request: Request, next: 
     };
     let id = request_id.to_str().unwrap_or_default();
     let context = Context::new(id.to_owned(), route.clone());
+    let traces = app.settings().traces.as_ref().filter(|_| request.method() == Method::POST);
+    let trace = traces.map(|traces| traces.begin(request.headers(), method, &route));
+    let trace_id = trace.as_ref().map(Trace::id);
     request.extensions_mut().insert(context.clone());
     let mut response = next.run(request).await;
     let (status, elapsed) = (response.status().as_u16(), start.elapsed());
     app.metrics().answered(&route, method, status, elapsed);
     let elapsed_ms = elapsed.as_secs_f64() * 1e3;
     let key = response.extensions().get::<KeyName>().map(|KeyName(name)| name.to_string());
-    if let Some(Failure { code, detail, .. }) = response.extensions().get::<Failure>() {
+    let failure = response.extensions().get::<Failure>();
+    if let Some(trace) = trace {
+        trace.end(&Told {
+            request_id: id,
+            status,
+            code: failure.map(|failure| failure.code),
+            cost: context.cost(),
+            phases: &context.timings().phases(),
+        });
+    }
+    if let Some(Failure { code, detail, .. }) = failure {
         app.metrics().failed(code);
         if status == 500 {
             error!(
                 request_id = id,
-                key, route, status, elapsed_ms, code, detail, "a request failed"
+                trace_id, key, route, status, elapsed_ms, code, detail, "a request failed"
             );
         } else {
             info!(
                 request_id = id,
-                key, route, status, elapsed_ms, code, detail, "a request was refused"
+                trace_id, key, route, status, elapsed_ms, code, detail, "a request was refused"
             );
         }
     } else if let Some(Cost { n_texts, n_tokens }) = context.cost() {
         let message = "texts were scored";
-        info!(request_id = id, key, route, status, elapsed_ms, n_texts, n_tokens, "{message}");
+        info!(
+            request_id = id,
+            trace_id, key, route, status, elapsed_ms, n_texts, n_tokens, "{message}"
+        );
     } else {
-        debug!(request_id = id, key, route, status, elapsed_ms, "a request was answered");
+        debug!(request_id = id, trace_id, key, route, status, elapsed_ms, "a request was answered");
     }
     if let Some(timing) = context.server_timing(elapsed) {
         response.headers_mut().insert(SERVER_TIMING, timing);

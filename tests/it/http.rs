@@ -13,6 +13,7 @@ mod swap;
 mod terms;
 mod timing;
 mod tls;
+mod traces;
 
 use std::path::Path;
 

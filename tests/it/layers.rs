@@ -40,6 +40,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["unicode_segmentation"], &["score/span.rs"]),
     (&["hf_hub"], &["model/hub"]),
     (&["hyper", "hyper_util", "socket2", "tokio_rustls"], &["http/connections"]),
+    (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], &["http/traces.rs"]),
     (&["sd_notify"], &["cli/supervisor.rs"]),
     (&["axum", "tower", "tower_http", "utoipa_swagger_ui"], &["http"]),
     (&["clap", "comfy_table", "tracing_subscriber"], &["cli"]),
@@ -65,6 +66,7 @@ const PHRASES: &[(&[&str], &[&str])] = &[
             "engine/shadow.rs",
             "http/clock.rs",
             "http/audit/entry.rs",
+            "http/traces.rs",
             "http/ask.rs",     // for the audit log
             "http/vllm.rs",    // its field `created`
             "http/keyring.rs", // of files, whether they have changed

@@ -111,6 +111,7 @@ pub(crate) const HTTP: HttpSettings = HttpSettings {
     ignore_images: false,
     access: None,
     audit: None,
+    traces: None,
 };
 
 /// A socket with the limits of the program.

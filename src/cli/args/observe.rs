@@ -34,6 +34,27 @@ pub(in crate::cli) struct AuditArgs {
     pub(in crate::cli) keep: u16,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traces")]
+pub(in crate::cli) struct TraceArgs {
+    /// Collector to send a trace of each request to, by OTLP over HTTP [default: none]
+    #[arg(id = "otlp-endpoint", long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub(in crate::cli) endpoint: Option<String>,
+    /// What the collector knows this service by
+    #[arg(id = "otlp-service-name", long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    #[arg(default_value = "moderato")]
+    pub(in crate::cli) service_name: String,
+    /// Share to trace of the requests that come without a traceparent, 0 to 1
+    #[arg(id = "trace-ratio", long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "SHARE")]
+    #[arg(default_value = "1", value_parser = share)]
+    pub(in crate::cli) ratio: f64,
+}
+
+fn share(typed: &str) -> Result<f64, String> {
+    let share = typed.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum AuditFailure {
     /// Refuse it with 503

@@ -271,6 +271,24 @@ fn help_of_serve_names_who_may_ask_and_the_shutdown() {
               [env: MODERATO_AUDIT_KEEP=]
               [default: 10]
 
+    Traces:
+          --otlp-endpoint <URL>
+              Collector to send a trace of each request to, by OTLP over HTTP [default: none]
+
+              [env: OTEL_EXPORTER_OTLP_ENDPOINT=]
+
+          --otlp-service-name <NAME>
+              What the collector knows this service by
+
+              [env: OTEL_SERVICE_NAME=]
+              [default: moderato]
+
+          --trace-ratio <SHARE>
+              Share to trace of the requests that come without a traceparent, 0 to 1
+
+              [env: OTEL_TRACES_SAMPLER_ARG=]
+              [default: 1]
+
     Shutdown:
           --drain-delay-ms <MS>
               On SIGTERM: how long to go on serving while unready, in milliseconds
@@ -432,7 +450,9 @@ fn every_flag_is_an_environment_variable_but_those_of_one_run() {
                 flags.push((words.split(' ').next().unwrap(), false));
             } else if let Some((flag, named)) = flags.last_mut() {
                 let variable = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
-                *named |= words == format!("[env: MODERATO_{variable}=]");
+                let is_ours = words == format!("[env: MODERATO_{variable}=]");
+                // Those of traces are the ones that OpenTelemetry has named for all.
+                *named |= is_ours || words.starts_with("[env: OTEL_");
             }
         }
         let unnamed: Vec<_> =

@@ -1,0 +1,190 @@
+//! Traces of requests for OpenTelemetry: what a request was, and where its time went.
+
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+
+use axum::http::HeaderMap;
+use opentelemetry::Context;
+use opentelemetry::KeyValue;
+use opentelemetry::propagation::Extractor;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::SpanKind;
+use opentelemetry::trace::Status;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::Tracer;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::Sampler;
+use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::warn;
+
+use crate::engine::Phase;
+use crate::error::Error;
+use crate::error::Result;
+use crate::http::context::Cost;
+
+/// Which requests are traced, and for whom.
+#[derive(Debug, Clone)]
+pub struct TraceSettings {
+    /// Base URL of a collector that takes OTLP over HTTP, such as `http://localhost:4318`.
+    pub endpoint: String,
+    /// What it knows this service by.
+    pub service_name: String,
+    /// Share of the requests without a `traceparent`, 0 to 1; those with one are traced as that says.
+    pub ratio: f64,
+}
+
+/// Sends spans to a collector, on a thread of its own; a clone is the same one. What the collector
+/// does not take in time is lost, never waited for by a request.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+}
+
+/// The span of one request, from its headers to its answer.
+#[derive(Debug)]
+pub(super) struct Trace<'a> {
+    tracer: &'a SdkTracer,
+    context: Context,
+    began: (Instant, SystemTime),
+}
+
+/// What a span says of its request; never its texts.
+#[derive(Debug)]
+pub(super) struct Told<'a> {
+    pub(super) request_id: &'a str,
+    pub(super) status: u16,
+    pub(super) code: Option<&'static str>,
+    pub(super) cost: Option<Cost>,
+    pub(super) phases: &'a [Phase],
+}
+
+impl Traces {
+    /// Does not ask whether the collector is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the endpoint is no URL of HTTP.
+    pub fn open(settings: TraceSettings) -> Result<Self> {
+        let TraceSettings { endpoint, service_name, ratio } = settings;
+        let refused = |reason| Error::Config { name: "otlp-endpoint", reason };
+        if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
+            return Err(refused(format!("{endpoint}: expected a URL with http or https")));
+        }
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .build()
+            .map_err(|fault| refused(fault.to_string()))?;
+        let sampler = Sampler::parent_based(Sampler::TraceIdRatioBased(ratio));
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            .with_sampler(sampler)
+            .with_resource(Resource::builder().with_service_name(service_name).build())
+            .build();
+        let tracer = provider.tracer("moderato");
+        Ok(Self { provider, tracer })
+    }
+
+    /// Sends what is left, for a few seconds at most.
+    pub async fn close(self) {
+        let closing = tokio::task::spawn_blocking(move || {
+            self.provider.shutdown_with_timeout(LAST_WORDS).map_err(|fault| fault.to_string())
+        });
+        if let Ok(Err(fault)) = closing.await {
+            warn!("the last traces were not sent: {fault}");
+        }
+    }
+
+    /// Begins the span of a request, within the trace that its headers name, if any.
+    pub(super) fn begin(
+        &self,
+        headers: &HeaderMap,
+        method: &'static str,
+        route: &str,
+    ) -> Trace<'_> {
+        let began = (Instant::now(), SystemTime::now());
+        let caller =
+            TraceContextPropagator::new().extract_with_context(&Context::new(), &Sent(headers));
+        let span = self
+            .tracer
+            .span_builder(format!("{method} {route}"))
+            .with_kind(SpanKind::Server)
+            .with_start_time(began.1)
+            .with_attributes([
+                KeyValue::new("http.request.method", method),
+                KeyValue::new("http.route", route.to_owned()),
+            ])
+            .start_with_context(&self.tracer, &caller);
+        Trace { tracer: &self.tracer, context: caller.with_span(span), began }
+    }
+}
+
+impl Trace<'_> {
+    /// The trace that it belongs to, in hexadecimal.
+    pub(super) fn id(&self) -> String {
+        self.context.span().span_context().trace_id().to_string()
+    }
+
+    /// Ends the span, with a child for each phase that the engine has taken down.
+    pub(super) fn end(self, told: &Told<'_>) {
+        let span = self.context.span();
+        if !span.is_recording() {
+            return;
+        }
+        for phase in told.phases {
+            let end = phase.start + phase.elapsed;
+            let mut child = self
+                .tracer
+                .span_builder(phase.step.name())
+                .with_start_time(self.wall(phase.start))
+                .start_with_context(self.tracer, &self.context);
+            opentelemetry::trace::Span::end_with_timestamp(&mut child, self.wall(end));
+        }
+        span.set_attribute(KeyValue::new("http.response.status_code", i64::from(told.status)));
+        span.set_attribute(KeyValue::new("moderato.request_id", told.request_id.to_owned()));
+        if let Some(Cost { n_texts, n_tokens }) = told.cost {
+            span.set_attribute(KeyValue::new("moderato.n_texts", count(n_texts)));
+            span.set_attribute(KeyValue::new("moderato.n_tokens", count(n_tokens)));
+        }
+        if let Some(code) = told.code {
+            span.set_attribute(KeyValue::new("error.type", code));
+        }
+        // What the client has got wrong is no fault of a server.
+        if told.status >= 500 {
+            span.set_status(Status::error(told.code.unwrap_or_default()));
+        }
+        span.end_with_timestamp(self.wall(Instant::now()));
+    }
+
+    fn wall(&self, instant: Instant) -> SystemTime {
+        let (began, at) = self.began;
+        at + instant.saturating_duration_since(began)
+    }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Headers as the propagator reads them.
+struct Sent<'a>(&'a HeaderMap);
+
+impl Extractor for Sent<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(axum::http::HeaderName::as_str).collect()
+    }
+}
+
+/// A collector that is away must not hold the end up.
+const LAST_WORDS: Duration = Duration::from_secs(3);
