@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="soak.sh", description=__doc__)
     modes = whole.add_subparsers(dest="mode", required=True)
     minutes = within(0.1, MOST_MINUTES)
-    soak = modes.add_parser("soak", parents=[common], help=soaking.__doc__)
+    soak = modes.add_parser("soak", parents=[common], help=soaking.__doc__.replace("%", "%%"))
     soak.add_argument("--minutes", type=minutes, default=20.0)
     soak.add_argument("--change-seconds", type=within(0.1, 3600), default=4.5)
     mode = modes.add_parser("overload", parents=[common], help=overload.__doc__)

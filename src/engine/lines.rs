@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
 
 use crate::batch;
 use crate::encode::Window;
@@ -15,7 +17,17 @@ use crate::key::Account;
 /// window is of the line that has had the fewest, so that a key with much to do waits for itself
 /// and not the others for it.
 #[derive(Default)]
-pub(super) struct Lines(Vec<Line>);
+pub(super) struct Lines {
+    lines: Vec<Line>,
+    company: Company,
+}
+
+/// Whether more than one key has something to do these days.
+#[derive(Default)]
+struct Company {
+    last: Option<Arc<Account>>, // who came last
+    met: Option<Instant>,       // when two came one after the other
+}
 
 /// The jobs of one key, in order of `due`; never empty.
 struct Line {
@@ -36,22 +48,30 @@ pub(super) struct Share {
 impl Lines {
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
     }
 
     /// Puts a job where its turn is in its line, behind those with the same turn.
     pub(super) fn enqueue(&mut self, job: Job) {
         let account = job.room.account().cloned();
+        self.company.came(account.as_ref(), job.admitted);
         let line = self.line_of(account);
         let progress = Progress::new(job);
         let place = line.jobs.partition_point(|other| other.due <= progress.due);
         line.jobs.insert(place, progress);
     }
 
+    /// Whether one key has more than so many tokens waiting where others come too. What is computed
+    /// for it then holds the others up, so it had better be little at a time.
+    pub(super) fn is_hogged(&self, n_tokens: usize) -> bool {
+        let is_long = |line: &Line| line.account.is_some() && line.n_tokens() > n_tokens;
+        self.company.is_there() && self.lines.iter().any(is_long)
+    }
+
     /// Takes out the jobs that nobody waits for any more, and says how many they were.
     pub(super) fn drop_abandoned(&mut self) -> usize {
         let n_before = self.n_jobs();
-        for line in &mut self.0 {
+        for line in &mut self.lines {
             line.jobs.retain(|progress| !progress.job.reply.is_closed());
         }
         let n_dropped = n_before - self.n_jobs();
@@ -62,7 +82,7 @@ impl Lines {
     /// Chooses the windows of the next batch, at most `budget` tokens; one at least, whatever its
     /// size. What is chosen is charged to its line.
     pub(super) fn choose(&mut self, budget: usize) -> Vec<Share> {
-        let mut cursors: Vec<_> = self.0.iter().map(Cursor::new).collect();
+        let mut cursors: Vec<_> = self.lines.iter().map(Cursor::new).collect();
         let mut turns = Vec::new();
         let lens = std::iter::from_fn(|| {
             let turn = self.next(&mut cursors)?;
@@ -71,9 +91,9 @@ impl Lines {
         });
         let n_windows = batch::fit(lens, budget);
         let mut shares: Vec<Share> = Vec::new();
-        let mut last = vec![None; self.0.len()]; // of each line, the place of its share
+        let mut last = vec![None; self.lines.len()]; // of each line, the place of its share
         for turn in &turns[..n_windows] {
-            self.0[turn.line].had += turn.n_tokens as u64;
+            self.lines[turn.line].had += turn.n_tokens as u64;
             match last[turn.line].and_then(|place: usize| shares.get_mut(place)) {
                 Some(share) if share.job == turn.job => share.n_windows += 1,
                 _ => {
@@ -92,12 +112,12 @@ impl Lines {
 
     /// The job that a share is of.
     pub(super) fn job(&self, share: Share) -> &Progress {
-        &self.0[share.line].jobs[share.job]
+        &self.lines[share.line].jobs[share.job]
     }
 
     /// The same, to go on.
     pub(super) fn job_mut(&mut self, share: Share) -> &mut Progress {
-        &mut self.0[share.line].jobs[share.job]
+        &mut self.lines[share.line].jobs[share.job]
     }
 
     /// Takes out, of the jobs of these shares, those that are to go. The shares hold no more.
@@ -111,7 +131,7 @@ impl Lines {
         places.sort_unstable_by(|one, other| other.cmp(one));
         let mut removed = Vec::new();
         for (line, job) in places {
-            let jobs = &mut self.0[line].jobs;
+            let jobs = &mut self.lines[line].jobs;
             if is_to_go(&jobs[job]) {
                 removed.extend(jobs.remove(job));
             }
@@ -122,7 +142,7 @@ impl Lines {
 
     /// The window whose turn it is; the cursor of its line goes on.
     fn next(&self, cursors: &mut [Cursor]) -> Option<Turn> {
-        let lines = std::iter::zip(&self.0, cursors.iter_mut()).enumerate();
+        let lines = std::iter::zip(&self.lines, cursors.iter_mut()).enumerate();
         let waiting = lines.filter_map(|(place, (line, cursor))| {
             let n_tokens = cursor.look(line)?;
             Some((cursor.had, place, n_tokens))
@@ -137,20 +157,45 @@ impl Lines {
             (None, None) => true,
             _ => false,
         };
-        let place = self.0.iter().position(same).unwrap_or_else(|| {
-            let had = self.0.iter().map(|line| line.had).min().unwrap_or(0);
-            self.0.push(Line { account, had, jobs: VecDeque::new() });
-            self.0.len() - 1
+        let place = self.lines.iter().position(same).unwrap_or_else(|| {
+            let had = self.lines.iter().map(|line| line.had).min().unwrap_or(0);
+            self.lines.push(Line { account, had, jobs: VecDeque::new() });
+            self.lines.len() - 1
         });
-        &mut self.0[place]
+        &mut self.lines[place]
     }
 
     fn n_jobs(&self) -> usize {
-        self.0.iter().map(|line| line.jobs.len()).sum()
+        self.lines.iter().map(|line| line.jobs.len()).sum()
     }
 
     fn drop_empty(&mut self) {
-        self.0.retain(|line| !line.jobs.is_empty());
+        self.lines.retain(|line| !line.jobs.is_empty());
+    }
+}
+
+impl Line {
+    /// Tokens that wait.
+    fn n_tokens(&self) -> usize {
+        self.jobs.iter().flat_map(Progress::pending).map(|window| window.ids.len()).sum()
+    }
+}
+
+impl Company {
+    fn came(&mut self, account: Option<&Arc<Account>>, at: Instant) {
+        let is_same = match (&self.last, account) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same {
+            self.met = Some(at);
+            self.last = account.cloned();
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.met.is_some_and(|met| met.elapsed() < COMPANY_LASTS)
     }
 }
 
@@ -192,6 +237,9 @@ impl Cursor {
         self.job
     }
 }
+
+/// Longer than the pauses of somebody who asks every other second.
+const COMPANY_LASTS: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests;

@@ -92,7 +92,7 @@ impl Worker {
         let elapsed = start.elapsed();
         self.metrics.forwarded(elapsed);
         // A small batch tells nothing of the pace when much waits.
-        if tokens >= self.batch_tokens() / SMALL_PARTS {
+        if tokens >= budget / SMALL_PARTS {
             self.capacity.pace.observe(tokens, elapsed);
         }
         self.deliver(&shares, logits);
@@ -106,13 +106,18 @@ impl Worker {
         }
     }
 
-    /// Who computes in the background gives the cores back soon.
+    /// Who computes in the background gives the cores back soon, and so does one key that has much
+    /// to do beside others.
     fn batch_tokens(&self) -> usize {
         let batch_tokens = self.capacity.settings.batch_tokens;
-        match self.priority() {
-            Priority::Foreground => batch_tokens,
-            Priority::Background => batch_tokens.div_ceil(BACKGROUND_PARTS),
-        }
+        let parts = match self.priority() {
+            Priority::Background => BACKGROUND_PARTS,
+            Priority::Foreground if self.waiting.is_hogged(batch_tokens * HOGGED_BATCHES) => {
+                HOGGED_PARTS
+            }
+            Priority::Foreground => 1,
+        };
+        batch_tokens.div_ceil(parts)
     }
 
     /// Marks what is in the batch.
@@ -152,6 +157,11 @@ impl Worker {
 
 /// A batch is small below such a part of the largest.
 const SMALL_PARTS: usize = 2;
+
+/// So many batches of one key are much.
+const HOGGED_BATCHES: usize = 4;
+/// A batch is that many times smaller while one key has so much to do.
+const HOGGED_PARTS: usize = 2;
 
 /// A batch of the background is that many times smaller.
 const BACKGROUND_PARTS: usize = 4;

@@ -53,6 +53,34 @@ fn the_room_of_a_key_is_half_of_all_and_comes_back() {
     assert!(room.enter(100, None).is_ok(), "everything has come back");
 }
 
+#[test]
+fn a_key_with_much_to_do_hogs_the_model_only_where_others_come_too() {
+    let (greedy, polite) = (account(), account());
+    let room = Room::new(100_000, 1000);
+    let mut lines = Lines::default();
+    lines.enqueue(job(&room, Some(&greedy), &[10; 32]));
+    lines.enqueue(job(&room, Some(&greedy), &[10; 32]));
+    // It has met nobody but those without a key, whom everybody follows.
+    lines.company.met = None;
+    assert!(!lines.is_hogged(100));
+    lines.enqueue(job(&room, Some(&polite), &[10]));
+    assert!(lines.is_hogged(100));
+    assert!(!lines.is_hogged(1000), "that is not much");
+    lines.company.met = Instant::now().checked_sub(COMPANY_LASTS);
+    assert!(!lines.is_hogged(100), "that was long ago");
+}
+
+#[test]
+fn those_without_a_key_are_one_party_and_hog_nothing() {
+    let room = Room::new(100_000, 1000);
+    let mut lines = Lines::default();
+    lines.enqueue(job(&room, Some(&account()), &[10]));
+    for _ in 0..10 {
+        lines.enqueue(job(&room, None, &[10; 32]));
+    }
+    assert!(!lines.is_hogged(100));
+}
+
 proptest! {
     /// Keys that always have something waiting get the same number of tokens, up to a window.
     #[test]
@@ -65,7 +93,7 @@ proptest! {
         for lens in &lens {
             lines.enqueue(job(&room, Some(&account()), lens));
         }
-        let before: Vec<_> = lines.0.iter().map(left).collect();
+        let before: Vec<_> = lines.lines.iter().map(left).collect();
         for _ in 0..5 {
             let shares = lines.choose(budget);
             let n_tokens: usize = lines.windows(&shares).map(|window| window.ids.len()).sum();
@@ -76,7 +104,7 @@ proptest! {
             }
         }
         let had: Vec<_> =
-            std::iter::zip(before, &lines.0).map(|(before, line)| before - left(line)).collect();
+            std::iter::zip(before, &lines.lines).map(|(before, line)| before - left(line)).collect();
         let (most, fewest) = (had.iter().max().unwrap(), had.iter().min().unwrap());
         prop_assert!(most - fewest <= 40, "{:?}", had);
     }
