@@ -6,7 +6,9 @@ import asyncio
 import bisect
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import load
@@ -44,7 +46,7 @@ FIRST_CHANGES = 3  # before memory is watched: they take what every later one ne
 REST_SECONDS = 3.0
 LARGEST_GROWTH = 1.1  # of the memory, from the first third to the last
 MORE_FILES = 2  # than before the load, once all clients are gone
-SLOWER = 2.0  # p99 of requests that overlap a change, times that of the others
+SLOWER = 2.0  # p99 of requests that overlap an exchange, times that without one
 CHANGES_A_MINUTE = 10.0
 
 
@@ -225,23 +227,66 @@ def tell_changes(report: Report, operator: Operator, keys: Keys, minutes: float)
 
 
 def tell_latency(report: Report, outcomes: list[Outcome], windows: list[Window]) -> None:
-    """Of requests that overlap an exchange, and of those that overlap no change at all."""
-    begins = [window.first for window in windows]
+    """Of requests that overlap an exchange, of those that overlap no change at all, and of those
+    among the latter that overlap a span of time as long as an exchange, half-way to the next change.
+
+    A request is the likelier to overlap anything the longer it takes, so whatever makes some of them
+    slow makes those that overlap an exchange slower than the rest. The last kind has the same bias.
+    """
+    changes = Spans([(window.first, window.last) for window in windows])
+    exchanges = Spans(
+        [(it.first, it.last) for it in windows if not it.what.startswith("faulty")]
+    )
+    controls = Spans(list(half_way(windows)))
     during: list[float] = []
     without: list[float] = []
+    alike: list[float] = []
     for outcome in outcomes:
         if outcome.end != load.ANSWERED:
             continue
-        last = bisect.bisect_right(begins, outcome.ended) - 1  # windows follow one another
-        if last < 0 or windows[last].last < outcome.due:
-            without.append(outcome.seconds() * 1e3)
-        elif not windows[last].what.startswith("faulty"):
-            during.append(outcome.seconds() * 1e3)
-    for name, values in (("without a change", without), ("during an exchange", during)):
+        millis = outcome.seconds() * 1e3
+        if exchanges.overlap(outcome):
+            during.append(millis)
+        elif not changes.overlap(outcome):
+            without.append(millis)
+            if controls.overlap(outcome):
+                alike.append(millis)
+    for name, values in (
+        ("without a change", without),
+        ("in as long a time without a change", alike),
+        ("during an exchange", during),
+    ):
         shown = ", ".join(f"{percentile(values, percent):.1f}" for percent in (50, 90, 99, 99.9))
         report.tell(f"ms {name}: p50, p90, p99, p99.9 of {len(values)}", shown)
-    ratio = percentile(during, 99) / percentile(without, 99)
-    report.at_most("p99 during an exchange, times that without", ratio, SLOWER)
+    p99 = percentile(during, 99)
+    report.at_most(
+        "p99 during an exchange, times that without", p99 / percentile(without, 99), SLOWER
+    )
+    report.tell(
+        "p99 during an exchange, times that in as long a time without", p99 / percentile(alike, 99)
+    )
+
+
+class Spans:
+    """Spans of time that follow one another."""
+
+    def __init__(self, spans: list[tuple[float, float]]) -> None:
+        self.spans = spans
+        self.begins = [first for first, _ in spans]
+
+    def overlap(self, outcome: Outcome) -> bool:
+        """Whether the request was under way in one of them."""
+        last = bisect.bisect_right(self.begins, outcome.ended) - 1
+        return last >= 0 and self.spans[last][1] >= outcome.due
+
+
+def half_way(windows: list[Window]) -> Iterator[tuple[float, float]]:
+    """For each exchange, as long a span in the middle of the time to the next change."""
+    for window, after in pairwise(windows):
+        length = window.last - window.first
+        middle = (window.last + after.first) / 2
+        if not window.what.startswith("faulty") and middle + length < after.first:
+            yield middle, middle + length
 
 
 def tell_memory(report: Report, watch: Watch) -> None:

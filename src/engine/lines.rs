@@ -61,11 +61,19 @@ impl Lines {
         line.jobs.insert(place, progress);
     }
 
-    /// Whether one key has more than so many tokens waiting where others come too. What is computed
-    /// for it then holds the others up, so it had better be little at a time.
+    /// Whether one key has more than so many tokens waiting, and more than all others together, where
+    /// others come too. What is computed for it then holds them up, so it had better be little at a
+    /// time.
     pub(super) fn is_hogged(&self, n_tokens: usize) -> bool {
-        let is_long = |line: &Line| line.account.is_some() && line.n_tokens() > n_tokens;
-        self.company.is_there() && self.lines.iter().any(is_long)
+        if !self.company.is_there() {
+            return false;
+        }
+        let all: usize = self.lines.iter().map(Line::n_tokens).sum();
+        let is_hog = |line: &Line| {
+            let own = line.n_tokens();
+            line.account.is_some() && own > n_tokens && own > all / 2
+        };
+        self.lines.iter().any(is_hog)
     }
 
     /// Takes out the jobs that nobody waits for any more, and says how many they were.

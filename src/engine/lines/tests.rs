@@ -66,6 +66,10 @@ fn a_key_with_much_to_do_hogs_the_model_only_where_others_come_too() {
     lines.enqueue(job(&room, Some(&polite), &[10]));
     assert!(lines.is_hogged(100));
     assert!(!lines.is_hogged(1000), "that is not much");
+    lines.enqueue(job(&room, Some(&polite), &[10; 63]));
+    assert!(!lines.is_hogged(100), "the other has as much");
+    lines.enqueue(job(&room, Some(&greedy), &[10; 64]));
+    assert!(lines.is_hogged(100));
     lines.company.met = Instant::now().checked_sub(COMPANY_LASTS);
     assert!(!lines.is_hogged(100), "that was long ago");
 }

@@ -204,6 +204,56 @@ fn administrators_are_answered_on_loopback_unless_there_are_keys_and_tls() {
     assert!(stderr(&output).contains("admin-listen: 0.0.0.0:0 can be reached"));
 }
 
+#[test]
+fn what_is_wrong_with_the_configuration_is_told_before_anything_listens() {
+    // Taken, so that whoever binds it first fails by that.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (flag, value, named) in [
+        ("--otlp-endpoint", "localhost:4318", "otlp-endpoint: localhost:4318"),
+        ("--tls-cert", "nowhere.pem", "--tls-key"),
+        ("--admin-listen", "0.0.0.0:1", "admin-listen: 0.0.0.0:1"),
+        ("--device", "abacus", "--device"),
+        ("--queue-tokens", "1", "queue-tokens"),
+    ] {
+        let output = run(&["serve", "--listen", &address, flag, value]);
+        assert_eq!(output.status.code(), Some(64), "{flag}: {}", stderr(&output));
+        assert!(stderr(&output).contains(named), "{flag}: {}", stderr(&output));
+    }
+    let output = run(&["serve", "--listen", &address]);
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn systemd_is_told_how_it_stands() {
+    use std::os::unix::net::UnixDatagram;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = || {
+        let mut bytes = [0; 1000];
+        let n_bytes = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..n_bytes]).into_owned()
+    };
+    let mut command = support::moderato();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--log", "info"]);
+    command.arg("--model").arg(support::tiny()).env("NOTIFY_SOCKET", &path);
+    let mut server = Server::of(&mut command);
+    assert_eq!(hear().trim(), "READY=1");
+    server.signal("HUP");
+    let reloading = hear();
+    assert!(reloading.contains("RELOADING=1"), "{reloading}");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    assert_eq!(hear().trim(), "READY=1");
+    server.signal("TERM");
+    assert_eq!(hear().trim(), "STOPPING=1");
+    server.wait_for("every accepted request was answered");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
 /// Far above what anything here takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
