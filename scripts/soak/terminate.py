@@ -3,7 +3,7 @@
 Accepted is a request whose last byte went out on a connection that the server had not closed at
 that moment, as far as the client's kernel knew, whether the server had read it, or had even
 accepted the connection from its backlog, or not. Only a refused connection, or one that ended
-before the last byte went, is not the server's fault.
+before the last byte went, is not the server's fault. A 503 of a full queue is an answer, and told.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ async def run(setting: Setting, times: int, work: Path) -> Report:
     report.tell("requests answered", ends[load.ANSWERED])
     report.tell("of them after the signal", n_after)
     report.tell("requests not accepted", ends[load.UNSENT])
-    for end in (load.LOST, load.WRONG, load.REFUSED, load.OVERLOADED):
+    report.tell("requests refused by a full queue", ends[load.OVERLOADED])
+    for end in (load.LOST, load.WRONG, load.REFUSED):
         report.at_most(f"requests {end}", ends[end], 0)
     report.at_most("servers that ended otherwise than with 0", times - codes[0], 0)
     report.tell("seconds from the signal to the end, median", percentile(seconds, 50))
