@@ -1,0 +1,99 @@
+"""What a model is made with: one TOML file, saved beside the weights."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Train:
+    """How weights are fitted."""
+
+    seed: int = 1
+    epochs: float = 3.0
+    rows_per_step: int = 32
+    max_tokens: int = 256  # longer texts are cut
+    learning_rate: float = 1e-4  # of the topmost layer, at its highest
+    layer_decay: float = 1.0  # times this for each layer below
+    warmup: float = 0.06  # share of all steps
+    weight_decay: float = 0.01
+    dropout: float = 0.1  # of hidden states
+    attention_dropout: float = 0.0  # slow where it is not 0: attention is not fused then
+    clip: float = 1.0  # norm of the gradient
+    average: float = 0.999  # of the weights, exponentially; 0 keeps the last ones
+    positive_power: float = 0.5  # a positive weighs (negatives / positives) to this power, ...
+    most_positive_weight: float = 5.0  # ... at most so much
+    label_smoothing: float = 0.0
+    precision: str = "f32"  # or bf16: products in bfloat16, weights in f32
+    weights: dict[str, float] = field(default_factory=dict)  # of rows, by "origin/source" or "origin"
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """What a teacher may say about rows whose labels are less exact."""
+
+    origins: tuple[str, ...] = ()  # rows that it speaks about
+    trust: float = 0.5  # share of the teacher in a label that is known
+    contradiction: float = 0.9  # a label so far from the teacher is not known any more
+    unknown: bool = True  # the teacher's word counts where nothing is known
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Rewritings of rows, made once, in addition to the rows themselves."""
+
+    misspelt: float = 0.0  # share of the rows that come a second time, misspelt
+    framed: float = 0.0  # ... within a role play, an order or a plea
+    conversations: float = 0.0  # ... as the last turn of a conversation
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it."""
+
+    categories: tuple[str, ...]
+    train: Train
+    relabel: Relabel = Relabel()
+    augment: Augment = Augment()
+
+
+def read(file: Path) -> Settings:
+    """Reads a file; unknown keys end the program by name."""
+    with file.open("rb") as raw:
+        table = tomllib.load(raw)
+    parts = {"train": Train, "relabel": Relabel, "augment": Augment}
+    try:
+        made = {name: known(kind, table.pop(name, {}), name) for name, kind in parts.items()}
+        return known(Settings, table | made, "settings")
+    except (TypeError, KeyError) as fault:
+        raise SystemExit(f"{file}: {fault}") from None
+
+
+def known(kind: type, table: dict, name: str):  # noqa: ANN201 - an instance of `kind`
+    """Makes a dataclass of a table."""
+    fields = {it.name for it in dataclasses.fields(kind)}
+    if strange := table.keys() - fields:
+        raise KeyError(f"{name} has no {', '.join(sorted(strange))}")
+    return kind(**{key: tuple(it) if isinstance(it, list) else it for key, it in table.items()})
+
+
+def to_toml(settings: Settings) -> str:
+    """The whole of it, defaults too."""
+    whole = dataclasses.asdict(settings)
+    lines = [f"categories = {toml_value(whole.pop('categories'))}"]
+    for name, table in whole.items():
+        lines.append(f"\n[{name}]")
+        lines.extend(f"{key} = {toml_value(it)}" for key, it in table.items())
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: object) -> str:
+    """As TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(toml_value(it) for it in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{key}" = {toml_value(it)}' for key, it in value.items()) + " }"
+    return f'"{value}"' if isinstance(value, str) else repr(value)

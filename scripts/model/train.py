@@ -1,0 +1,349 @@
+"""Trains a model on a prepared set, and goes on where it was stopped.
+
+    python3 scripts/model/train.py --settings scripts/model/moderato-small.toml \\
+        --prepared PREPARED --base BASE --output WEIGHTS
+
+Writes a checkpoint into the output folder every few minutes; the same command goes on from there
+and ends with the same weights as if it had not been stopped. At the end the folder holds an
+ordinary model of transformers in f32, settings.toml and training.json with the figures on the way.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+from transformers import PreTrainedModel
+
+import encoder
+import prepared as prepared_set
+import settings as settings_file
+from metrics import summary
+from prepared import Prepared
+from rows import UNKNOWN
+from settings import Settings, Train
+
+POOL = 64  # batches among which rows are sorted by length
+MOST_DEVELOPMENT_TOKENS = 512
+REPORT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Task:
+    """What there is to do."""
+
+    settings: Settings
+    train_set: Prepared
+    row_weights: np.ndarray  # (row)
+    positive_weights: np.ndarray  # (category)
+    development: Prepared
+
+    @property
+    def train(self) -> Train:
+        """How."""
+        return self.settings.train
+
+    def n_steps(self) -> int:
+        """Of the whole run."""
+        n_rows = len(self.train_set) * self.train.epochs
+        return max(1, round(n_rows / self.train.rows_per_step))
+
+
+@dataclass
+class Run:
+    """How far it is; all of it is in a checkpoint."""
+
+    model: PreTrainedModel
+    average: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict] = dataclasses.field(default_factory=list)
+
+
+def main() -> None:
+    """Trains to the end, or to the next stop."""
+    arguments = parse_arguments()
+    settings = settings_file.read(arguments.settings)
+    if arguments.seed is not None:
+        train = dataclasses.replace(settings.train, seed=arguments.seed)
+        settings = dataclasses.replace(settings, train=train)
+    task = make_task(settings, arguments)
+    device = torch.device(arguments.device)
+    torch.set_num_threads(arguments.threads)
+
+    torch.manual_seed(settings.train.seed)
+    model = encoder.make(arguments.base, list(settings.categories), settings.train)
+    model.to(device).train()
+    run = Run(model, copy(model), optimizer_of(model, settings.train))
+    print_task(task)
+    stamp = fingerprint(task)
+    checkpoint = arguments.output / "checkpoint.pt"
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    resume(run, checkpoint, stamp)
+    loop(run, task, checkpoint, stamp, arguments)
+
+    model.load_state_dict(run.average)
+    encoder.save(model, arguments.base, arguments.output)
+    (arguments.output / "settings.toml").write_text(settings_file.to_toml(settings))
+    training = {
+        "rows": len(task.train_set),
+        "steps": run.step,
+        "seconds": round(run.seconds),
+        "positive_weights": task.positive_weights.tolist(),
+        "history": run.history,
+    }
+    (arguments.output / "training.json").write_text(json.dumps(training, indent=1) + "\n")
+    checkpoint.unlink(missing_ok=True)
+    print(f"wrote {arguments.output}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--settings", type=Path, required=True, metavar="FILE", help="TOML")
+    add("--prepared", type=Path, required=True, metavar="FOLDER", help="by prepare.py")
+    add("--set", default="train", metavar="NAME", help="set to train with (default: %(default)s)")
+    add("--base", type=Path, required=True, metavar="FOLDER", help="the encoder to begin with")
+    add("--output", type=Path, required=True, metavar="FOLDER", help="what to make")
+    add("--seed", type=int, metavar="N", help="instead of that of the settings")
+    add("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    add("--threads", type=int, default=torch.get_num_threads(), metavar="N")
+    add("--checkpoint-minutes", type=float, default=4, metavar="N")
+    add("--evaluate-minutes", type=float, default=12, metavar="N")
+    add("--stop-after-steps", type=int, metavar="N", help="stop there, to go on another time")
+    return parser.parse_args()
+
+
+def make_task(settings: Settings, arguments: argparse.Namespace) -> Task:
+    """The rows that count, and how much."""
+    whole = prepared_set.load(arguments.prepared, arguments.set)
+    train_set = whole.part(np.flatnonzero(whole.weights(settings.train)))
+    row_weights = train_set.weights(settings.train)
+    return Task(
+        settings=settings,
+        train_set=train_set,
+        row_weights=row_weights,
+        positive_weights=positive_weights(train_set.labels, row_weights, settings.train),
+        development=prepared_set.load(arguments.prepared, "development"),
+    )
+
+
+def loop(run: Run, task: Task, checkpoint: Path, stamp: str, arguments: argparse.Namespace) -> None:
+    """Step after step, from wherever the run is."""
+    train, n_rows = task.train, len(task.train_set)
+    lengths = np.minimum(task.train_set.lengths(), train.max_tokens)
+    n_steps = task.n_steps()
+    began, done_before = time.monotonic(), run.seconds
+    reported = saved = evaluated = began
+    first_step, losses = run.step, []
+    while run.step < n_steps:
+        if run.step == arguments.stop_after_steps:
+            save(run, checkpoint, stamp)
+            raise SystemExit(f"stopped after {run.step} of {n_steps} steps")
+        losses.append(step(run, task, batch(run.step, lengths, train), n_steps))
+        now = time.monotonic()
+        run.seconds = done_before + now - began
+        if now - reported > REPORT_SECONDS:
+            left = (now - began) / (run.step - first_step) * (n_steps - run.step)
+            print(f"step {run.step}/{n_steps}  loss {np.mean(losses):.4f}  ", end="")
+            print(f"{run.step * train.rows_per_step / n_rows:.2f} epochs  ", end="")
+            print(f"{left / 60:.0f} min left", flush=True)
+            reported, losses = now, []
+        if now - saved > arguments.checkpoint_minutes * 60:
+            save(run, checkpoint, stamp)
+            saved = now
+        if now - evaluated > arguments.evaluate_minutes * 60:
+            evaluate(run, task)
+            evaluated = time.monotonic()
+    evaluate(run, task)
+    save(run, checkpoint, stamp)
+
+
+def step(run: Run, task: Task, rows: np.ndarray, n_steps: int) -> float:
+    """One batch; returns its loss."""
+    train, train_set = task.train, task.train_set
+    device = next(run.model.parameters()).device
+    # The dropout of a step depends on nothing but the step, so a run may stop and go on.
+    torch.manual_seed(train.seed * 1_000_003 + run.step)
+    inputs = encoder.collate(train_set, rows, train.max_tokens)
+    inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+    target = torch.from_numpy(train_set.labels[rows]).to(device)
+    weight = torch.from_numpy(task.row_weights[rows, None]).to(device)
+    positive = torch.from_numpy(task.positive_weights.astype(np.float32)).to(device)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16"):
+        logits = run.model(**inputs).logits
+    loss = masked_loss(logits.float(), target, weight, positive, train.label_smoothing)
+    set_rates(run.optimizer, train, run.step / n_steps)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), train.clip)
+    run.optimizer.step()
+    run.step += 1
+    keep_average(run, min(train.average, (1 + run.step) / (10 + run.step)))
+    return float(loss.detach())
+
+
+def masked_loss(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor,
+    positive: torch.Tensor,
+    smoothing: float,
+) -> torch.Tensor:
+    """Binary cross-entropy over the labels that are known; logits and target are (row, category),
+    weight is (row, 1), positive is (category)."""
+    is_known = target != UNKNOWN
+    weight = weight * is_known
+    target = target.clamp(smoothing / 2, 1 - smoothing / 2)
+    each = binary_cross_entropy_with_logits(logits, target, pos_weight=positive, reduction="none")
+    return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def keep_average(run: Run, decay: float) -> None:
+    """Moves the averaged weights towards the present ones."""
+    with torch.no_grad():
+        now = run.model.state_dict()
+        names = [name for name, tensor in now.items() if tensor.is_floating_point()]
+        averages, news = [run.average[name] for name in names], [now[name] for name in names]
+        torch._foreach_lerp_(averages, news, 1 - decay)  # noqa: SLF001 - there is no other name
+
+
+def copy(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Its weights as they are now."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def optimizer_of(model: PreTrainedModel, train: Train) -> torch.optim.Optimizer:
+    """AdamW with smaller steps for lower layers; biases and norms do not decay."""
+    n_layers = model.config.num_hidden_layers
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        found = re.search(r"\.(?:layer|layers)\.(\d+)\.", name)
+        depth = int(found[1]) + 1 if found else (0 if "embeddings" in name else n_layers + 1)
+        scale = train.layer_decay ** (n_layers + 1 - depth)
+        decay = train.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((scale, decay), []).append(parameter)
+    made = [
+        {"params": parameters, "scale": scale, "weight_decay": decay}
+        for (scale, decay), parameters in groups.items()
+    ]
+    return torch.optim.AdamW(made, lr=train.learning_rate, fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, train: Train, progress: float) -> None:
+    """Up in a line while it warms up, then down in a line to nothing."""
+    up, down = progress / max(train.warmup, 1e-9), (1 - progress) / (1 - train.warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = train.learning_rate * group["scale"] * min(up, down, 1.0)
+
+
+def batch(step_number: int, lengths: np.ndarray, train: Train) -> np.ndarray:
+    """Rows of a step: each row once an epoch, among rows of nearly its length."""
+    n_batches = -(-len(lengths) // train.rows_per_step)
+    epoch, place = divmod(step_number, n_batches)
+    return batches(epoch, lengths, train)[place]
+
+
+def batches(epoch: int, lengths: np.ndarray, train: Train) -> list[np.ndarray]:
+    """All of an epoch, which its number and the seed decide."""
+    key = (epoch, train.seed)
+    if PLAN.get("key") != key:
+        chance = np.random.default_rng([train.seed, epoch])
+        order = chance.permutation(len(lengths))
+        pool = POOL * train.rows_per_step
+        pools = (order[first : first + pool] for first in range(0, len(order), pool))
+        rows = np.concatenate([it[np.argsort(lengths[it], kind="stable")] for it in pools])
+        size = train.rows_per_step
+        plan = [rows[first : first + size] for first in range(0, len(rows), size)]
+        PLAN.update(key=key, plan=[plan[place] for place in chance.permutation(len(plan))])
+    return PLAN["plan"]
+
+
+PLAN: dict = {}  # of the present epoch
+
+
+def positive_weights(labels: np.ndarray, row_weights: np.ndarray, train: Train) -> np.ndarray:
+    """How much a positive label weighs, by category."""
+    weight = row_weights[:, None] * prepared_set.known(labels)
+    positives = (weight * labels.clip(0)).sum(axis=0)
+    negatives = weight.sum(axis=0) - positives
+    ratio = negatives / np.maximum(positives, 1e-6)
+    return np.clip(ratio**train.positive_power, 1.0, train.most_positive_weight)
+
+
+def evaluate(run: Run, task: Task) -> None:
+    """Measures the averaged weights on the development set."""
+    last = copy(run.model)
+    run.model.load_state_dict(run.average)
+    development = task.development
+    rows = np.arange(len(development))
+    logits = encoder.logits(run.model, development, rows, MOST_DEVELOPMENT_TOKENS)
+    run.model.load_state_dict(last)
+    found = summary(development.labels, logits, list(task.settings.categories))
+    run.history.append({"step": run.step, **{key: round(it, 4) for key, it in found.items()}})
+    print("development  " + "  ".join(f"{key} {it:.3f}" for key, it in found.items()), flush=True)
+
+
+def save(run: Run, checkpoint: Path, stamp: str) -> None:
+    """All or nothing."""
+    state = {
+        "stamp": stamp,
+        "model": run.model.state_dict(),
+        "average": run.average,
+        "optimizer": run.optimizer.state_dict(),
+        "step": run.step,
+        "seconds": run.seconds,
+        "history": run.history,
+    }
+    partial = checkpoint.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(checkpoint)
+
+
+def resume(run: Run, checkpoint: Path, stamp: str) -> None:
+    """Goes on from a checkpoint, if there is one of the same task."""
+    if not checkpoint.exists():
+        return
+    state = torch.load(checkpoint, weights_only=True)
+    if state["stamp"] != stamp:
+        raise SystemExit(f"{checkpoint} is of another task: other rows or settings")
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.average = state["average"]
+    run.step, run.seconds, run.history = state["step"], state["seconds"], state["history"]
+    print(f"goes on from step {run.step}")
+
+
+def fingerprint(task: Task) -> str:
+    """Of rows and settings."""
+    digest = hashlib.sha256(settings_file.to_toml(task.settings).encode())
+    for array in (task.train_set.ids, task.train_set.starts, task.train_set.labels, task.row_weights):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def print_task(task: Task) -> None:
+    """What there is to do."""
+    train_set = task.train_set
+    tokens = np.minimum(train_set.lengths(), task.train.max_tokens).sum()
+    print(f"{len(train_set)} rows, {tokens} tokens, {task.n_steps()} steps")
+    for col, category in enumerate(task.settings.categories):
+        label = train_set.labels[:, col]
+        n_known = int(prepared_set.known(label).sum())
+        print(f"{category:<26}{n_known:>8} known{label.clip(0).sum():>10.0f} positive", end="")
+        print(f"{task.positive_weights[col]:>8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
