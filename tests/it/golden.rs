@@ -1,9 +1,12 @@
 //! Agreement with transformers, on the numbers that `scripts/make_golden.py` made.
 
+use std::collections::BTreeMap;
+
 use moderato::batch::Batch;
 use moderato::encode::Encoded;
 use moderato::model::Logits;
 use moderato::model::Model;
+use moderato::score::Scores;
 use moderato::text::Limits;
 use moderato::text::Text;
 use serde::Deserialize;
@@ -22,6 +25,26 @@ fn the_embedded_model_gives_the_ids_and_logits_of_transformers() {
     let texts = texts();
     let references = read::<Reference>("tests/golden/moderato-small.jsonl");
     check(&support::embedded_model(), &texts, &references);
+}
+
+/// The scores of `canaries.jsonl` are the arithmetic of `scripts/model/export.py`: logits of
+/// transformers and calibration by numpy.
+#[test]
+fn the_embedded_model_is_calibrated_with_the_arithmetic_of_the_pipeline() {
+    let model = support::embedded_model();
+    let canaries = read::<Canary>("models/moderato-small/canaries.jsonl");
+    assert!(!canaries.is_empty());
+    for Canary { text, scores: expected } in canaries {
+        let Logits(logits) =
+            model.forward.forward(&Batch::pack(&encode(&model, &text).windows)).unwrap();
+        let ruleset = &model.rulesets[0];
+        let Scores(scores) = ruleset.scorer.score(&logits.view()).unwrap();
+        assert_eq!(expected.len(), scores.len());
+        for (id, theirs) in expected {
+            let ours = scores[ruleset.policy.position(&id).unwrap()];
+            assert!((f64::from(ours) - theirs).abs() < 1e-4, "{id}: {ours} for {theirs}");
+        }
+    }
 }
 
 #[test]
@@ -47,6 +70,12 @@ fn a_window_scores_the_same_alone_and_in_any_batch() {
 struct Named {
     id: String,
     text: String,
+}
+
+#[derive(Deserialize)]
+struct Canary {
+    text: String,
+    scores: BTreeMap<String, f64>, // by category id
 }
 
 #[derive(Deserialize)]
