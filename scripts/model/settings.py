@@ -17,9 +17,10 @@ class Train:
     learning_rate: float = 1e-4  # of the topmost layer, at its highest
     layer_decay: float = 1.0  # times this for each layer below
     warmup: float = 0.06  # share of all steps
+    last_rate: float = 0.0  # at the end, as a share of the highest; the average makes up for it
     weight_decay: float = 0.01
     dropout: float = 0.1  # of hidden states
-    attention_dropout: float = 0.0  # slow where it is not 0: attention is not fused then
+    attention_dropout: float = 0.0
     clip: float = 1.0  # norm of the gradient
     average: float = 0.999  # of the weights, exponentially; 0 keeps the last ones
     positive_power: float = 0.5  # a positive weighs (negatives / positives) to this power, ...

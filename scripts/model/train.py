@@ -30,6 +30,7 @@ from prepared import Prepared
 from rows import UNKNOWN
 from settings import Settings, Train
 
+AVERAGE_EVERY = 4  # steps; each time costs as much as a tenth of a step
 POOL = 64  # batches among which rows are sorted by length
 MOST_DEVELOPMENT_TOKENS = 512
 REPORT_SECONDS = 30
@@ -80,7 +81,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
 
     torch.manual_seed(settings.train.seed)
-    model = encoder.make(arguments.base, list(settings.categories), settings.train)
+    model = encoder.make(arguments.base, list(settings.categories), settings.train, device)
     model.to(device).train()
     run = Run(model, copy(model), optimizer_of(model, settings.train))
     print_task(task)
@@ -190,7 +191,9 @@ def step(run: Run, task: Task, rows: np.ndarray, n_steps: int) -> float:
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), train.clip)
     run.optimizer.step()
     run.step += 1
-    keep_average(run, min(train.average, (1 + run.step) / (10 + run.step)))
+    if run.step % AVERAGE_EVERY == 0:
+        decay = min(train.average, (1 + run.step) / (10 + run.step))
+        keep_average(run, decay**AVERAGE_EVERY)
     return float(loss.detach())
 
 
@@ -242,8 +245,10 @@ def optimizer_of(model: PreTrainedModel, train: Train) -> torch.optim.Optimizer:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, train: Train, progress: float) -> None:
-    """Up in a line while it warms up, then down in a line to nothing."""
-    up, down = progress / max(train.warmup, 1e-9), (1 - progress) / (1 - train.warmup)
+    """Up in a line while it warms up, then down in a line to the last rate."""
+    up = progress / max(train.warmup, 1e-9)
+    left = (1 - progress) / (1 - train.warmup)
+    down = train.last_rate + (1 - train.last_rate) * left
     for group in optimizer.param_groups:
         group["lr"] = train.learning_rate * group["scale"] * min(up, down, 1.0)
 
