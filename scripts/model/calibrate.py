@@ -114,7 +114,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--labels", type=Path, required=True, metavar="FILE", help="JSON lines")
     add("--harmless", type=Path, required=True, metavar="FILE", help="JSON lines")
     add("--policy", type=Path, metavar="FILE", help="whose thresholds are replaced")
-    add("--ceiling", type=float, default=0.003, metavar="SHARE", help="default: %(default)s")
+    add("--ceiling", type=float, default=0.01, metavar="SHARE", help="default: %(default)s")
     add("--version", default="dev", metavar="TEXT", help="of this calibration (default: %(default)s)")
     return parser.parse_args()
 

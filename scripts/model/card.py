@@ -5,7 +5,9 @@
 
 The texts of its own that it measures with are in the folder's data/: everyday.jsonl and
 alarming.jsonl (harmless ones), identity.json (the same sentence about other groups) and
-failures.jsonl (what is known to go wrong). Writes figures.json and two charts beside the card.
+failures.jsonl (what is known to go wrong). Writes figures.json and two charts beside the card, and
+copies the manifest of the prepared set there. --sibling, once for each, is a folder that was made
+like the model, with another seed.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import served
+import settings as settings_file
 from calibrate import cross_fitted, ids_of, read_categories
 from metrics import average_precision, calibration_error, curve, roc_auc, summary
 from rows import UNKNOWN, Row, read
@@ -67,12 +70,14 @@ def main() -> None:
     draw_precision(measured, arguments.model / "precision-recall.png")
     weights = (arguments.model / "model.safetensors").read_bytes()
     manifest = json.loads((arguments.prepared / "manifest.json").read_text())
+    (arguments.model / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     parts = {
         "sha256": hashlib.sha256(weights).hexdigest(),
         "n_development": str(len(measured.rows)),
         "macro": f"{found['macro']:.4f}",
         "any_roc": f"{found['any_roc']:.4f}",
         "categories": category_table(measured),
+        "seeds": seed_table(measured, found),
         "lengths": group_table(measured, list(LENGTHS), length_of),
         "kinds": group_table(measured, KINDS, kind_of),
         "turns": group_table(last_turns(measured), KINDS, kind_of),
@@ -100,6 +105,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--binary", default="moderato", metavar="FILE", help="default: the one on the PATH")
     add("--labels", type=Path, required=True, metavar="FILE", help="the development set")
     add("--prepared", type=Path, required=True, metavar="FOLDER", help="by prepare.py")
+    add("--sibling", type=Path, default=[], action="append", metavar="FOLDER", help="of another seed")
     add("--template", type=Path, default=HERE / "card.md", metavar="FILE")
     return parser.parse_args()
 
@@ -146,6 +152,23 @@ def category_table(measured: Measured) -> str:
             f"{precision:.2f}", f"{recall:.2f}", f"{2 * hits / max(n_flagged + n_positives, 1):.2f}",
         ])
     return table(head, lines)
+
+
+def seed_table(measured: Measured, found: dict[str, float]) -> str:
+    """The figures of the same recipe with other seeds."""
+    columns = {"this model": found}
+    for folder in measured.arguments.sibling:
+        texts = [row.text for row in measured.rows]
+        scores = served.scores(measured.arguments.binary, folder, texts, measured.categories)
+        seed = settings_file.read(folder / "settings.toml").train.seed
+        columns[f"seed {seed}"] = summary(measured.labels, scores, measured.categories)
+    siblings = list(columns.values())[1:]
+    if siblings:
+        columns["median of the seeds"] = {
+            name: float(np.median([it[name] for it in siblings])) for name in found
+        }
+    lines = [[name, *(f"{it[name]:.3f}" for it in columns.values())] for name in found]
+    return table(["figure", *columns], lines)
 
 
 def interval(

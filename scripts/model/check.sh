@@ -26,6 +26,7 @@ main() {
         --hold-out 4 --output prepared
     train whole
     stopped_runs_end_the_same
+    the_mean_of_equals_is_each_of_them
     "$python" "$here/calibrate.py" --model whole --binary "$binary" \
         --labels prepared/development.jsonl --harmless prepared/harmless.jsonl --ceiling 1
     "$python" "$here/export.py" --model whole --output served
@@ -55,6 +56,12 @@ stopped_runs_end_the_same() {
     train parts
     cmp whole/model.safetensors parts/model.safetensors \
         || fail 'a run that was stopped ended with other weights'
+}
+
+the_mean_of_equals_is_each_of_them() {
+    "$python" "$here/average.py" --model whole --model parts --output mean
+    cmp whole/model.safetensors mean/model.safetensors \
+        || fail 'the mean of two equal models is another model'
 }
 
 # moderato itself checks the canaries, whose scores transformers and numpy have made; this is with

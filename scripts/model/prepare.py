@@ -14,7 +14,7 @@ under which licence, and what its labels say.
 import argparse
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -151,14 +151,14 @@ def describe(rows: list[Row], settings: Settings, arguments: argparse.Namespace)
         by_source[row.source].append(row)
     known = table_of(arguments.sources) if arguments.sources else {}
     sources = {}
-    for name, part in sorted(by_source.items(), key=lambda it: -len(it[1])):
+    for name, part in sorted(by_source.items(), key=lambda it: (-len(it[1]), it[0])):
         labels = np.array([row.targets(list(settings.categories)) for row in part])
         counts = {
             category: {"positive": int((col == 1).sum()), "known": int((col != UNKNOWN).sum())}
             for category, col in zip(settings.categories, labels.T, strict=True)
             if (col != UNKNOWN).any()
         }
-        origins = {it: sum(row.origin == it for row in part) for it in {row.origin for row in part}}
+        origins = dict(sorted(Counter(row.origin for row in part).items()))
         sources[name] = {"rows": len(part), "origins": origins, **known.get(name, {}), "labels": counts}
     return {"rows": len(rows), "categories": list(settings.categories), "sources": sources}
 

@@ -1,6 +1,6 @@
 """Has models that were trained on exact rows speak about the less exact ones.
 
-    python3 scripts/model/relabel.py --settings scripts/model/moderato-small.toml \\
+    python3 scripts/model/relabel.py --settings SETTINGS \\
         --prepared PREPARED --teacher WEIGHTS --teacher WEIGHTS
 
 Writes the set `relabelled` beside `train`: the same rows, and for those of the origins in
