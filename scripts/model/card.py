@@ -21,19 +21,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
+import charts
 import served
 import settings as settings_file
 from calibrate import cross_fitted, ids_of, read_categories
-from metrics import average_precision, calibration_error, curve, roc_auc, summary
+from metrics import average_precision, calibration_error, roc_auc, summary
 from rows import UNKNOWN, Row, read
+from text_kinds import KINDS, LENGTHS, kind_of, length_of
 
 N_RESAMPLES = 1000
-N_BINS = 15
-LENGTHS = {"to 16 words": 16, "to 64": 64, "to 256": 256, "more": 1_000_000}
-KINDS = ["request", "reply", "conversation", "post or message"]
 # What a harmless talk has before its last turn.
 TALK = "user: Good morning!\nassistant: Good morning! What can I do for you?\nuser: "
 HERE = Path(__file__).resolve().parent
@@ -59,6 +57,14 @@ class Measured:
         """(text, category)"""
         return scores >= self.thresholds
 
+    def known(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """By category: whether a text is positive, and its score, wherever the label is known."""
+        found = {}
+        for col, category in enumerate(self.categories):
+            is_known = self.labels[:, col] != UNKNOWN
+            found[category] = (self.labels[is_known, col] == 1, self.scores[is_known, col])
+        return found
+
 
 def main() -> None:
     """Measures, draws, writes."""
@@ -66,8 +72,9 @@ def main() -> None:
     measured = measure(arguments)
     found = summary(measured.labels, measured.scores, measured.categories)
     (arguments.model / "figures.json").write_text(json.dumps(found, indent=1) + "\n")
-    draw_reliability(measured, arguments.model / "reliability.png")
-    draw_precision(measured, arguments.model / "precision-recall.png")
+    known = measured.known()
+    charts.draw_reliability(known, arguments.model / "reliability.png")
+    charts.draw_precision(known, arguments.model / "precision-recall.png")
     weights = (arguments.model / "model.safetensors").read_bytes()
     manifest = json.loads((arguments.prepared / "manifest.json").read_text())
     (arguments.model / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
@@ -136,10 +143,10 @@ def category_table(measured: Measured) -> str:
     head = ["category", "positives", "average precision", "ROC AUC", "calibration error"]
     head += ["threshold", "precision", "recall", "F1"]
     lines = []
-    for col, category in enumerate(measured.categories):
-        known = measured.labels[:, col] != UNKNOWN
-        label, score = measured.labels[known, col] == 1, measured.scores[known, col]
-        flagged = score >= measured.thresholds[col]
+    for threshold, (category, (label, score)) in zip(
+        measured.thresholds, measured.known().items(), strict=True
+    ):
+        flagged = score >= threshold
         low, high = interval(label, score, average_precision)
         odds = np.log(np.clip(score, 1e-7, 1)) - np.log1p(-np.clip(score, 0, 1 - 1e-7))
         error = calibration_error(label, cross_fitted(category, odds, label))
@@ -148,7 +155,7 @@ def category_table(measured: Measured) -> str:
         lines.append([
             category, str(n_positives),
             f"{average_precision(label, score):.3f} ({low:.2f} to {high:.2f})",
-            f"{roc_auc(label, score):.3f}", f"{error:.3f}", f"{measured.thresholds[col]:.2f}",
+            f"{roc_auc(label, score):.3f}", f"{error:.3f}", f"{threshold:.2f}",
             f"{precision:.2f}", f"{recall:.2f}", f"{2 * hits / max(n_flagged + n_positives, 1):.2f}",
         ])
     return table(head, lines)
@@ -212,32 +219,6 @@ def last_turns(measured: Measured) -> Measured:
     rows = [replace(row, text=TALK + row.text) for row in (measured.rows[place] for place in places)]
     scores = measured.score([row.text for row in rows])
     return replace(measured, rows=rows, labels=measured.labels[places], scores=scores)
-
-
-def length_of(row: Row) -> str:
-    """By words."""
-    n_words = len(row.text.split())
-    return next(name for name, most in LENGTHS.items() if n_words <= most)
-
-
-def kind_of(row: Row) -> str:
-    """As far as the form of a text tells."""
-    text = row.text.lstrip().lower()
-    if text.startswith(("user:", "human:", "[user", "assistant:")) or "\nassistant:" in text:
-        return "conversation"
-    if text.startswith(REPLIES):
-        return "reply"
-    if text.rstrip().endswith("?") or text.split()[0] in REQUEST_WORDS:
-        return "request"
-    return "post or message"
-
-
-REPLIES = ("sure", "certainly", "of course", "as an ai", "i'm sorry", "i am sorry", "sorry, i")
-REQUEST_WORDS = {
-    *("what", "how", "why", "who", "where", "when", "which", "can", "could", "write", "tell"),
-    *("give", "explain", "create", "make", "describe", "list", "provide", "suggest", "help"),
-    *("generate", "teach", "develop", "design", "draft", "compose", "please"),
-}
 
 
 def harmless_table(measured: Measured, name: str) -> str:
@@ -318,47 +299,6 @@ def share(value: float) -> str:
 def data(measured: Measured, name: str) -> Path:
     """One of the folder's own sets of texts."""
     return measured.arguments.model / "data" / name
-
-
-# Charts.
-
-
-def draw_reliability(measured: Measured, file: Path) -> None:
-    """Mean score against the share of positives, in bins of equal mass."""
-
-    def draw(axes: plt.Axes, label: np.ndarray, score: np.ndarray) -> None:
-        order = np.argsort(score, kind="stable")
-        parts = np.array_split(order, N_BINS)
-        axes.plot([0, 1], [0, 1], color="0.8")
-        axes.plot([score[it].mean() for it in parts], [label[it].mean() for it in parts], "o-")
-        axes.set(xlabel="mean score", ylabel="share of positives")
-
-    draw_all(measured, file, draw)
-
-
-def draw_precision(measured: Measured, file: Path) -> None:
-    """Precision against recall."""
-
-    def draw(axes: plt.Axes, label: np.ndarray, score: np.ndarray) -> None:
-        hits, flagged = curve(label, score)
-        axes.step(hits / max(label.sum(), 1), hits / flagged, where="post")
-        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-
-    draw_all(measured, file, draw)
-
-
-def draw_all(
-    measured: Measured, file: Path, draw: Callable[[plt.Axes, np.ndarray, np.ndarray], None]
-) -> None:
-    """A panel for each category."""
-    n_rows = -(-len(measured.categories) // 5)
-    figure, panels = plt.subplots(n_rows, 5, figsize=(15, 3 * n_rows), layout="constrained")
-    for col, (category, axes) in enumerate(zip(measured.categories, panels.flat, strict=False)):
-        known = measured.labels[:, col] != UNKNOWN
-        draw(axes, measured.labels[known, col] == 1, measured.scores[known, col])
-        axes.set_title(category, fontsize=9)
-    figure.savefig(file, dpi=80, metadata={"Software": None})
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import PreTrainedModel
 
+import batch_order
 import encoder
 import prepared as prepared_set
 import settings as settings_file
@@ -31,7 +32,6 @@ from rows import UNKNOWN
 from settings import Settings, Train
 
 AVERAGE_EVERY = 4  # steps; each time costs as much as a tenth of a step
-POOL = 64  # batches among which rows are sorted by length
 MOST_DEVELOPMENT_TOKENS = 512
 REPORT_SECONDS = 30
 
@@ -152,7 +152,7 @@ def loop(run: Run, task: Task, checkpoint: Path, stamp: str, arguments: argparse
         if run.step == arguments.stop_after_steps:
             save(run, checkpoint, stamp)
             raise SystemExit(f"stopped after {run.step} of {n_steps} steps")
-        losses.append(step(run, task, batch(run.step, lengths, train), n_steps))
+        losses.append(step(run, task, batch_order.rows_of(run.step, lengths, train), n_steps))
         now = time.monotonic()
         run.seconds = done_before + now - began
         if now - reported > REPORT_SECONDS:
@@ -251,31 +251,6 @@ def set_rates(optimizer: torch.optim.Optimizer, train: Train, progress: float) -
     down = train.last_rate + (1 - train.last_rate) * left
     for group in optimizer.param_groups:
         group["lr"] = train.learning_rate * group["scale"] * min(up, down, 1.0)
-
-
-def batch(step_number: int, lengths: np.ndarray, train: Train) -> np.ndarray:
-    """Rows of a step: each row once an epoch, among rows of nearly its length."""
-    n_batches = -(-len(lengths) // train.rows_per_step)
-    epoch, place = divmod(step_number, n_batches)
-    return batches(epoch, lengths, train)[place]
-
-
-def batches(epoch: int, lengths: np.ndarray, train: Train) -> list[np.ndarray]:
-    """All of an epoch, which its number and the seed decide."""
-    key = (epoch, train.seed)
-    if PLAN.get("key") != key:
-        chance = np.random.default_rng([train.seed, epoch])
-        order = chance.permutation(len(lengths))
-        pool = POOL * train.rows_per_step
-        pools = (order[first : first + pool] for first in range(0, len(order), pool))
-        rows = np.concatenate([it[np.argsort(lengths[it], kind="stable")] for it in pools])
-        size = train.rows_per_step
-        plan = [rows[first : first + size] for first in range(0, len(rows), size)]
-        PLAN.update(key=key, plan=[plan[place] for place in chance.permutation(len(plan))])
-    return PLAN["plan"]
-
-
-PLAN: dict = {}  # of the present epoch
 
 
 def positive_weights(labels: np.ndarray, row_weights: np.ndarray, train: Train) -> np.ndarray:
