@@ -27,6 +27,7 @@ main() {
     train whole
     stopped_runs_end_the_same
     the_mean_of_equals_is_each_of_them
+    a_student_learns_from_a_teacher
     "$python" "$here/calibrate.py" --model whole --binary "$binary" \
         --labels prepared/development.jsonl --harmless prepared/harmless.jsonl --ceiling 1
     "$python" "$here/export.py" --model whole --output served
@@ -62,6 +63,18 @@ the_mean_of_equals_is_each_of_them() {
     "$python" "$here/average.py" --model whole --model parts --output mean
     cmp whole/model.safetensors mean/model.safetensors \
         || fail 'the mean of two equal models is another model'
+}
+
+a_student_learns_from_a_teacher() {
+    { cat "$here/example/tickets.toml" && printf '\n[relabel.trust]\nannotated = 0.5\n'; } >heard.toml
+    "$python" "$here/relabel.py" --settings heard.toml --prepared prepared --teacher whole
+    "$python" "$here/train.py" --settings heard.toml --prepared prepared --set relabelled \
+        --base "$base" --output student --threads 1
+    "$python" - "$least_average_precision" <<'PYTHON'
+import json, sys
+found = json.load(open("student/training.json"))["history"][-1]["macro"]
+sys.exit(None if found >= float(sys.argv[1]) else f"macro average precision {found} of a student")
+PYTHON
 }
 
 # moderato itself checks the canaries, whose scores transformers and numpy have made; this is with

@@ -13,6 +13,7 @@ from prepared import Prepared
 from settings import Train
 
 MOST_TOKENS_AT_ONCE = 8192
+LENGTH_STEP = 16  # tokens; products of a new shape cost far more than those of one seen before
 
 
 def make(
@@ -46,11 +47,13 @@ def save(model: PreTrainedModel, base: Path, folder: Path) -> None:
         shutil.copyfile(base / name, folder / name)
 
 
-def collate(prepared: Prepared, rows: np.ndarray, max_tokens: int) -> dict[str, torch.Tensor]:
-    """Rows padded to the longest of them; (row, token)."""
+def collate(
+    prepared: Prepared, rows: np.ndarray, max_tokens: int, padding: int
+) -> dict[str, torch.Tensor]:
+    """Rows padded to a little more than the longest of them, with the id `padding`; (row, token)."""
     found = [prepared.row(int(row), max_tokens) for row in rows]
-    longest = max(len(ids) for ids in found)
-    ids = np.zeros((len(found), longest), dtype=np.int64)
+    longest = min(-(-max(map(len, found)) // LENGTH_STEP) * LENGTH_STEP, max_tokens)
+    ids = np.full((len(found), longest), padding, dtype=np.int64)
     mask = np.zeros((len(found), longest), dtype=np.int64)
     for place, row in enumerate(found):
         ids[place, : len(row)] = row
@@ -58,19 +61,34 @@ def collate(prepared: Prepared, rows: np.ndarray, max_tokens: int) -> dict[str, 
     return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
 
+def in_precision(precision: str, device: torch.device) -> torch.autocast:
+    """Products in bfloat16, or as they are."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def padding_of(model: PreTrainedModel) -> int:
+    """The id that its encoder pads with."""
+    return model.config.pad_token_id or 0
+
+
 def logits(
-    model: PreTrainedModel, prepared: Prepared, rows: np.ndarray, max_tokens: int
+    model: PreTrainedModel,
+    prepared: Prepared,
+    rows: np.ndarray,
+    max_tokens: int,
+    precision: str = "f32",
 ) -> np.ndarray:
-    """Logits (row, category) of some rows, in their order."""
+    """Logits (row, category) of some rows, in their order; the precision is that of a `Train`."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
     found = np.empty((len(rows), model.config.num_labels), dtype=np.float32)
     with torch.inference_mode():
         for places in by_length(prepared.lengths()[rows], max_tokens):
-            inputs = collate(prepared, rows[places], max_tokens)
+            inputs = collate(prepared, rows[places], max_tokens, padding_of(model))
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-            found[places] = model(**inputs).logits.float().cpu().numpy()
+            with in_precision(precision, device):
+                found[places] = model(**inputs).logits.float().cpu().numpy()
     model.train(was_training)
     return found
 

@@ -36,7 +36,7 @@ class Prepared:
         return np.concatenate([ids[: max_tokens - 1], ids[-1:]])
 
     def weights(self, train: Train) -> np.ndarray:
-        """How much each row counts (row), float32."""
+        """How often each row comes in an epoch (row), float32."""
         pairs = zip(self.origins, self.sources, strict=True)
         given = train.weights
         found = [given.get(f"{origin}/{source}", given.get(origin, 1.0)) for origin, source in pairs]

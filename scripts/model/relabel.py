@@ -4,8 +4,9 @@
         --prepared PREPARED --teacher WEIGHTS --teacher WEIGHTS
 
 Writes the set `relabelled` beside `train`: the same rows, and for those of the origins in
-[relabel], labels between what they said and what the teachers say. A known label that the teachers
-contradict is not known any more.
+[relabel.trust], labels between what they said and what the teachers say. A known label that the
+teachers contradict is not known any more. Teachers with another tokenizer than the model's read the
+same rows from a folder of their own, made by prepare.py with the same settings and texts.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import encoder
 import prepared as prepared_set
 import settings as settings_file
 from rows import UNKNOWN
-from settings import Relabel
+from settings import Relabel, Train
 
 
 def main() -> None:
@@ -27,13 +28,20 @@ def main() -> None:
     arguments = parse_arguments()
     settings = settings_file.read(arguments.settings)
     train_set = prepared_set.load(arguments.prepared, "train")
-    origins = settings.relabel.origins
-    counts = train_set.weights(settings.train) > 0
-    rows = np.flatnonzero(counts & [origin in origins for origin in train_set.origins])
-    max_tokens = settings.train.max_tokens
-    said = np.mean([probabilities(it, train_set, rows, max_tokens) for it in arguments.teacher], axis=0)
+    read_set = train_set
+    if arguments.teacher_prepared:
+        read_set = prepared_set.load(arguments.teacher_prepared, "train")
+        if read_set.names != train_set.names:
+            raise SystemExit(f"relabel.py: expected the same rows in {arguments.teacher_prepared}")
+    trust = np.array([settings.relabel.trust.get(origin, 0.0) for origin in train_set.origins])
+    rows = np.flatnonzero((train_set.weights(settings.train) > 0) & (trust > 0))
+    said = np.mean(
+        [probabilities(it, read_set, rows, settings.train) for it in arguments.teacher], axis=0
+    )
     labels = train_set.labels.copy()
-    labels[rows] = agreed(labels[rows], said, settings.relabel)
+    heard = [category not in settings.relabel.silent for category in settings.categories]
+    agreement = agreed(labels[rows], said, trust[rows, None], settings.relabel)
+    labels[rows] = np.where(heard, agreement, labels[rows])
     report(train_set.labels[rows], labels[rows], list(settings.categories))
     made = dataclasses.replace(train_set, labels=labels)
     made.save(arguments.prepared, arguments.name)
@@ -48,23 +56,26 @@ def parse_arguments() -> argparse.Namespace:
     add("--settings", type=Path, required=True, metavar="FILE", help="TOML")
     add("--prepared", type=Path, required=True, metavar="FOLDER", help="by prepare.py")
     add("--teacher", type=Path, required=True, action="append", metavar="FOLDER", help="by train.py")
+    add("--teacher-prepared", type=Path, metavar="FOLDER", help="default: that of --prepared")
     add("--name", default="relabelled", help="the set to write (default: %(default)s)")
     return parser.parse_args()
 
 
 def probabilities(
-    folder: Path, train_set: prepared_set.Prepared, rows: np.ndarray, max_tokens: int
+    folder: Path, read_set: prepared_set.Prepared, rows: np.ndarray, train: Train
 ) -> np.ndarray:
     """Of a teacher, without the weight that positives had when it was trained."""
     model = AutoModelForSequenceClassification.from_pretrained(folder)
-    logits = encoder.logits(model, train_set, rows, max_tokens)
+    logits = encoder.logits(model, read_set, rows, train.max_tokens, train.precision)
     return 1 / (1 + np.exp(np.log(encoder.positive_weights(folder)) - logits))
 
 
-def agreed(labels: np.ndarray, said: np.ndarray, relabel: Relabel) -> np.ndarray:
-    """Labels (row, category) after the teachers have been heard."""
+def agreed(
+    labels: np.ndarray, said: np.ndarray, trust: np.ndarray, relabel: Relabel
+) -> np.ndarray:
+    """Labels (row, category) after the teachers have been heard; trust is (row, 1)."""
     is_known = prepared_set.known(labels)
-    mixed = (1 - relabel.trust) * labels + relabel.trust * said
+    mixed = (1 - trust) * labels + trust * said
     contradicted = np.abs(labels - said) > relabel.contradiction
     heard = np.where(contradicted, UNKNOWN, mixed)
     unheard = said if relabel.unknown else np.full_like(said, UNKNOWN)

@@ -27,17 +27,19 @@ class Train:
     most_positive_weight: float = 5.0  # ... at most so much
     label_smoothing: float = 0.0
     precision: str = "f32"  # or bf16: products in bfloat16, weights in f32
-    weights: dict[str, float] = field(default_factory=dict)  # of rows, by "origin/source" or "origin"
+    # How often a row comes in an epoch, by "origin/source" or "origin".
+    weights: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Relabel:
     """What a teacher may say about rows whose labels are less exact."""
 
-    origins: tuple[str, ...] = ()  # rows that it speaks about
-    trust: float = 0.5  # share of the teacher in a label that is known
+    # Share of the teacher in a label that is known, by origin; of other rows it does not speak.
+    trust: dict[str, float] = field(default_factory=dict)
     contradiction: float = 0.9  # a label so far from the teacher is not known any more
     unknown: bool = True  # the teacher's word counts where nothing is known
+    silent: tuple[str, ...] = ()  # categories too rare for the teacher; their labels stay
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Augment:
     """Rewritings of rows, made once, in addition to the rows themselves."""
 
     misspelt: float = 0.0  # share of the rows that come a second time, misspelt
-    framed: float = 0.0  # ... within a role play, an order or a plea
+    framed: float = 0.0  # ... of requests that violate something, within a role play or a plea
+    framed_harmless: float = 0.0  # ... of those that do not
     conversations: float = 0.0  # ... as the last turn of a conversation
 
 

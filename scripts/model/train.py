@@ -12,23 +12,22 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import PreTrainedModel
 
 import batch_order
 import encoder
+import optimizer
 import prepared as prepared_set
 import settings as settings_file
+from loss import cross_entropy, positive_weights
 from metrics import summary
 from prepared import Prepared
-from rows import UNKNOWN
 from settings import Settings, Train
 
 AVERAGE_EVERY = 4  # steps; each time costs as much as a tenth of a step
@@ -53,7 +52,7 @@ class Task:
 
     def n_steps(self) -> int:
         """Of the whole run."""
-        n_rows = len(self.train_set) * self.train.epochs
+        n_rows = batch_order.rows_an_epoch(self.row_weights) * self.train.epochs
         return max(1, round(n_rows / self.train.rows_per_step))
 
 
@@ -83,7 +82,7 @@ def main() -> None:
     torch.manual_seed(settings.train.seed)
     model = encoder.make(arguments.base, list(settings.categories), settings.train, device)
     model.to(device).train()
-    run = Run(model, copy(model), optimizer_of(model, settings.train))
+    run = Run(model, copy(model), optimizer.make(model, settings.train))
     print_task(task)
     stamp = fingerprint(task)
     checkpoint = arguments.output / "checkpoint.pt"
@@ -142,7 +141,8 @@ def make_task(settings: Settings, arguments: argparse.Namespace) -> Task:
 
 def loop(run: Run, task: Task, checkpoint: Path, stamp: str, arguments: argparse.Namespace) -> None:
     """Step after step, from wherever the run is."""
-    train, n_rows = task.train, len(task.train_set)
+    train, weights = task.train, task.row_weights
+    n_rows = batch_order.rows_an_epoch(weights)
     lengths = np.minimum(task.train_set.lengths(), train.max_tokens)
     n_steps = task.n_steps()
     began, done_before = time.monotonic(), run.seconds
@@ -152,7 +152,7 @@ def loop(run: Run, task: Task, checkpoint: Path, stamp: str, arguments: argparse
         if run.step == arguments.stop_after_steps:
             save(run, checkpoint, stamp)
             raise SystemExit(f"stopped after {run.step} of {n_steps} steps")
-        losses.append(step(run, task, batch_order.rows_of(run.step, lengths, train), n_steps))
+        losses.append(step(run, task, batch_order.rows_of(run.step, lengths, weights, train), n_steps))
         now = time.monotonic()
         run.seconds = done_before + now - began
         if now - reported > REPORT_SECONDS:
@@ -177,15 +177,15 @@ def step(run: Run, task: Task, rows: np.ndarray, n_steps: int) -> float:
     device = next(run.model.parameters()).device
     # The dropout of a step depends on nothing but the step, so a run may stop and go on.
     torch.manual_seed(train.seed * 1_000_003 + run.step)
-    inputs = encoder.collate(train_set, rows, train.max_tokens)
+    padding = encoder.padding_of(run.model)
+    inputs = encoder.collate(train_set, rows, train.max_tokens, padding)
     inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
     target = torch.from_numpy(train_set.labels[rows]).to(device)
-    weight = torch.from_numpy(task.row_weights[rows, None]).to(device)
     positive = torch.from_numpy(task.positive_weights.astype(np.float32)).to(device)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16"):
+    with encoder.in_precision(train.precision, device):
         logits = run.model(**inputs).logits
-    loss = masked_loss(logits.float(), target, weight, positive, train.label_smoothing)
-    set_rates(run.optimizer, train, run.step / n_steps)
+    loss = cross_entropy(logits.float(), target, positive, train.label_smoothing)
+    optimizer.set_rates(run.optimizer, train, run.step / n_steps)
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), train.clip)
@@ -195,22 +195,6 @@ def step(run: Run, task: Task, rows: np.ndarray, n_steps: int) -> float:
         decay = min(train.average, (1 + run.step) / (10 + run.step))
         keep_average(run, decay**AVERAGE_EVERY)
     return float(loss.detach())
-
-
-def masked_loss(
-    logits: torch.Tensor,
-    target: torch.Tensor,
-    weight: torch.Tensor,
-    positive: torch.Tensor,
-    smoothing: float,
-) -> torch.Tensor:
-    """Binary cross-entropy over the labels that are known; logits and target are (row, category),
-    weight is (row, 1), positive is (category)."""
-    is_known = target != UNKNOWN
-    weight = weight * is_known
-    target = target.clamp(smoothing / 2, 1 - smoothing / 2)
-    each = binary_cross_entropy_with_logits(logits, target, pos_weight=positive, reduction="none")
-    return (each * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def keep_average(run: Run, decay: float) -> None:
@@ -225,41 +209,6 @@ def keep_average(run: Run, decay: float) -> None:
 def copy(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Its weights as they are now."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def optimizer_of(model: PreTrainedModel, train: Train) -> torch.optim.Optimizer:
-    """AdamW with smaller steps for lower layers; biases and norms do not decay."""
-    n_layers = model.config.num_hidden_layers
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        found = re.search(r"\.(?:layer|layers)\.(\d+)\.", name)
-        depth = int(found[1]) + 1 if found else (0 if "embeddings" in name else n_layers + 1)
-        scale = train.layer_decay ** (n_layers + 1 - depth)
-        decay = train.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((scale, decay), []).append(parameter)
-    made = [
-        {"params": parameters, "scale": scale, "weight_decay": decay}
-        for (scale, decay), parameters in groups.items()
-    ]
-    return torch.optim.AdamW(made, lr=train.learning_rate, fused=True)
-
-
-def set_rates(optimizer: torch.optim.Optimizer, train: Train, progress: float) -> None:
-    """Up in a line while it warms up, then down in a line to the last rate."""
-    up = progress / max(train.warmup, 1e-9)
-    left = (1 - progress) / (1 - train.warmup)
-    down = train.last_rate + (1 - train.last_rate) * left
-    for group in optimizer.param_groups:
-        group["lr"] = train.learning_rate * group["scale"] * min(up, down, 1.0)
-
-
-def positive_weights(labels: np.ndarray, row_weights: np.ndarray, train: Train) -> np.ndarray:
-    """How much a positive label weighs, by category."""
-    weight = row_weights[:, None] * prepared_set.known(labels)
-    positives = (weight * labels.clip(0)).sum(axis=0)
-    negatives = weight.sum(axis=0) - positives
-    ratio = negatives / np.maximum(positives, 1e-6)
-    return np.clip(ratio**train.positive_power, 1.0, train.most_positive_weight)
 
 
 def evaluate(run: Run, task: Task) -> None:
