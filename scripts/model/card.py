@@ -13,6 +13,7 @@ like the model, with another seed.
 import argparse
 import hashlib
 import json
+import shutil
 import string
 import subprocess
 import sys
@@ -256,7 +257,8 @@ def identity_table(measured: Measured) -> str:
 def obfuscation_table(measured: Measured) -> str:
     """What is left of the flags on disguised texts."""
     arguments = measured.arguments
-    command = [sys.executable, HERE.parent / "measure_obfuscation.py", "--binary", arguments.binary]
+    binary = shutil.which(arguments.binary) or arguments.binary
+    command = [sys.executable, HERE.parent / "measure_obfuscation.py", "--binary", binary]
     command += ["--model", arguments.model, "--input", arguments.labels, "--rounds", 0]
     printed = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
     return "\n".join(line for line in printed.stdout.splitlines() if line.startswith("|"))
