@@ -16,7 +16,9 @@ seeds=(1 2 3)
 
 main() {
     case "${1:-}" in
-        prepare | teacher | relabel | first | seeds | average | calibrate | export | card) "step_$1" "${@:2}" ;;
+        prepare | teacher | relabel | first | seeds | average | calibrate | export | card)
+            "step_$1" "${@:2}"
+            ;;
         *)
             sed -n '2,/^set/{/^set/!s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
             exit 64
@@ -44,11 +46,13 @@ step_teacher() {
 }
 
 step_relabel() {
-    local stage
-    for stage in first last; do
-        run relabel --settings "$here/$(settings_of "$stage").toml" --teacher teacher \
-            --prepared "prepared-$stage-MiniLM" --teacher-prepared "prepared-$stage-MPNet"
-    done
+    relabel first first
+    relabel moderato-small last
+}
+
+relabel() {
+    run relabel --settings "$here/$1.toml" --teacher teacher \
+        --prepared "prepared-$2-MiniLM" --teacher-prepared "prepared-$2-MPNet"
 }
 
 step_first() {
@@ -83,14 +87,6 @@ step_export() {
 step_card() {
     run card --model "$model" "${seeds[@]/#/--sibling=seed-}" --prepared prepared-last-MiniLM \
         --labels prepared-last-MiniLM/development.jsonl
-}
-
-settings_of() {
-    if [[ $1 == last ]]; then
-        printf 'moderato-small'
-    else
-        printf '%s' "$1"
-    fi
 }
 
 train() {

@@ -27,6 +27,8 @@ def main() -> None:
     """Reads, asks the teachers, writes."""
     arguments = parse_arguments()
     settings = settings_file.read(arguments.settings)
+    if strange := set(settings.relabel.silent) - set(settings.categories):
+        raise SystemExit(f"relabel.py: no such category: {', '.join(sorted(strange))}")
     train_set = prepared_set.load(arguments.prepared, "train")
     read_set = train_set
     if arguments.teacher_prepared:
