@@ -7,6 +7,7 @@ mod bulk;
 mod config;
 mod evaluate;
 mod key;
+mod log;
 mod output;
 mod policy;
 mod record;
@@ -15,16 +16,14 @@ mod serve;
 mod supervisor;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use self::args::Args;
 use self::args::Command;
-use self::args::LogFormat;
-use self::args::LoggingArgs;
+use self::log::Log;
 use crate::error::Error;
 use crate::error::Kind;
 use crate::error::Result;
@@ -63,18 +62,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if refusal.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
         }
     };
-    match start(args) {
+    let Ok(log) = Log::start(std::io::stderr()) else {
+        // The system gives us no thread, so there is nobody to tell it.
+        return ExitCode::Internal;
+    };
+    let code = match start(args, &log) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::Success,
         Err(error) => {
-            report(&error);
+            log.write(format!("error: {}\n", error.chain()).as_bytes());
             ExitCode::from(&error)
         }
-    }
+    };
+    log.flush();
+    code
 }
 
-fn start(args: Args) -> Result<ExitCode> {
-    init_logs(&args.logging, args.command.default_log())?;
+fn start(args: Args, log: &Log) -> Result<ExitCode> {
+    log.install(&args.logging, args.command.default_log())?;
     let hub = hub_settings();
     let threads = args.command.threads();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,7 +89,7 @@ fn start(args: Args) -> Result<ExitCode> {
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
     let result = runtime.block_on(async {
         match args.command {
-            Command::Serve(args) => serve::run(*args, hub).await,
+            Command::Serve(args) => serve::run(*args, hub, log.dropped()).await,
             Command::Score(args) => score::run(args, hub).await,
             Command::Batch(args) => batch::run(args, hub).await,
             Command::Evaluate(args) => evaluate::run(args, hub).await,
@@ -117,28 +122,14 @@ impl From<&Error> for ExitCode {
     }
 }
 
-fn init_logs(logging: &LoggingArgs, default: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(logging.log.as_deref().unwrap_or(default))
-        .map_err(|fault| Error::Config { name: "log", reason: fault.to_string() })?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // A second call in one process, as in tests, keeps the first subscriber.
-    let _ = match logging.log_format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-    };
-    Ok(())
-}
-
-#[expect(clippy::print_stderr, reason = "the last words of the process go to people, not to logs")]
-fn report(error: &Error) {
-    eprintln!("error: {}", error.chain());
-}
-
+/// Whether the reader of our output has gone, which is no fault.
 fn is_broken_pipe(error: &Error) -> bool {
-    matches!(error, Error::File { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe)
+    match error {
+        Error::File { path, source, .. } => {
+            source.kind() == std::io::ErrorKind::BrokenPipe && path != Path::new("stderr")
+        }
+        _ => false,
+    }
 }
 
 /// What the hub's own clients read from the environment and its library leaves to us.
@@ -150,6 +141,6 @@ fn hub_settings() -> HubSettings {
 }
 
 /// A file that could not be read, or written.
-fn file_error(path: &std::path::Path, action: &'static str, source: std::io::Error) -> Error {
+fn file_error(path: &Path, action: &'static str, source: std::io::Error) -> Error {
     Error::File { path: path.into(), action, source: Arc::new(source) }
 }

@@ -4,6 +4,7 @@ mod audit;
 mod catalogue;
 mod connections;
 mod engine;
+mod log;
 mod models;
 mod process;
 mod queue;
@@ -23,6 +24,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 pub use self::catalogue::Instrument;
 pub use self::catalogue::Kind;
 pub use self::connections::ConnectionGuard;
+pub use self::log::DroppedLines;
 use self::process::Process;
 pub use self::queue::QueuedGuard;
 use self::verdicts::Verdicts;
@@ -33,11 +35,17 @@ pub struct Metrics {
     handle: PrometheusHandle,
     unlabelled: Instruments,
     verdicts: Verdicts,
+    dropped_lines: DroppedLines,
 }
 
 impl Metrics {
     /// Instruments that all stand at zero.
     pub fn new() -> Self {
+        Self::with_dropped_lines(DroppedLines::default())
+    }
+
+    /// The same beside a log that has counted before.
+    pub fn with_dropped_lines(dropped_lines: DroppedLines) -> Self {
         let recorder = builder().build_recorder();
         let handle = recorder.handle();
         let unlabelled = metrics::with_local_recorder(&recorder, || {
@@ -46,7 +54,8 @@ impl Metrics {
             metrics::gauge!(catalogue::BUILD_INFO, "version" => version).set(1.0);
             Instruments::register()
         });
-        Self { recorder, handle, unlabelled, verdicts: Verdicts::default() }
+        let verdicts = Verdicts::default();
+        Self { recorder, handle, unlabelled, verdicts, dropped_lines }
     }
 
     /// All instruments there are, also those that nothing was recorded in yet.
@@ -57,6 +66,7 @@ impl Metrics {
     /// Everything in the Prometheus text format.
     pub fn render(&self) -> String {
         self.with(|| Process::read().record());
+        self.record_dropped_lines();
         self.handle.render()
     }
 
@@ -125,6 +135,7 @@ struct Instruments {
     not_finite: Counter,
     keys_kept: Counter,
     tls_kept: Counter,
+    log_dropped: Counter,
     connections: Gauge,
     audited: Counter,
     audit_dropped: Counter,
@@ -154,6 +165,7 @@ impl Instruments {
             not_finite: counter(catalogue::NON_FINITE),
             keys_kept: counter(catalogue::KEYS_KEPT),
             tls_kept: counter(catalogue::TLS_KEPT),
+            log_dropped: counter(catalogue::LOG_DROPPED),
             connections: gauge(catalogue::CONNECTIONS),
             audited: counter(catalogue::AUDITED),
             audit_dropped: counter(catalogue::AUDIT_DROPPED),

@@ -1,10 +1,14 @@
 //! `moderato key`: makes keys.
 
+use std::io::Write;
+use std::path::Path;
+
 use crate::cli::ExitCode;
 use crate::cli::args::KeyArgs;
 use crate::cli::args::KeyCommand;
 use crate::cli::args::KeyRole;
 use crate::cli::args::NewKeyArgs;
+use crate::cli::file_error;
 use crate::cli::output::Output;
 use crate::error::Error;
 use crate::error::Result;
@@ -18,17 +22,18 @@ pub(super) fn run(args: &KeyArgs) -> Result<ExitCode> {
         .map_err(|fault| Error::Config { name: "key", reason: fault.to_string() })?;
     let secret = Secret::of(random);
     let role = Role::from(*role);
+    // First: a line in the file is of no use if nobody has seen its key.
+    show(&secret).map_err(|fault| file_error(Path::new("stderr"), "writing", fault))?;
     let mut output = Output::stdout();
     output.line(format_args!("{name} {role} {}", secret.hash()))?;
     output.flush()?;
-    show(&secret);
     Ok(ExitCode::Success)
 }
 
-/// Beside the output, which so can be appended to the file as it is.
-#[expect(clippy::print_stderr, reason = "it goes to the person who asked for it, and to no log")]
-fn show(secret: &Secret) {
-    eprintln!("The key, which is shown only this once:\n{}", secret.reveal());
+/// On stderr, so that stdout can be appended to the file as it is; and in no log.
+fn show(secret: &Secret) -> std::io::Result<()> {
+    let text = format!("The key, which is shown only this once:\n{}\n", secret.reveal());
+    std::io::stderr().write_all(text.as_bytes())
 }
 
 impl From<KeyRole> for Role {

@@ -39,13 +39,18 @@ use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
 use crate::lifecycle::Reloads;
 use crate::lifecycle::Terminations;
+use crate::metrics::DroppedLines;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
-pub(super) async fn run(args: ServeArgs, hub: HubSettings) -> Result<ExitCode> {
+pub(super) async fn run(
+    args: ServeArgs,
+    hub: HubSettings,
+    dropped_lines: DroppedLines,
+) -> Result<ExitCode> {
     allocator::tune();
     let (drain, address) = (Drain::of(&args), args.listen);
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::with_dropped_lines(dropped_lines));
     let keys = args.access.api_keys_file.as_deref();
     let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
     let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;

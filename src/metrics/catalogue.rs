@@ -112,6 +112,11 @@ pub(super) const ALL: &[Instrument] = &[
         SWAP_SECONDS,
         "From asking for a model to its serving, or to its failure.",
     ),
+    counter(
+        LOG_DROPPED,
+        &[],
+        "Lines of the log that are lost: stderr was too slow for them or could not be written.",
+    ),
     counter(AUDITED, &[], "Lines handed to the audit log."),
     counter(AUDIT_DROPPED, &[], "Lines that the audit log could not take and that are lost."),
     counter(AUDIT_FAULTS, &[], "Failed attempts to write the audit log."),
@@ -176,6 +181,7 @@ pub(super) const TLS_KEPT: &str = "moderato_tls_reload_failures_total";
 pub(super) const MODEL_INFO: &str = "moderato_model_info";
 pub(super) const SWAPS: &str = "moderato_model_swaps_total";
 pub(super) const SWAP_DURATION: &str = "moderato_model_swap_duration_seconds";
+pub(super) const LOG_DROPPED: &str = "moderato_log_lines_dropped_total";
 pub(super) const AUDITED: &str = "moderato_audit_lines_total";
 pub(super) const AUDIT_DROPPED: &str = "moderato_audit_lines_dropped_total";
 pub(super) const AUDIT_FAULTS: &str = "moderato_audit_write_failures_total";

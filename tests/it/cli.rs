@@ -7,6 +7,7 @@ mod evaluate;
 mod help;
 mod key;
 mod keys;
+mod outputs;
 pub(crate) mod serve;
 
 use std::process::Command;
@@ -46,6 +47,7 @@ fn wrong_arguments_end_with_64_and_name_the_fault() {
         (&["score", "hi", "--device", "tpu"], "expected cpu, cuda"),
         (&["score", "hi", "--device", "cuda"], "device: cuda:0 cannot be used"),
         (&["score", "hi", "--log", "=("], "log: "),
+        (&["score", "hi", "--log", "loud"], "log: unknown level \"loud\"; expected off, error"),
         (&["score", "hi", "--model", "nowhere"], "no such folder and not ORG/NAME"),
         (
             &["serve", "--max-request-tokens", "9", "--queue-tokens", "8"],

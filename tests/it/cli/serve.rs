@@ -255,7 +255,7 @@ fn systemd_is_told_how_it_stands() {
 }
 
 /// Far above what anything here takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program with its log.
 pub(crate) struct Server {
@@ -336,9 +336,14 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        signal(&self.child, name);
     }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
 }
 
 /// Sends a request that asks for the connection to be closed, and reads the answer.

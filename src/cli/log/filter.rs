@@ -1,0 +1,89 @@
+//! What `--log` asks for: a level, or levels by module.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// Reads directives separated by commas, each `LEVEL` or `MODULE=LEVEL`. The libraries below take a
+/// word that they do not know for a module, and then log nothing of any other; here it is refused.
+pub(super) fn parse(text: &str) -> Result<EnvFilter> {
+    let directives = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    let directives: Vec<_> = directives.map(directive).collect::<Result<_>>()?;
+    if directives.is_empty() {
+        return Err(refuse(format!("{text:?} names no level; expected {EXPECTED}")));
+    }
+    EnvFilter::try_new(directives.join(",")).map_err(|fault| refuse(fault.to_string()))
+}
+
+/// The same directive with its level in the spelling of `tracing`.
+fn directive(typed: &str) -> Result<String> {
+    let (module, word) = match typed.rsplit_once('=') {
+        Some((module, word)) => (Some(module), word),
+        None => (None, typed),
+    };
+    let Some(level) = level(word) else {
+        return Err(refuse(format!("unknown level {word:?}; expected {EXPECTED}")));
+    };
+    Ok(module.map_or_else(|| level.into(), |module| format!("{module}={level}")))
+}
+
+/// The level that a word stands for, in the usual spellings of loggers and of syslog.
+fn level(word: &str) -> Option<&'static str> {
+    let level = match word.trim().to_ascii_lowercase().as_str() {
+        "off" | "none" | "silent" | "quiet" => "off",
+        "error" | "err" | "critical" | "crit" | "fatal" | "alert" | "emerg" | "panic" => "error",
+        "warn" | "warning" => "warn",
+        "info" | "information" | "notice" | "default" => "info",
+        "debug" | "verbose" => "debug",
+        "trace" | "all" => "trace",
+        _ => return None,
+    };
+    Some(level)
+}
+
+fn refuse(reason: String) -> Error {
+    Error::Config { name: "log", reason }
+}
+
+const EXPECTED: &str = "off, error, warn, info, debug or trace, or MODULE=LEVEL for a module alone, \
+                        separated by commas";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_taken_in_their_usual_spellings() {
+        for (typed, filter) in [
+            ("warning", "warn"),
+            ("WARN", "warn"),
+            ("Critical", "error"),
+            ("fatal", "error"),
+            ("err", "error"),
+            ("verbose", "debug"),
+            ("notice", "info"),
+            ("none", "off"),
+            (" info , hyper = Warning ", "hyper=warn,info"),
+            ("warning,moderato::http::observe=critical", "moderato::http::observe=error,warn"),
+        ] {
+            assert_eq!(parse(typed).unwrap().to_string(), filter, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_and_named() {
+        for (typed, named) in [
+            ("loud", "unknown level \"loud\""),
+            ("info,hyper", "unknown level \"hyper\""),
+            ("moderato=loud", "unknown level \"loud\""),
+            ("moderato=", "unknown level \"\""),
+            (",", "names no level"),
+            ("=(", "unknown level \"(\""),
+        ] {
+            let fault = parse(typed).unwrap_err();
+            assert!(matches!(fault, Error::Config { name: "log", .. }), "{fault}");
+            assert!(fault.to_string().contains(named), "{typed}: {fault}");
+        }
+    }
+}

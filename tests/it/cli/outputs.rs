@@ -1,0 +1,227 @@
+//! Outputs that are closed, full or deaf: no answer waits for them.
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::PipeReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::json_lines;
+use super::quiet;
+use super::serve::PATIENCE;
+use super::serve::signal;
+use crate::support;
+
+#[test]
+fn a_log_that_cannot_be_written_costs_no_answer_and_no_time() {
+    let (gone, full) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
+    let mut servers = [
+        Silent::start("/dev/null", &mut program(), Stdio::null()),
+        Silent::start("a closed pipe", &mut program(), gone.1.into()),
+        // As with 2>&1, so that nothing that is printed at the end gets through either.
+        Silent::start("a full pipe", program().stdout(full.1.try_clone().unwrap()), full.1.into()),
+        Silent::start("a closed descriptor", &mut without_stderr(), Stdio::inherit()),
+    ];
+    three_lines_and_no_more(gone.0);
+    // More lines than the pipe and the queue before it hold.
+    servers[2].time_of(5000);
+    let rounds: Vec<_> =
+        (0..ROUNDS).map(|_| servers.each_mut().map(|it| it.time_of(REQUESTS_OF_A_ROUND))).collect();
+    for (place, server) in servers.iter().enumerate() {
+        let rates = rounds.iter().map(|times| times[0].as_secs_f64() / times[place].as_secs_f64());
+        let rate = median(rates.collect());
+        assert!(rate >= 0.9, "{}: {rate:.3} of the rate with /dev/null", server.name);
+    }
+    for (mut server, has_lost) in servers.into_iter().zip([false, true, true, false]) {
+        assert!(server.get("/health/ready").starts_with("HTTP/1.1 200 OK"), "{}", server.name);
+        let metrics = server.get("/metrics");
+        let lost = metrics.lines().find_map(|line| line.strip_prefix(LINES_LOST)).unwrap();
+        assert_eq!(lost.trim() != "0", has_lost, "{}: {lost} lines lost", server.name);
+        server.end();
+    }
+    drop(full.0);
+}
+
+#[test]
+fn without_a_log_texts_are_scored_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let requests = folder.path().join("requests.jsonl");
+    let line =
+        r#"{"custom_id": "1", "method": "POST", "url": "/v1/score", "body": {"input": "tea"}}"#;
+    std::fs::write(&requests, line).unwrap();
+    for (arguments, field) in [
+        (vec!["score", "tea"], "flagged"),
+        (vec!["batch", "--input", requests.to_str().unwrap()], "response"),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        // The tiny model has no policy, which is a warning.
+        let mut command = quiet();
+        let output = command.env("MODERATO_LOG", "debug").args(&arguments).stderr(writer);
+        let output = output.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(json_lines(&output)[0].get(field).is_some(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_last_lines_are_written_before_the_end() {
+    for (arguments, code, message) in [
+        (&["score", "tea", "--overlap", "126"][..], 64, "error: overlap: 126 tokens"),
+        (&["score", "tea", "--log", "loud"], 64, "error: log: unknown level \"loud\""),
+    ] {
+        let output = quiet().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.starts_with(message), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_key_that_nobody_sees_is_written_nowhere() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = quiet().args(["key", "new", "web"]).stderr(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(74));
+    assert_eq!(output.stdout, b"");
+}
+
+#[test]
+fn a_collector_that_never_answers_holds_nobody_up() {
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let mut command = program();
+    command.args(["--otlp-endpoint", &endpoint]);
+    let mut server = Silent::start("a deaf collector", &mut command, Stdio::null());
+    // More spans than are kept for it.
+    server.time_of(3000);
+    server.end();
+}
+
+/// The server over the tiny model.
+fn program() -> Command {
+    let mut command = support::moderato();
+    command.args(["serve", "--log", "info", "--model"]).arg(support::tiny());
+    command.stdout(Stdio::null());
+    command
+}
+
+/// The same, begun by a shell that closes stderr.
+fn without_stderr() -> Command {
+    let program = program();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" 2>&-"]).arg(program.get_program());
+    command.args(program.get_args()).env_remove("MODERATO_LOG").stdout(Stdio::null());
+    command
+}
+
+/// Reads what `head -n 3` would.
+fn three_lines_and_no_more(reader: PipeReader) {
+    let lines = BufReader::new(reader).lines().take(3);
+    assert_eq!(lines.map_while(Result::ok).count(), 3);
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+/// A server whose log is not read, and a connection to it.
+struct Silent {
+    name: &'static str,
+    child: Child,
+    address: String,
+    connection: BufReader<TcpStream>,
+}
+
+impl Silent {
+    fn start(name: &'static str, command: &mut Command, stderr: Stdio) -> Self {
+        // The port is free again; whoever takes it meanwhile fails this test, and nothing else.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let child = command.args(["--listen", &address]).stderr(stderr).spawn().unwrap();
+        let connection = connect(&address);
+        let mut server = Self { name, child, address, connection };
+        let began = Instant::now();
+        while !server.get("/health/ready").starts_with("HTTP/1.1 200 OK") {
+            assert!(began.elapsed() < PATIENCE, "{name} is never ready");
+        }
+        server
+    }
+
+    /// How long so many requests take, one after the other.
+    fn time_of(&mut self, n_requests: usize) -> Duration {
+        let body = r#"{"input": "good morning"}"#;
+        let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+        let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let began = Instant::now();
+        for _ in 0..n_requests {
+            let answer = self.ask(&request);
+            assert!(answer.starts_with("HTTP/1.1 200 OK"), "{}: {answer}", self.name);
+        }
+        began.elapsed()
+    }
+
+    fn get(&mut self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+    }
+
+    /// Sends a request and reads its answer, on the connection that stays open.
+    fn ask(&mut self, request: &str) -> String {
+        self.connection.get_mut().write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            let n_bytes = self.connection.read_line(&mut answer).unwrap();
+            assert!(n_bytes > 0, "{} closed the connection after {answer:?}", self.name);
+        }
+        let length = answer.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.unwrap().parse().unwrap()];
+        self.connection.read_exact(&mut body).unwrap();
+        answer + std::str::from_utf8(&body).unwrap()
+    }
+
+    /// Has the server end, which it does well, and within its grace period.
+    fn end(mut self) {
+        let began = Instant::now();
+        signal(&self.child, "TERM");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.name);
+        assert!(began.elapsed() < Duration::from_secs(25), "{}", self.name);
+        assert!(TcpStream::connect(&self.address).is_err(), "{}", self.name);
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // A test that failed leaves no server behind; one that has ended needs no killing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(address: &str) -> BufReader<TcpStream> {
+    let began = Instant::now();
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => {
+                stream.set_nodelay(true).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                return BufReader::new(stream);
+            }
+            Err(fault) => assert!(began.elapsed() < PATIENCE, "{address}: {fault}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// 2,000 requests of each server, in turns, so that whatever else the machine does hits all alike.
+const ROUNDS: usize = 200;
+const REQUESTS_OF_A_ROUND: usize = 10;
+const LINES_LOST: &str = "moderato_log_lines_dropped_total ";
