@@ -1,5 +1,8 @@
 //! The phases of a server's life, and the signals that end it.
 
+use std::time::Duration;
+use std::time::Instant;
+
 use tokio::sync::watch;
 
 /// Where a server stands in its life.
@@ -122,9 +125,44 @@ impl Terminations {
     }
 }
 
+/// Tells a signal that repeats the one before from a new one.
+///
+/// `timeout` of GNU signals its child and then the whole process group, and supervisors do alike:
+/// within a second of a signal, another means the same.
+#[derive(Debug, Default)]
+pub struct Repetitions {
+    last: Option<Instant>, // the last signal that was no repetition
+}
+
+impl Repetitions {
+    /// Whether a signal that came `now` repeats one before it.
+    pub fn has(&mut self, now: Instant) -> bool {
+        let is_repetition = self.last.is_some_and(|last| now.duration_since(last) < ONE_INTENTION);
+        if !is_repetition {
+            self.last = Some(now);
+        }
+        is_repetition
+    }
+}
+
+const ONE_INTENTION: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_within_a_second_of_another_repeats_it() {
+        let mut repetitions = Repetitions::default();
+        let start = Instant::now();
+        // Counted from the first: a stream of signals is not one signal for ever.
+        for (after_ms, expected) in
+            [(0, false), (1, true), (999, true), (1000, false), (1600, true), (2100, false)]
+        {
+            let now = start + Duration::from_millis(after_ms);
+            assert_eq!(repetitions.has(now), expected, "after {after_ms} ms");
+        }
+    }
 
     #[test]
     fn a_life_never_goes_back() {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
+use std::time::Instant;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -38,6 +39,7 @@ use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
 use crate::lifecycle::Reloads;
+use crate::lifecycle::Repetitions;
 use crate::lifecycle::Terminations;
 use crate::metrics::DroppedLines;
 use crate::metrics::Metrics;
@@ -234,14 +236,19 @@ async fn wait_for_end(
     }
 }
 
-/// Counts the signals that end us: the first has us drain, the second ends us at once.
+/// Counts the signals that end us, repetitions left out: the first has us drain, the second ends us
+/// at once.
 fn count(mut signals: Terminations) -> watch::Receiver<usize> {
     let (sender, receiver) = watch::channel(0);
     tokio::spawn(async move {
+        let mut repetitions = Repetitions::default();
         loop {
             let signal = signals.next().await;
-            info!(signal, "received a signal");
-            sender.send_modify(|n_signals| *n_signals += 1);
+            let is_repetition = repetitions.has(Instant::now());
+            info!(signal, is_repetition, "received a signal");
+            if !is_repetition {
+                sender.send_modify(|n_signals| *n_signals += 1);
+            }
         }
     });
     receiver

@@ -185,17 +185,39 @@ const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: c
 fn a_second_signal_ends_it_at_once() {
     let mut server = Server::start(&support::tiny());
     server.wait_for("ready");
-    let mut stream = TcpStream::connect(&server.address).unwrap();
-    let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n";
-    write!(stream, "{head}content-type: application/json\r\ncontent-length: 99\r\n\r\n").unwrap();
-    let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
-    stream.read_exact(&mut interim).unwrap();
+    let _begun = server.begin_request();
     server.signal("TERM");
     server.wait_for("draining");
+    #[expect(clippy::disallowed_methods, reason = "within a second it would repeat the first")]
+    std::thread::sleep(Duration::from_millis(1100));
     server.signal("TERM");
     server.wait_for("some requests were not answered before the end");
     assert_eq!(server.child.wait().unwrap().code(), Some(75));
 }
+
+#[test]
+fn a_signal_that_is_repeated_within_a_second_cuts_nothing_off() {
+    for signals in [["TERM", "TERM"], ["INT", "TERM"]] {
+        let mut server = Server::start(&support::tiny());
+        server.wait_for("ready");
+        let mut request = server.begin_request();
+        for signal in signals {
+            server.signal(signal);
+            server.wait_for("received a signal");
+        }
+        request.write_all(&[b' '; BEGUN_LENGTH - BEGUN_BODY.len()]).unwrap();
+        request.write_all(BEGUN_BODY.as_bytes()).unwrap();
+        let mut answer = String::new();
+        request.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{signals:?}: {answer}");
+        server.wait_for("every accepted request was answered");
+        assert_eq!(server.child.wait().unwrap().code(), Some(0), "{signals:?}");
+    }
+}
+
+/// The body that a request which was begun may be sent, after white space up to its length.
+const BEGUN_BODY: &str = r#"{"input": "good morning"}"#;
+const BEGUN_LENGTH: usize = 99;
 
 #[test]
 fn administrators_are_answered_on_loopback_unless_there_are_keys_and_tls() {
@@ -329,6 +351,19 @@ impl Server {
         let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
         let kind = "content-type: application/json\r\n";
         self.send(&format!("{head}{kind}content-length: {length}\r\n\r\n{body}"))
+    }
+
+    /// A request that the server works on and whose body it waits for.
+    fn begin_request(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n";
+        let kind = "content-type: application/json\r\n";
+        write!(stream, "{head}{kind}content-length: {BEGUN_LENGTH}\r\n\r\n").unwrap();
+        // The server asks for the body only once it works on the request.
+        let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut interim).unwrap();
+        assert!(interim.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&interim));
+        stream
     }
 
     pub(crate) fn send(&self, request: &str) -> String {
