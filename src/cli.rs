@@ -11,6 +11,7 @@ mod log;
 mod output;
 mod policy;
 mod record;
+mod reload;
 mod score;
 mod serve;
 mod supervisor;

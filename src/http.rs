@@ -35,6 +35,7 @@ mod score;
 mod tei;
 mod traces;
 mod vllm;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -53,8 +53,8 @@
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
 //! - what connections may take, TLS, and how they end: `http/connections.rs`
 //! - what is written down about requests: `http/observe.rs`, `http/audit.rs`, `http/traces.rs`
-//! - starting, reloading and ending: `cli/serve.rs`; what systemd is told: `cli/supervisor.rs`;
-//!   the log on stderr: `cli/log.rs`
+//! - starting and ending: `cli/serve.rs`; reading files again: `cli/reload.rs`, `http/watched.rs`;
+//!   what systemd is told: `cli/supervisor.rs`; the log on stderr: `cli/log.rs`
 //! - every metric with its help: `metrics/catalogue.rs`; every flag: `cli/args.rs`
 
 pub mod batch;

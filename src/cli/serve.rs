@@ -18,8 +18,9 @@ use crate::cli::allocator;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::cli::config::QueueBounds;
+use crate::cli::reload;
+use crate::cli::reload::WatchedFiles;
 use crate::cli::supervisor;
-use crate::engine::Loader;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http;
@@ -38,7 +39,6 @@ use crate::http::Traces;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
-use crate::lifecycle::Reloads;
 use crate::lifecycle::Repetitions;
 use crate::lifecycle::Terminations;
 use crate::metrics::DroppedLines;
@@ -85,20 +85,17 @@ pub(super) async fn run(
         Some(address) => Some(bind(address, "listening for administrators").await?.0),
         None => None,
     };
-    watch_over(keys, bound);
-
+    if keys.is_none() && !bound.ip().is_loopback() {
+        warn!("whoever reaches this address may ask: there is no --api-keys-file");
+    }
+    let files = WatchedFiles { keys, tls: tls.clone(), metrics: Arc::clone(&metrics) };
+    tokio::spawn(files.clone().watch());
     let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
     keep_up(&metrics);
     if let Some(listener) = admin {
         tokio::spawn(http::serve_admin(listen(listener), app.clone(), config.loader.clone()));
     }
-    tokio::spawn(reload(
-        reloads,
-        app.clone(),
-        config.loader.clone(),
-        tls.clone(),
-        Arc::clone(&metrics),
-    ));
+    tokio::spawn(reload::follow(reloads, files, app.clone(), config.loader.clone()));
     let (failed, failure) = oneshot::channel();
     tokio::spawn(run_engine(config, app.clone(), metrics, failed));
     let fault = Arc::new(OnceLock::new());
@@ -156,15 +153,6 @@ fn listen_error(address: SocketAddr, fault: std::io::Error) -> Error {
     Error::Listen { address: address.to_string(), source: Arc::new(fault) }
 }
 
-/// Follows the changes of the keys, or says what it means that there are none.
-fn watch_over(keys: Option<KeyFile>, bound: SocketAddr) {
-    match keys {
-        Some(keys) => drop(tokio::spawn(keys.keep_fresh())),
-        None if bound.ip().is_loopback() => {}
-        None => warn!("whoever reaches this address may ask: there is no --api-keys-file"),
-    }
-}
-
 /// Loads the models and watches over them; sends the fault that ends it, the only way it ends.
 async fn run_engine(
     config: EngineConfig,
@@ -193,28 +181,6 @@ async fn run_engine(
     };
     // Gone only if the server has ended meanwhile.
     let _ = failed.send(fault);
-}
-
-/// Loads the model and the policies again whenever a signal asks for it.
-async fn reload(
-    mut reloads: Reloads,
-    app: App,
-    loader: Loader,
-    tls: Option<Tls>,
-    metrics: Arc<Metrics>,
-) {
-    loop {
-        reloads.next().await;
-        supervisor::reloading();
-        if let Some(Err(fault)) = tls.as_ref().map(Tls::reload) {
-            metrics.tls_kept();
-            warn!(reason = fault.chain(), "the old certificate stays");
-        }
-        info!("reading the policies and the model again");
-        // Models tells what came of it.
-        let _ = app.models().reload(loader.clone()).await;
-        supervisor::ready();
-    }
 }
 
 /// Waits for a signal or for the engine's fault, which it leaves behind.

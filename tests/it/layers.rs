@@ -67,9 +67,8 @@ const PHRASES: &[(&[&str], &[&str])] = &[
             "http/clock.rs",
             "http/audit/entry.rs",
             "http/traces.rs",
-            "http/ask.rs",     // for the audit log
-            "http/vllm.rs",    // its field `created`
-            "http/keyring.rs", // of files, whether they have changed
+            "http/ask.rs",  // for the audit log
+            "http/vllm.rs", // its field `created`
             "metrics/process.rs",
         ],
     ),

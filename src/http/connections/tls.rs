@@ -1,8 +1,8 @@
 //! TLS: a certificate chain and its key, read again on demand.
 
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 
@@ -17,6 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::http::watched::WatchedFile;
 
 /// What a server shows of itself; a clone is the same one.
 #[derive(Debug, Clone)]
@@ -24,24 +25,41 @@ pub struct Tls(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    certificates: PathBuf,
-    key: PathBuf,
+    files: Mutex<Files>,
     config: RwLock<Arc<ServerConfig>>,
+}
+
+#[derive(Debug)]
+struct Files {
+    certificates: WatchedFile,
+    key: WatchedFile,
 }
 
 impl Tls {
     /// Reads both files, in PEM: the chain with the server's own certificate first, and its key.
     pub fn open(certificates: &Path, key: &Path) -> Result<Self> {
-        let config = RwLock::new(read(certificates, key)?);
-        let (certificates, key) = (certificates.to_owned(), key.to_owned());
-        Ok(Self(Arc::new(Shared { certificates, key, config })))
+        let (certificates, key) = (WatchedFile::read(certificates), WatchedFile::read(key));
+        let files = Files { certificates, key };
+        let config = RwLock::new(files.config()?);
+        Ok(Self(Arc::new(Shared { files: Mutex::new(files), config })))
     }
 
     /// Reads both again, for the connections to come; if they do not fit, the old ones stay.
     pub fn reload(&self) -> Result<()> {
-        let config = read(&self.0.certificates, &self.0.key)?;
-        *self.0.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.refresh();
+        self.0.replace(files.config()?);
         Ok(())
+    }
+
+    /// The same, if either has changed; returns whether it has.
+    pub fn refresh(&self) -> Result<bool> {
+        let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_changed = files.refresh();
+        if has_changed {
+            self.0.replace(files.config()?);
+        }
+        Ok(has_changed)
     }
 
     /// Shakes hands.
@@ -51,23 +69,63 @@ impl Tls {
     }
 }
 
-fn read(certificates: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
-    let refuse = |name, path: &Path, reason: String| Error::Config {
-        name,
-        reason: format!("{}: {reason}", path.display()),
-    };
-    let read = CertificateDer::pem_file_iter(certificates).and_then(Iterator::collect);
-    let chain: Vec<_> =
-        read.map_err(|fault: pem::Error| refuse("tls-cert", certificates, fault.to_string()))?;
-    if chain.is_empty() {
-        return Err(refuse("tls-cert", certificates, "no certificate in PEM".into()));
+impl Shared {
+    fn replace(&self, config: Arc<ServerConfig>) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
-    let secret = PrivateKeyDer::from_pem_file(key);
-    let secret = secret.map_err(|fault| refuse("tls-key", key, fault.to_string()))?;
-    let builder = ServerConfig::builder().with_no_client_auth();
-    let mut config = builder
-        .with_single_cert(chain, secret)
-        .map_err(|fault| refuse("tls-key", key, fault.to_string()))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+}
+
+impl Files {
+    fn refresh(&mut self) -> bool {
+        let (certificates, key) = (self.certificates.refresh(), self.key.refresh());
+        certificates || key
+    }
+
+    fn config(&self) -> Result<Arc<ServerConfig>> {
+        let (chain, key) = (chain(&self.certificates)?, private_key(&self.key)?);
+        let builder = ServerConfig::builder().with_no_client_auth();
+        let config = builder.with_single_cert(chain, key);
+        let mut config =
+            config.map_err(|fault| refuse("tls-key", &self.key, &fault.to_string()))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn chain(file: &WatchedFile) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = content("tls-cert", file)?;
+    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, pem::Error>>();
+    let chain = chain.map_err(|fault| refuse("tls-cert", file, &fault.to_string()))?;
+    if chain.is_empty() {
+        return Err(refuse("tls-cert", file, "no certificate in PEM"));
+    }
+    Ok(chain)
+}
+
+fn private_key(file: &WatchedFile) -> Result<PrivateKeyDer<'static>> {
+    let pem = content("tls-key", file)?;
+    if is_encrypted(pem) {
+        let path = file.path().display();
+        let reason = format!(
+            "the key is encrypted, and nobody is there to type its passphrase; decrypt it with: \
+             openssl pkey -in {path} -out decrypted.pem"
+        );
+        return Err(refuse("tls-key", file, &reason));
+    }
+    PrivateKeyDer::from_pem_slice(pem).map_err(|fault| refuse("tls-key", file, &fault.to_string()))
+}
+
+/// PKCS #8 has a name of its own for it (RFC 7468), the older formats a header (RFC 1421).
+fn is_encrypted(pem: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(pem);
+    text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        || text.contains("Proc-Type: 4,ENCRYPTED")
+}
+
+fn content<'a>(name: &'static str, file: &'a WatchedFile) -> Result<&'a [u8]> {
+    file.content().map_err(|fault| Error::Config { name, reason: fault.chain() })
+}
+
+fn refuse(name: &'static str, file: &WatchedFile, reason: &str) -> Error {
+    Error::Config { name, reason: format!("{}: {reason}", file.path().display()) }
 }

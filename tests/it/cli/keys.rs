@@ -1,6 +1,10 @@
 //! `moderato serve --api-keys-file`: faults of the file, its changes, and what is never logged.
 
+use std::fs::File;
+use std::fs::FileTimes;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 use moderato::key::Secret;
 use tempfile::TempDir;
@@ -89,6 +93,38 @@ fn keys_change_while_it_serves_and_neither_they_nor_their_hashes_are_logged() {
 }
 
 #[test]
+fn a_key_is_revoked_by_a_file_of_the_same_size_and_time() {
+    let keys = Keys::new();
+    keys.write_in_place("old");
+    let mut server = keys.serve("127.0.0.1:0");
+    server.wait_for("ready");
+    assert_eq!(ask(&server, "/v1/models", "old"), 200);
+    keys.write_in_place("new");
+    server.wait_for("read the keys again");
+    assert_eq!(ask(&server, "/v1/models", "old"), 401);
+    assert_eq!(ask(&server, "/v1/models", "new"), 200);
+}
+
+#[test]
+fn a_hangup_reads_keys_and_certificates_again() {
+    let keys = Keys::new();
+    keys.write(&["web"]);
+    let at = |name: &str| keys.path.with_file_name(name).into_os_string().into_string().unwrap();
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(at("cert.pem"), pair.cert.pem()).unwrap();
+    std::fs::write(at("key.pem"), pair.signing_key.serialize_pem()).unwrap();
+    let path = keys.path.to_str().unwrap();
+    let flags = ["--listen", "127.0.0.1:0", "--api-keys-file", path];
+    let tls = ["--tls-cert", &at("cert.pem"), "--tls-key", &at("key.pem")];
+    let mut server = Server::with(&support::tiny(), &[&flags[..], &tls].concat());
+    server.wait_for("ready");
+    server.signal("HUP");
+    server.wait_for("read the keys again");
+    server.wait_for("read the certificate again");
+    server.wait_for("exchanged the model");
+}
+
+#[test]
 fn a_server_that_anybody_can_reach_says_so_once_if_it_has_no_keys() {
     let warning = "whoever reaches this address may ask: there is no --api-keys-file";
     for (address, has_keys, n_warnings) in
@@ -131,6 +167,14 @@ impl Keys {
         let next = self.path.with_extension("next");
         std::fs::write(&next, text).unwrap();
         std::fs::rename(next, &self.path).unwrap();
+    }
+
+    /// As it should not be done: over the old file, with the size and the time of a line that was
+    /// written long ago.
+    fn write_in_place(&self, name: &str) {
+        std::fs::write(&self.path, format!("{name} client {}\n", secret(name).hash())).unwrap();
+        let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+        File::options().write(true).open(&self.path).unwrap().set_times(times).unwrap();
     }
 
     fn serve(&self, address: &str) -> Server {

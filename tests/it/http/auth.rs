@@ -168,7 +168,7 @@ async fn metrics_are_for_admins_and_the_rest_for_all_keys() {
 
 #[tokio::test]
 async fn keys_change_with_their_file_and_a_faulty_one_changes_nothing() {
-    let mut guarded = Guarded::new(Model::None, &[client("old", "")]);
+    let guarded = Guarded::new(Model::None, &[client("old", "")]);
     let valid = async |guarded: &Guarded, name| {
         guarded.send(with_key(get("/openapi.json"), name)).await.status == StatusCode::OK
     };

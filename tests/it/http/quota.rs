@@ -15,7 +15,7 @@ use super::request;
 #[tokio::test]
 async fn a_quota_is_not_renewed_by_a_change_elsewhere_in_the_file() {
     let quota = "requests_per_second=0.01";
-    let mut guarded = Guarded::new(Model::None, &[client("web", quota)]);
+    let guarded = Guarded::new(Model::None, &[client("web", quota)]);
     let ask = async |guarded: &Guarded| {
         guarded.send(with_key(get("/openapi.json"), "web")).await.status.as_u16()
     };

@@ -88,6 +88,41 @@ fn files_that_are_no_certificate_or_no_key_are_named() {
     }
 }
 
+#[test]
+fn a_pair_is_read_again_once_its_content_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    write(&certificate, &key);
+    let tls = Tls::open(&certificate, &key).unwrap();
+    assert!(!tls.refresh().unwrap(), "nothing has changed");
+    write(&certificate, &key);
+    assert!(tls.refresh().unwrap(), "a new pair");
+    let good = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    assert!(tls.refresh().unwrap_err().to_string().contains("key.pem"));
+    assert!(!tls.refresh().unwrap(), "a fault is told once");
+    std::fs::write(&key, good).unwrap();
+    assert!(tls.refresh().unwrap(), "it is there again");
+}
+
+#[test]
+fn an_encrypted_key_is_refused_with_the_command_that_decrypts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    write(&certificate, &key);
+    for pem in [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
+         -----END RSA PRIVATE KEY-----\n",
+    ] {
+        std::fs::write(&key, pem).unwrap();
+        let fault = Tls::open(&certificate, &key).unwrap_err().to_string();
+        assert!(fault.contains("the key is encrypted"), "{fault}");
+        let command = format!("openssl pkey -in {} -out decrypted.pem", key.display());
+        assert!(fault.contains(&command), "{fault}");
+    }
+}
+
 /// Writes a new pair and gives the certificate.
 fn write(certificate: &Path, key: &Path) -> CertificateDer<'static> {
     let CertifiedKey { cert, signing_key } =

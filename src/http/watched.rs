@@ -1,0 +1,103 @@
+//! A file that operators change while the server runs.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::error::Result;
+
+/// The content of a small file, and whether it has changed.
+///
+/// The content itself is compared. Size and times miss a file that is replaced by one of the same
+/// size and time, and a symbolic link whose folder is exchanged, as Kubernetes does it.
+#[derive(Debug)]
+pub(super) struct WatchedFile {
+    path: PathBuf,
+    content: std::io::Result<Vec<u8>>,
+}
+
+impl WatchedFile {
+    /// Reads the file, which may be missing.
+    pub(super) fn read(path: &Path) -> Self {
+        Self { path: path.into(), content: std::fs::read(path) }
+    }
+
+    /// Reads the file again. Returns whether the content, or the reason why it cannot be read, has
+    /// changed.
+    pub(super) fn refresh(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.content, std::fs::read(&self.path));
+        match (&before, &self.content) {
+            (Ok(before), Ok(now)) => before != now,
+            (Err(before), Err(now)) => before.kind() != now.kind(),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => true,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The content as it was read last.
+    pub(super) fn content(&self) -> Result<&[u8]> {
+        self.content.as_deref().map_err(|fault| Error::File {
+            path: self.path.clone(),
+            action: "reading",
+            source: Arc::new(std::io::Error::new(fault.kind(), fault.to_string())),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::fs::FileTimes;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_whatever_the_size_and_the_times_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.txt");
+        let write = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+            let times = FileTimes::new().set_modified(long_ago);
+            File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+        };
+        write("old");
+        let mut file = WatchedFile::read(&path);
+        assert!(!file.refresh(), "nothing has changed");
+        write("new");
+        assert!(file.refresh(), "of the same size and time");
+        assert_eq!(file.content().unwrap(), b"new");
+        std::fs::remove_file(&path).unwrap();
+        assert!(file.refresh(), "it is gone");
+        assert!(!file.refresh(), "it is still gone");
+        assert_eq!(file.content().unwrap_err().code(), "file_error");
+        write("new");
+        assert!(file.refresh(), "it is there again");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_exchanged_behind_a_link_is_seen() {
+        use std::os::unix::fs::symlink;
+
+        // As Kubernetes mounts a secret: keys.txt -> ..data/keys.txt, ..data -> a folder of a time.
+        let mount = tempfile::tempdir().unwrap();
+        let at = |name: &str| mount.path().join(name);
+        for (version, text) in [("..1", "old"), ("..2", "new")] {
+            std::fs::create_dir(at(version)).unwrap();
+            std::fs::write(at(version).join("keys.txt"), text).unwrap();
+        }
+        symlink("..1", at("..data")).unwrap();
+        symlink("..data/keys.txt", at("keys.txt")).unwrap();
+        let mut file = WatchedFile::read(&at("keys.txt"));
+        assert_eq!(file.content().unwrap(), b"old");
+        symlink("..2", at("..data_tmp")).unwrap();
+        std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        assert!(file.refresh());
+        assert_eq!(file.content().unwrap(), b"new");
+    }
+}
