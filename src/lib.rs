@@ -35,7 +35,8 @@
 //! # Where to find
 //!
 //! - what a model folder must hold, and how it is checked: `model/artifact.rs`, `model/config.rs`,
-//!   `model/weights.rs`; where it comes from: `model/source.rs`, `model/hub.rs` (its client below it),
+//!   `model/weights.rs`; how published checkpoints name their tensors: `model/checkpoint.rs`; where a
+//!   model comes from: `model/source.rs`, `model/hub.rs` (its client below it),
 //!   `model/embedded.rs`
 //! - the arithmetic on the CPU: `model/cpu.rs`, of the operations in `model/ops.rs`, of which
 //!   `model/ops/kernel.rs` has the inner loops; on GPUs, with candle: `model/tensor.rs`

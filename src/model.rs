@@ -2,6 +2,7 @@
 
 mod artifact;
 mod canaries;
+mod checkpoint;
 mod config;
 mod cpu;
 mod device;
@@ -198,6 +199,6 @@ fn load_forward(
             return refuse("dtype", format!("int8 is for the CPU, not for {gpu}"));
         }
     };
-    weights.finish()?;
+    weights.finish(config.n_layers)?;
     Ok(forward)
 }

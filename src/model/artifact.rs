@@ -60,7 +60,7 @@ impl Artifact {
             None => Canaries::default(),
         };
         let tokenizer = files.require(TOKENIZER)?;
-        let weights = Weights::open(&files, config.family.ignored)?;
+        let weights = Weights::open(&files, config.family)?;
         Ok(Self {
             files,
             name,

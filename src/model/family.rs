@@ -12,8 +12,10 @@ pub(super) struct Family {
     /// Below `layer`.
     pub(super) layer_names: LayerNames,
     pub(super) head: HeadNames,
-    /// Tensors that older files carry and nobody needs.
-    pub(super) ignored: &'static [&'static str],
+    /// The module of the encoder; checkpoints of the encoder alone leave its name out.
+    pub(super) base: &'static str,
+    /// The modules that hold all parameters.
+    pub(super) parts: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -53,6 +55,13 @@ impl Family {
         FAMILIES.iter().map(|family| family.architecture).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether a tensor is below one of the parts.
+    pub(super) fn has_part(&self, tensor: &str) -> bool {
+        let is_below =
+            |part: &&str| tensor.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'));
+        self.parts.iter().any(is_below)
+    }
+
     /// The full name of a module of a layer.
     pub(super) fn in_layer(&self, layer: usize, name: &str) -> String {
         format!("{}.{name}", self.layer.replace("{}", &layer.to_string()))
@@ -80,5 +89,6 @@ const FAMILIES: &[Family] = &[Family {
         output_norm: "output.LayerNorm",
     },
     head: HeadNames { dense: "bert.pooler.dense", classifier: "classifier" },
-    ignored: &["bert.embeddings.position_ids"],
+    base: "bert",
+    parts: &["bert.embeddings", "bert.encoder.layer", "bert.pooler", "classifier"],
 }];

@@ -12,9 +12,13 @@ use safetensors::tensor::TensorInfo;
 use serde::Deserialize;
 use sha2::Digest;
 use sha2::Sha256;
+use tracing::info;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::model::checkpoint::NameFault;
+use crate::model::checkpoint::TensorNames;
+use crate::model::family::Family;
 use crate::model::raw::Format;
 use crate::model::raw::Raw;
 use crate::model::source::Files;
@@ -25,8 +29,14 @@ pub(super) struct Weights {
     /// Of all bytes, in order of file name; hexadecimal.
     pub(super) sha256: String,
     shards: Vec<Shard>,
-    waiting: BTreeMap<String, usize>, // names not yet taken -> an index into shards
-    ignored: &'static [&'static str],
+    waiting: BTreeMap<String, Stored>, // not yet taken, by the name of the architecture
+}
+
+/// Where a tensor is.
+#[derive(Debug)]
+struct Stored {
+    shard: usize, // an index into shards
+    name: String, // in that file
 }
 
 /// One safetensors file.
@@ -39,23 +49,28 @@ struct Shard {
 
 impl Weights {
     /// Opens `model.safetensors`, or the files that its index names.
-    pub(super) fn open(files: &Files, ignored: &'static [&'static str]) -> Result<Self> {
+    pub(super) fn open(files: &Files, family: &Family) -> Result<Self> {
         let shards = match files.read(INDEX)? {
             Some(index) => Index::parse(&files.display(INDEX), &index)?.open(files)?,
             None => vec![Shard::open(files, SINGLE)?],
         };
         let mut sha256 = Sha256::new();
-        let mut waiting = BTreeMap::new();
+        let mut places = BTreeMap::new();
         for (place, shard) in shards.iter().enumerate() {
             sha256.update(&shard.bytes);
             for name in shard.metadata.offset_keys() {
-                if let Some(other) = waiting.insert(name.clone(), place) {
+                if let Some(other) = places.insert(name.clone(), place) {
                     let found = format!("it in {} too", shards[other].file);
                     return Err(shard.fault(format!("tensor {name:?} in one file"), found));
                 }
             }
         }
-        Ok(Self { sha256: hex(&sha256.finalize()), shards, waiting, ignored })
+        let names = TensorNames::resolve(family, places.keys().cloned())
+            .map_err(|fault| unusable(fault, family, &shards))?;
+        tell(&names, &shards);
+        let stored = |(name, stored)| (name, Stored { shard: places[&stored], name: stored });
+        let waiting = names.stored.into_iter().map(stored).collect();
+        Ok(Self { sha256: hex(&sha256.finalize()), shards, waiting })
     }
 
     /// The types of the stored tensors, `F16` say.
@@ -76,35 +91,35 @@ impl Weights {
 
     /// Hands out a tensor as it is stored; it must be there, in this shape.
     pub(super) fn take_raw(&mut self, name: &str, shape: &[usize]) -> Result<Raw> {
-        let Some(place) = self.waiting.remove(name) else {
-            let all: Vec<_> = self.shards.iter().map(|shard| shard.file.as_str()).collect();
-            return Err(Error::Artifact {
-                file: all.join(", "),
+        match self.waiting.remove(name) {
+            Some(stored) => self.shards[stored.shard].tensor(&stored.name, shape),
+            None => Err(Error::Artifact {
+                file: files(&self.shards),
                 expected: format!("tensor {name:?} of shape {shape:?}"),
                 found: "no such tensor".into(),
-            });
-        };
-        self.shards[place].tensor(name, shape)
-    }
-
-    /// Ends the loading: every tensor must have been taken.
-    pub(super) fn finish(self) -> Result<()> {
-        let unknown: Vec<_> = self
-            .waiting
-            .iter()
-            .filter(|(name, _)| !self.ignored.contains(&name.as_str()))
-            .collect();
-        match unknown.first() {
-            None => Ok(()),
-            Some((name, place)) => Err(self.shards[**place].fault(
-                "only tensors of the architecture in config.json".into(),
-                format!("{} unknown, {name:?} the first", unknown.len()),
-            )),
+            }),
         }
     }
 
+    /// Ends the loading: every tensor must have been taken by the embeddings, so many layers and
+    /// the head.
+    pub(super) fn finish(self, n_layers: usize) -> Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = self.waiting.into_values().map(|stored| stored.name).collect();
+        Err(Error::Artifact {
+            file: files(&self.shards),
+            expected: format!(
+                "only tensors of the architecture in config.json, which has {n_layers} layers"
+            ),
+            found: unknown(&names),
+        })
+    }
+
     fn infos(&self) -> impl Iterator<Item = &TensorInfo> {
-        self.waiting.iter().filter_map(|(name, &place)| self.shards[place].metadata.info(name))
+        let info = |stored: &Stored| self.shards[stored.shard].metadata.info(&stored.name);
+        self.waiting.values().filter_map(info)
     }
 }
 
@@ -125,7 +140,7 @@ impl Shard {
     }
 
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Raw> {
-        let info = self.metadata.info(name).expect("a waiting name is in its shard");
+        let info = self.metadata.info(name).expect("a stored name is in its shard");
         if info.shape != shape {
             let found = format!("shape {:?}", info.shape);
             return Err(self.fault(format!("tensor {name:?} of shape {shape:?}"), found));
@@ -206,10 +221,58 @@ impl Index {
     }
 }
 
+/// The refusal of a checkpoint with names that do not fit the architecture.
+fn unusable(fault: NameFault, family: &Family, shards: &[Shard]) -> Error {
+    let (expected, found) = match fault {
+        NameFault::Ambiguous { name, stored: [one, other] } => {
+            (format!("tensor {name:?} once"), format!("it as {one:?} and as {other:?}"))
+        }
+        NameFault::Unknown(names) => (
+            format!(
+                "only tensors of the architecture in config.json ({})",
+                family.parts.join(", ")
+            ),
+            unknown(&names),
+        ),
+    };
+    Error::Artifact { file: files(shards), expected, found }
+}
+
+fn unknown(names: &[String]) -> String {
+    let first = names.first().map_or("", String::as_str);
+    format!("{} unknown, {first:?} the first", names.len())
+}
+
+/// Says which tensors have other names than in the architecture, and which are not used.
+fn tell(names: &TensorNames, shards: &[Shard]) {
+    let renamed: Vec<_> =
+        names.renamed().map(|(name, stored)| format!("{stored} is {name}")).collect();
+    if renamed.is_empty() && names.ignored.is_empty() {
+        return;
+    }
+    let first = |names: &[String]| names.get(..N_TOLD).unwrap_or(names).join(", ");
+    info!(
+        file = files(shards),
+        n_renamed = renamed.len(),
+        renamed = first(&renamed),
+        n_ignored = names.ignored.len(),
+        ignored = first(&names.ignored),
+        "some tensors of the checkpoint were renamed or left out"
+    );
+}
+
+/// The names of all files, for an error.
+fn files(shards: &[Shard]) -> String {
+    shards.iter().map(|shard| shard.file.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
+
+/// How many names the log shows of each kind.
+const N_TOLD: usize = 3;
 
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";

@@ -78,20 +78,22 @@ fn load(source: &Source) -> Model {
 
 fn load_under(source: &Source, policies: Vec<OwnPolicy>) -> Model {
     let artifact = Artifact::open(source, policies, HubSettings { offline: true }).unwrap();
-    let settings = LoadSettings {
-        placement: Placement::Cpu,
-        dtype: Dtype::F32,
-        threads: 2,
-        overlap: 64,
-        normalise: true,
-    };
-    Model::load(artifact, &settings).unwrap()
+    Model::load(artifact, &LOAD).unwrap()
 }
 
 /// The tiny model with another forward pass.
 pub(crate) fn model_with(forward: impl Forward + 'static) -> Model {
     Model { forward: Box::new(forward), ..tiny_model() }
 }
+
+/// Settings that fit all tests.
+pub(crate) const LOAD: LoadSettings = LoadSettings {
+    placement: Placement::Cpu,
+    dtype: Dtype::F32,
+    threads: 2,
+    overlap: 64,
+    normalise: true,
+};
 
 /// Settings that fit all tests but those of the limits.
 pub(crate) const ENGINE: EngineSettings = EngineSettings {
