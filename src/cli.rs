@@ -6,6 +6,7 @@ mod batch;
 mod bulk;
 mod config;
 mod evaluate;
+mod heads;
 mod key;
 mod log;
 mod output;

@@ -20,7 +20,10 @@ mod weights;
 use ndarray::Array2;
 
 pub use self::artifact::Artifact;
+pub use self::artifact::HeadSettings;
+pub use self::artifact::Overrides;
 pub use self::artifact::OwnPolicy;
+pub use self::config::ActivationSource;
 pub use self::device::Dtype;
 pub use self::device::Placement;
 pub use self::hub::HubSettings;
@@ -34,6 +37,7 @@ use crate::model::config::Config;
 use crate::model::cpu::CpuTransformer;
 use crate::model::tensor::TensorTransformer;
 use crate::model::weights::Weights;
+use crate::score::Activation;
 use crate::score::Ruleset;
 use crate::text::Limits;
 use crate::text::Text;
@@ -84,6 +88,10 @@ pub struct ModelCard {
     pub n_parameters: usize,
     /// Labels of the head, in its order.
     pub labels: Vec<String>,
+    /// How the logits of the head become scores.
+    pub activation: Activation,
+    /// What decided that.
+    pub activation_source: ActivationSource,
     /// The longest window, special tokens included.
     pub max_window_tokens: usize,
     /// Whether the policy came with the model or the operator; if not it is made from the labels.
@@ -129,6 +137,8 @@ impl Model {
             device: settings.placement.to_string(),
             n_parameters: artifact.weights.n_parameters(),
             labels: artifact.config.labels.clone(),
+            activation: artifact.config.activation,
+            activation_source: artifact.config.activation_source,
             max_window_tokens: shape.max_tokens,
             has_policy: artifact.has_policy,
             calibration: artifact.calibration,

@@ -1,6 +1,7 @@
 //! The usage policy: its categories, what violates them and what to do then; read from `policy.toml`.
 
 mod action;
+mod benign;
 mod namespace;
 mod threshold;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use self::action::Action;
+pub use self::benign::benign_labels;
 pub use self::namespace::Name;
 pub use self::namespace::Namespace;
 pub use self::namespace::Relation;
@@ -83,14 +85,17 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The policy of a model that brings none: a category per label, flagged from 0.5 on.
-    pub fn from_labels(labels: &[String]) -> Self {
+    /// The policy of a model that brings none: a category per label, flagged from 0.5 on, but for
+    /// labels that stand for no category.
+    pub fn from_labels(labels: &[String], ignored_labels: Vec<String>) -> Self {
+        let labels = labels.iter().filter(|label| !ignored_labels.contains(label));
+        let categories = labels.map(|label| Category::from_label(label)).collect();
         Self {
             id: "model-labels".into(),
             name: "The labels of the model".into(),
             version: "0".into(),
-            ignored_labels: Vec::new(),
-            categories: labels.iter().map(|label| Category::from_label(label)).collect(),
+            ignored_labels,
+            categories,
             namespaces: Vec::new(),
         }
     }

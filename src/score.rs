@@ -5,6 +5,8 @@ mod report;
 mod span;
 mod verdict;
 
+use std::str::FromStr;
+
 use ndarray::ArrayView2;
 
 pub use self::calibration::Calibration;
@@ -79,6 +81,14 @@ impl Scorer {
 }
 
 impl Activation {
+    /// Its name, as `--activation` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sigmoid => "sigmoid",
+            Self::Softmax => "softmax",
+        }
+    }
+
     /// The logarithm of p / (1 - p) for the label in `column`; its sigmoid is the probability.
     ///
     /// For a sigmoid head that is the logit itself. For a softmax head it is the logit less the
@@ -91,6 +101,19 @@ impl Activation {
                 let others = row.enumerate().filter(|(label, _)| *label != column);
                 logit - log_sum_exp(others.map(|(_, other)| f64::from(other)))
             }
+        }
+    }
+}
+
+impl FromStr for Activation {
+    type Err = String;
+
+    /// `sigmoid` or `softmax`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "sigmoid" => Ok(Self::Sigmoid),
+            "softmax" => Ok(Self::Softmax),
+            _ => Err(format!("expected sigmoid or softmax, found {text:?}")),
         }
     }
 }

@@ -23,6 +23,7 @@ use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Logits;
 use moderato::model::Model;
+use moderato::model::Overrides;
 use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Text;
@@ -48,7 +49,7 @@ pub(crate) struct Counted {
 impl Contestant {
     pub(crate) fn load(dtype: Dtype, threads: usize) -> Fallible<Self> {
         let artifact =
-            Artifact::open(&Source::Embedded, Vec::new(), HubSettings { offline: true })?;
+            Artifact::open(&Source::Embedded, Overrides::default(), HubSettings { offline: true })?;
         let settings = LoadSettings {
             placement: Placement::Cpu,
             dtype,

@@ -8,6 +8,7 @@ use moderato::model::Dtype;
 use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Model;
+use moderato::model::Overrides;
 use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Limits;
@@ -15,7 +16,8 @@ use moderato::text::Text;
 
 /// The embedded model, on every core.
 pub(crate) fn model(dtype: Dtype) -> Model {
-    let artifact = Artifact::open(&Source::Embedded, Vec::new(), HubSettings { offline: true });
+    let artifact =
+        Artifact::open(&Source::Embedded, Overrides::default(), HubSettings { offline: true });
     let settings = LoadSettings {
         placement: Placement::Cpu,
         dtype,

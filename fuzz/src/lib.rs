@@ -18,6 +18,7 @@ use moderato::model::Dtype;
 use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Model;
+use moderato::model::Overrides;
 use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Limits;
@@ -30,7 +31,7 @@ pub fn tiny() -> PathBuf {
 /// Loads a model as the server does before it exchanges one.
 pub fn load(folder: &Path) -> Result<Model> {
     let source = Source::Folder(folder.to_owned());
-    let artifact = Artifact::open(&source, Vec::new(), HubSettings { offline: true })?;
+    let artifact = Artifact::open(&source, Overrides::default(), HubSettings { offline: true })?;
     let settings = LoadSettings {
         placement: Placement::Cpu,
         dtype: Dtype::F32,

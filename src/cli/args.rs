@@ -2,6 +2,7 @@
 
 mod access;
 mod connections;
+mod head;
 mod observe;
 mod source;
 
@@ -20,6 +21,7 @@ pub(super) use self::access::KeyRole;
 pub(super) use self::access::NewKeyArgs;
 pub(super) use self::access::OpenArea;
 pub(super) use self::connections::ConnectionArgs;
+pub(super) use self::head::NamedActivation;
 pub(super) use self::observe::AuditArgs;
 pub(super) use self::observe::AuditFailure;
 pub(super) use self::observe::TraceArgs;
@@ -210,6 +212,11 @@ pub(super) struct PolicyArgs {
 pub(super) struct ModelArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
+    /// How scores are made, sigmoid or softmax, in place of what config.json says; of several
+    /// models NAME=ACTIVATION
+    #[arg(long = "activation", env = "MODERATO_ACTIVATION", value_name = "ACTIVATION")]
+    #[arg(value_delimiter = ',')]
+    pub(super) activations: Vec<NamedActivation>,
     /// Where to run: cpu, cuda, cuda:N, metal or metal:N
     #[arg(long, env = "MODERATO_DEVICE", default_value = "cpu")]
     pub(super) device: Placement,

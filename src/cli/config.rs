@@ -14,6 +14,7 @@ use crate::cli::args::OpenArea;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::SourceArgs;
 use crate::cli::args::TraceArgs;
+use crate::cli::heads::heads;
 use crate::engine::Capacity;
 use crate::engine::Engine;
 use crate::engine::EngineSettings;
@@ -76,13 +77,14 @@ impl EngineConfig {
             overlap: model.overlap,
             normalise: model.normalise,
         };
-        let SourceArgs { model: models, policy: policies } = model.source;
+        let SourceArgs { model: models, policy: policies, benign_labels } = model.source;
         check_names(&models)?;
+        let heads = heads(&models, &model.activations, &benign_labels)?;
         // A misspelt file is found before anything is fetched.
         for path in &policies {
             OwnPolicy::open(path)?;
         }
-        Ok(Self { models, loader: Loader { policies, hub, load, capacity } })
+        Ok(Self { models, loader: Loader { policies, heads, hub, load, capacity } })
     }
 
     /// The same for files and texts as typed, a line at a time.
@@ -124,12 +126,15 @@ impl EngineConfig {
 
     /// Fetches, checks and loads the first model and puts it to work; takes a second or more.
     pub(super) fn start(&self, metrics: Arc<Metrics>) -> Result<Engine> {
-        self.loader.load(&self.models[0].source, metrics)
+        let model = &self.models[0];
+        self.loader.load(model.name.as_deref(), &model.source, metrics)
     }
 
     /// The same for all of them, in order.
     pub(super) fn start_all(&self, metrics: &Arc<Metrics>) -> Result<Vec<Engine>> {
-        let start = |model: &NamedSource| self.loader.load(&model.source, Arc::clone(metrics));
+        let start = |model: &NamedSource| {
+            self.loader.load(model.name.as_deref(), &model.source, Arc::clone(metrics))
+        };
         self.models.iter().map(start).collect()
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::cli::ExitCode;
 use crate::cli::args::PolicyArgs;
+use crate::cli::args::SourceArgs;
+use crate::cli::heads::heads;
 use crate::cli::output::Output;
 use crate::error::Error;
 use crate::error::Result;
@@ -10,10 +12,7 @@ use crate::model::OwnPolicy;
 use crate::policy::Policy;
 
 pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
-    let own = match args.source.policy.first() {
-        Some(path) => OwnPolicy::open(path)?,
-        None => OwnPolicy::of_model(args.source.only()?, hub)?,
-    };
+    let own = read(&args.source, hub)?;
     let mut output = Output::stdout();
     if args.json {
         output.json(&own.policy)?;
@@ -28,8 +27,20 @@ pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
+/// The operator's policy, the model's own, or one made from the labels of the model.
+fn read(args: &SourceArgs, hub: HubSettings) -> Result<OwnPolicy> {
+    if let Some(path) = args.policy.first() {
+        return OwnPolicy::open(path);
+    }
+    let heads = heads(&args.model, &[], &args.benign_labels)?;
+    OwnPolicy::of_model(args.only()?, &heads.into_values().next().unwrap_or_default(), hub)
+}
+
 fn show(policy: &Policy, output: &mut Output) -> Result<()> {
     output.line(format_args!("{}, {} ({})", policy.name, policy.version, policy.reference()))?;
+    if !policy.ignored_labels.is_empty() {
+        output.line(format_args!("ignored labels: {}", policy.ignored_labels.join(", ")))?;
+    }
     for category in &policy.categories {
         output.line("")?;
         output.line(format_args!("{}: {}", category.id, category.title))?;

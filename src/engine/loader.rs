@@ -1,5 +1,6 @@
 //! From a source to an engine at work: fetched, checked, loaded, warmed up.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,22 +9,32 @@ use tracing::warn;
 
 use crate::engine::Capacity;
 use crate::engine::Engine;
+use crate::engine::Wanted;
 use crate::engine::headroom;
 use crate::error::Error;
 use crate::error::Result;
 use crate::metrics::Metrics;
+use crate::model::ActivationSource;
 use crate::model::Artifact;
+use crate::model::HeadSettings;
 use crate::model::HubSettings;
 use crate::model::LoadSettings;
 use crate::model::Model;
+use crate::model::ModelCard;
+use crate::model::Overrides;
 use crate::model::OwnPolicy;
 use crate::model::Source;
+use crate::policy::Policy;
+use crate::score::Activation;
 
 /// Everything it takes to start an engine, again and again.
 #[derive(Debug, Clone)]
 pub struct Loader {
     /// Policies in place of the model's own, read anew each time.
     pub policies: Vec<PathBuf>,
+    /// What the operator says about the heads of the models, by the name of the slot, whichever
+    /// model serves there.
+    pub heads: BTreeMap<Option<String>, HeadSettings>,
     /// How to ask a hub.
     pub hub: HubSettings,
     /// How to load.
@@ -33,22 +44,27 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Loads the first model of a process; takes a second or more.
-    pub fn load(&self, source: &Source, metrics: Arc<Metrics>) -> Result<Engine> {
-        let model = Model::load(self.open(source)?, &self.load)?;
-        self.announce(&model);
+    /// Loads the first model of a slot; takes a second or more.
+    pub fn load(
+        &self,
+        slot: Option<&str>,
+        source: &Source,
+        metrics: Arc<Metrics>,
+    ) -> Result<Engine> {
+        let model = Model::load(self.open(slot, source)?, &self.load)?;
+        self.announce(slot, &model);
         Engine::join(model, &self.capacity, metrics)
     }
 
     /// Loads a model beside another that serves: only if it is the one meant, and if it fits.
     pub fn load_beside(
         &self,
-        source: &Source,
-        sha256: Option<&str>,
+        slot: Option<&str>,
+        Wanted { source, sha256, .. }: &Wanted,
         metrics: Arc<Metrics>,
     ) -> Result<Engine> {
-        let artifact = self.open(source)?;
-        if let Some(expected) = sha256.filter(|expected| *expected != artifact.sha256()) {
+        let artifact = self.open(slot, source)?;
+        if let Some(expected) = sha256.as_ref().filter(|expected| *expected != artifact.sha256()) {
             return Err(Error::Artifact {
                 file: artifact.to_string(),
                 expected: format!("weights of SHA-256 {expected}"),
@@ -57,16 +73,22 @@ impl Loader {
         }
         headroom::check(&artifact)?;
         let model = Model::load(artifact, &self.load)?;
-        self.announce(&model);
+        self.announce(slot, &model);
         Engine::join(model, &self.capacity, metrics)
     }
 
-    fn open(&self, source: &Source) -> Result<Artifact> {
+    fn open(&self, slot: Option<&str>, source: &Source) -> Result<Artifact> {
         let policies = self.policies.iter().map(|path| OwnPolicy::open(path));
-        Artifact::open(source, policies.collect::<Result<_>>()?, self.hub)
+        let policies = policies.collect::<Result<_>>()?;
+        Artifact::open(source, Overrides { policies, head: self.head(slot) }, self.hub)
     }
 
-    fn announce(&self, Model { card, rulesets, .. }: &Model) {
+    /// What the operator says about the head of the model in a slot.
+    fn head(&self, slot: Option<&str>) -> HeadSettings {
+        self.heads.get(&slot.map(str::to_owned)).cloned().unwrap_or_default()
+    }
+
+    fn announce(&self, slot: Option<&str>, Model { card, rulesets, .. }: &Model) {
         let policies: Vec<_> = rulesets.iter().map(|ruleset| ruleset.policy.reference()).collect();
         info!(
             model = card.reference(),
@@ -79,17 +101,48 @@ impl Loader {
             dtype = card.dtype,
             device = card.device,
             threads = self.load.threads,
+            activation = card.activation.name(),
+            activation_source = card.activation_source.name(),
             policies = policies.join(", "),
             calibration = card.calibration,
             "loaded the model"
         );
-        if !card.has_policy {
+        if card.activation_source == ActivationSource::Default && card.labels.len() > 1 {
             warn!(
-                "no policy.toml: every label of the model is a category, with a threshold of 0.5"
+                model = card.reference(),
+                "config.json has no problem_type: softmax, as transformers has it; where a text \
+                 may have several labels, use --activation sigmoid"
             );
+        }
+        let has_benign_labels = !self.head(slot).benign_labels.is_empty();
+        match rulesets.as_slice() {
+            [ruleset, ..] if !card.has_policy => announce_labels(card, &ruleset.policy),
+            _ if has_benign_labels => {
+                warn!(model = card.reference(), "--benign-label is not used: there is a policy");
+            }
+            _ => {}
         }
         if card.calibration.is_none() {
             warn!("no calibration.json: scores are as the model gives them, not calibrated");
         }
+    }
+}
+
+/// Says what a model is judged by that has no policy.
+fn announce_labels(card: &ModelCard, policy: &Policy) {
+    warn!(
+        model = card.reference(),
+        ignored_labels = policy.ignored_labels.join(", "),
+        "no policy.toml: every label of the model that does not stand for harmless texts is a \
+         category, with a threshold of 0.5"
+    );
+    let is_exclusive = card.activation == Activation::Softmax;
+    if is_exclusive && policy.ignored_labels.is_empty() {
+        warn!(
+            model = card.reference(),
+            labels = card.labels.join(", "),
+            "no label is known to stand for harmless texts, and one of the labels always has a \
+             high score: name it with --benign-label, or write a policy.toml"
+        );
     }
 }

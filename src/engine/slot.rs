@@ -227,9 +227,9 @@ impl Slot {
         let source = wanted.source.clone();
         let staged = Staged { source, since: SystemTime::now(), fault: None };
         self.write(|state| state.staged = Some(staged.clone()));
-        let metrics = Arc::clone(&self.metrics);
+        let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let loading = tokio::task::spawn_blocking(move || {
-            loader.load_beside(&wanted.source, wanted.sha256.as_deref(), metrics)
+            loader.load_beside(name.as_deref(), &wanted, metrics)
         });
         let fault = match loading.await.unwrap_or(Err(Error::Stopped)) {
             Ok(engine) => return Ok(Arc::new(engine)),

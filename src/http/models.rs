@@ -50,9 +50,15 @@ struct ModelEntry {
     /// The longest window, special tokens included.
     max_window_tokens: usize,
     labels: Vec<String>,
+    /// How the logits become scores: `sigmoid`, each label for itself, or `softmax`, where labels
+    /// exclude each other.
+    activation: &'static str,
+    /// What decided that: `config.json`, the `default` of transformers where it says nothing, or a
+    /// `flag` of the operator.
+    activation_source: &'static str,
     policy: String,
     /// `policy.toml`, or `labels` where the model brought none: then every category is a label,
-    /// with a threshold of 0.5.
+    /// with a threshold of 0.5, and `GET /v1/policy` lists labels of harmless texts as ignored.
     policy_source: &'static str,
     /// Which calibration is applied; null if scores are as the model gave them.
     calibration: Option<String>,
@@ -111,6 +117,8 @@ impl ModelEntry {
             n_parameters: card.n_parameters,
             max_window_tokens: card.max_window_tokens,
             labels: card.labels,
+            activation: card.activation.name(),
+            activation_source: card.activation_source.name(),
             policy: engine.policy().reference(),
             policy_source: if card.has_policy { "policy.toml" } else { "labels" },
             calibration: card.calibration,

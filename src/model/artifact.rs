@@ -16,6 +16,8 @@ use crate::model::source::Files;
 use crate::model::source::Source;
 use crate::model::weights::Weights;
 use crate::policy::Policy;
+use crate::policy::benign_labels;
+use crate::score::Activation;
 use crate::score::Calibration;
 use crate::score::Ruleset;
 use crate::score::Scorer;
@@ -37,17 +39,20 @@ pub struct Artifact {
 
 impl Artifact {
     /// Reads `config.json`, `tokenizer.json`, the weights and, if there, `policy.toml`,
-    /// `calibration.json` and `canaries.jsonl`. Policies given here replace the model's own.
-    pub fn open(source: &Source, own: Vec<OwnPolicy>, hub: HubSettings) -> Result<Self> {
+    /// `calibration.json` and `canaries.jsonl`.
+    pub fn open(source: &Source, own: Overrides, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
-        let config = read_config(&files)?;
-        let mut policies = own;
+        let mut config = read_config(&files)?;
+        let Overrides { mut policies, head } = own;
+        if let Some(activation) = head.activation {
+            config.override_activation(activation)?;
+        }
         if policies.is_empty() {
             policies.extend(read_policy(&files)?);
         }
         let has_policy = !policies.is_empty();
         if !has_policy {
-            policies.push(OwnPolicy::from_labels(&files, &config));
+            policies.push(OwnPolicy::from_labels(&files, &config, &head.benign_labels)?);
         }
         check_ids(&policies)?;
         let calibration = files.read(CALIBRATION)?;
@@ -92,6 +97,25 @@ impl fmt::Display for Artifact {
     }
 }
 
+/// What the operator decides about a model, in place of its files.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Policies in place of the model's own.
+    pub policies: Vec<OwnPolicy>,
+    /// How its head is read.
+    pub head: HeadSettings,
+}
+
+/// What the operator says about the head of a model; by default nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeadSettings {
+    /// In place of what `config.json` says.
+    pub activation: Option<Activation>,
+    /// Labels that stand for harmless texts, several in one string separated by commas; of use
+    /// where there is no policy.
+    pub benign_labels: Vec<String>,
+}
+
 /// A policy with the file it was read from.
 #[derive(Debug, Clone)]
 pub struct OwnPolicy {
@@ -115,17 +139,53 @@ impl OwnPolicy {
     }
 
     /// The policy of a model without its weights, or one made from its labels.
-    pub fn of_model(source: &Source, hub: HubSettings) -> Result<Self> {
+    pub fn of_model(source: &Source, head: &HeadSettings, hub: HubSettings) -> Result<Self> {
         let files = source.fetch(hub)?.files;
         match read_policy(&files)? {
             Some(own) => Ok(own),
-            None => Ok(Self::from_labels(&files, &read_config(&files)?)),
+            None => Self::from_labels(&files, &read_config(&files)?, &head.benign_labels),
         }
     }
 
-    fn from_labels(files: &Files, config: &Config) -> Self {
-        Self { file: files.display(CONFIG), policy: Policy::from_labels(&config.labels) }
+    /// A category for each label that does not stand for harmless texts.
+    fn from_labels(files: &Files, config: &Config, named: &[String]) -> Result<Self> {
+        let (file, labels) = (files.display(CONFIG), &config.labels);
+        let mut benign = benign_labels(labels);
+        for name in named {
+            benign.extend(find_labels(name, labels)?);
+        }
+        let ignored: Vec<_> =
+            labels.iter().filter(|label| benign.contains(label)).cloned().collect();
+        if ignored.len() == labels.len() {
+            return Err(Error::Artifact {
+                file,
+                expected: "a label that stands for a violation, or a policy.toml that says what \
+                           each label stands for"
+                    .into(),
+                found: format!("labels of harmless texts only ({})", ignored.join(", ")),
+            });
+        }
+        Ok(Self { file, policy: Policy::from_labels(labels, ignored) })
     }
+}
+
+/// The label of that name, or those of a list separated by commas.
+fn find_labels(name: &str, labels: &[String]) -> Result<Vec<String>> {
+    if let Some(label) = labels.iter().find(|label| *label == name) {
+        return Ok(vec![label.clone()]);
+    }
+    let find = |part: &str| {
+        let label = labels.iter().find(|label| *label == part.trim());
+        label.cloned().ok_or_else(|| Error::Config {
+            name: "benign-label",
+            reason: format!(
+                "{:?} is no label of the model; its labels are {}",
+                part.trim(),
+                labels.join(", ")
+            ),
+        })
+    };
+    name.split(',').map(find).collect()
 }
 
 /// Requests name a policy by its id.

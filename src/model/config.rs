@@ -23,7 +23,19 @@ pub(super) struct Config {
     pub(super) layer_norm_eps: f64,
     pub(super) hidden_act: HiddenAct,
     pub(super) activation: Activation,
+    pub(super) activation_source: ActivationSource,
     pub(super) labels: Vec<String>,
+}
+
+/// What decided the activation of the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActivationSource {
+    /// `problem_type` in `config.json`.
+    Config,
+    /// The default of transformers: there is no `problem_type`.
+    Default,
+    /// The operator.
+    Flag,
 }
 
 /// The activation inside a layer.
@@ -57,15 +69,40 @@ impl Config {
             layer_norm_eps: raw.layer_norm_eps,
             hidden_act: reader.hidden_act(&raw.hidden_act)?,
             activation: reader.activation(raw.problem_type.as_deref(), labels.len())?,
+            activation_source: match raw.problem_type {
+                Some(_) => ActivationSource::Config,
+                None => ActivationSource::Default,
+            },
             labels,
         };
         reader.check_sizes(&config)?;
         Ok(config)
     }
 
+    /// Applies another activation than the file says.
+    pub(super) fn override_activation(&mut self, activation: Activation) -> Result<()> {
+        if activation == Activation::Softmax && self.labels.len() == 1 {
+            let reason = "softmax is for several labels, and the model has one".into();
+            return Err(Error::Config { name: "activation", reason });
+        }
+        (self.activation, self.activation_source) = (activation, ActivationSource::Flag);
+        Ok(())
+    }
+
     /// The longest window, special tokens included.
     pub(super) fn max_window_tokens(&self) -> usize {
         self.n_positions.saturating_sub(self.family.first_position)
+    }
+}
+
+impl ActivationSource {
+    /// What `/v1/models` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config.json",
+            Self::Default => "default",
+            Self::Flag => "flag",
+        }
     }
 }
 

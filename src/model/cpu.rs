@@ -245,13 +245,18 @@ mod tests {
     use crate::encode::Window;
     use crate::model::Artifact;
     use crate::model::HubSettings;
+    use crate::model::Overrides;
     use crate::model::Source;
     use crate::model::tensor::TensorTransformer;
 
     fn tiny() -> Artifact {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
-        Artifact::open(&Source::Folder(folder.into()), Vec::new(), HubSettings { offline: true })
-            .unwrap()
+        Artifact::open(
+            &Source::Folder(folder.into()),
+            Overrides::default(),
+            HubSettings { offline: true },
+        )
+        .unwrap()
     }
 
     fn on_threads(n_threads: usize, dtype: Dtype) -> CpuTransformer {

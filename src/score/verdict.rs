@@ -122,7 +122,7 @@ mod tests {
 
     fn policy() -> Policy {
         let labels = ["a", "b", "c"].map(str::to_owned);
-        let mut policy = Policy::from_labels(&labels);
+        let mut policy = Policy::from_labels(&labels, Vec::new());
         policy.categories[1].action = Action::Report;
         policy.categories[2].action = Action::Support;
         policy

@@ -11,6 +11,7 @@ use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Logits;
 use moderato::model::Model;
+use moderato::model::Overrides;
 use moderato::model::OwnPolicy;
 use moderato::model::Placement;
 use moderato::model::Source;
@@ -283,12 +284,13 @@ fn a_model_without_a_policy_gets_a_category_for_each_label() {
 
 #[test]
 fn a_policy_of_the_operator_replaces_that_of_the_model() {
-    let mut policy = Policy::from_labels(&support::tiny_model().card.labels);
+    let mut policy = Policy::from_labels(&support::tiny_model().card.labels, Vec::new());
     policy.id = "house-rules".into();
     policy.categories.swap(0, 3);
     let own = OwnPolicy { file: "mine.toml".into(), policy };
     let source = Source::Folder(support::tiny());
-    let artifact = Artifact::open(&source, vec![own], OFFLINE).unwrap();
+    let own = Overrides { policies: vec![own], ..Overrides::default() };
+    let artifact = Artifact::open(&source, own, OFFLINE).unwrap();
     let model = Model::load(artifact, &SETTINGS).unwrap();
     assert!(model.card.has_policy);
     assert_eq!(model.rulesets[0].policy.ids(), ["leak", "insult", "threat", "spam"]);
@@ -315,7 +317,8 @@ fn truncation_and_padding_that_a_tokenizer_carries_are_off() {
 
 #[test]
 fn an_overlap_as_long_as_the_window_is_refused() {
-    let artifact = Artifact::open(&Source::Folder(support::tiny()), Vec::new(), OFFLINE).unwrap();
+    let artifact =
+        Artifact::open(&Source::Folder(support::tiny()), Overrides::default(), OFFLINE).unwrap();
     let settings = LoadSettings { overlap: 126, ..SETTINGS };
     let error = Model::load(artifact, &settings).unwrap_err().to_string();
     assert_eq!(error, "overlap: 126 tokens, but a window of this model has 126");
@@ -341,7 +344,10 @@ proptest! {
 }
 
 fn load(folder: &Path) -> Result<Model> {
-    Model::load(Artifact::open(&Source::Folder(folder.into()), Vec::new(), OFFLINE)?, &SETTINGS)
+    Model::load(
+        Artifact::open(&Source::Folder(folder.into()), Overrides::default(), OFFLINE)?,
+        &SETTINGS,
+    )
 }
 
 fn logits(folder: &Path) -> Logits {
@@ -394,7 +400,7 @@ fn edit_json(path: &Path, change: impl FnOnce(&mut Value)) {
 
 /// Puts a policy into the folder, changed.
 fn policy(folder: &Path, change: impl FnOnce(String) -> String) {
-    let policy = Policy::from_labels(&support::tiny_model().card.labels);
+    let policy = Policy::from_labels(&support::tiny_model().card.labels, Vec::new());
     write(folder, "policy.toml", change(toml::to_string_pretty(&policy).unwrap()).as_bytes());
 }
 

@@ -8,6 +8,7 @@ use moderato::model::Artifact;
 use moderato::model::HubSettings;
 use moderato::model::Logits;
 use moderato::model::Model;
+use moderato::model::Overrides;
 use moderato::model::Source;
 use moderato::text::Limits;
 use moderato::text::Text;
@@ -177,7 +178,7 @@ fn renamed(rename: fn(&str) -> String, extra: &[&str]) -> TempDir {
 
 fn load(folder: &Path) -> Result<Model> {
     let source = Source::Folder(folder.into());
-    let artifact = Artifact::open(&source, Vec::new(), HubSettings { offline: true })?;
+    let artifact = Artifact::open(&source, Overrides::default(), HubSettings { offline: true })?;
     Model::load(artifact, &support::LOAD)
 }
 

@@ -7,6 +7,7 @@ mod drain;
 mod errors;
 mod fuzz;
 mod guarded;
+mod heads;
 mod quota;
 mod several;
 mod swap;
@@ -235,6 +236,8 @@ async fn models_says_what_serves_and_where_it_came_from() {
             "threat",
             "leak"
           ],
+          "activation": "sigmoid",
+          "activation_source": "config.json",
           "policy": "model-labels@0",
           "policy_source": "labels",
           "calibration": null,

@@ -9,6 +9,7 @@ mod deploy;
 mod engine;
 mod evaluation;
 mod golden;
+mod heads;
 mod http;
 mod hub;
 mod layers;

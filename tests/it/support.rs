@@ -1,5 +1,6 @@
 //! What several test modules need: the fixture, the program, an engine with a fake model.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,11 +21,13 @@ use moderato::model::Forward;
 use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Model;
+use moderato::model::Overrides;
 use moderato::model::OwnPolicy;
 use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Limits;
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -77,7 +80,8 @@ fn load(source: &Source) -> Model {
 }
 
 fn load_under(source: &Source, policies: Vec<OwnPolicy>) -> Model {
-    let artifact = Artifact::open(source, policies, HubSettings { offline: true }).unwrap();
+    let own = Overrides { policies, ..Overrides::default() };
+    let artifact = Artifact::open(source, own, HubSettings { offline: true }).unwrap();
     Model::load(artifact, &LOAD).unwrap()
 }
 
@@ -138,6 +142,24 @@ pub(crate) fn app_with(model: Model, engine: EngineSettings, http: HttpSettings)
 /// A service that is ready for its first model.
 pub(crate) fn starting() -> App {
     App::new(HTTP, Arc::new(Metrics::new()), Lifecycle::new())
+}
+
+/// Puts another classifier into a folder, without weights: its logits are these biases.
+pub(crate) fn replace_head(folder: &Path, biases: &[f32]) {
+    let file = folder.join("model.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let width = tensors.tensor("classifier.weight").unwrap().shape()[1];
+    let zeros = vec![0; biases.len() * width * 4];
+    let biases: Vec<[u8; 4]> = biases.iter().map(|bias| bias.to_le_bytes()).collect();
+    let tensor = |shape: Vec<usize>, bytes| TensorView::new(safetensors::Dtype::F32, shape, bytes);
+    let head = [
+        ("classifier.weight", tensor(vec![biases.len(), width], &zeros).unwrap()),
+        ("classifier.bias", tensor(vec![biases.len()], biases.as_flattened()).unwrap()),
+    ];
+    let mut all: BTreeMap<_, _> = tensors.tensors().into_iter().collect();
+    all.extend(head.map(|(name, tensor)| (name.to_owned(), tensor)));
+    safetensors::serialize_to_file(all, None, &file).unwrap();
 }
 
 /// Splits the weights of a folder over two files with an index.

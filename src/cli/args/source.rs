@@ -18,6 +18,10 @@ pub(in crate::cli) struct SourceArgs {
     /// A policy.toml to use instead of the model's own; of several the first is the default
     #[arg(long, env = "MODERATO_POLICY", value_name = "FILE", value_delimiter = ',')]
     pub(in crate::cli) policy: Vec<PathBuf>,
+    /// A label that stands for harmless texts, where there is no policy; of several models
+    /// NAME=LABEL
+    #[arg(long = "benign-label", env = "MODERATO_BENIGN_LABEL", value_name = "LABEL")]
+    pub(in crate::cli) benign_labels: Vec<String>,
 }
 
 /// `[NAME=]SOURCE`.

@@ -81,6 +81,18 @@ fn help_of_serve_names_the_address_the_model_and_the_limits() {
 
               [env: MODERATO_POLICY=]
 
+          --benign-label <LABEL>
+              A label that stands for harmless texts, where there is no policy; of several models
+              NAME=LABEL
+
+              [env: MODERATO_BENIGN_LABEL=]
+
+          --activation <ACTIVATION>
+              How scores are made, sigmoid or softmax, in place of what config.json says; of several
+              models NAME=ACTIVATION
+
+              [env: MODERATO_ACTIVATION=]
+
           --device <DEVICE>
               Where to run: cpu, cuda, cuda:N, metal or metal:N
 

@@ -1,5 +1,6 @@
 //! The model exchanged under load, and every reason for which it is not.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -172,14 +173,14 @@ pub(super) fn loader() -> Loader {
     };
     let hub = HubSettings { offline: true };
     let capacity = Capacity::new(support::ENGINE).unwrap();
-    Loader { policies: Vec::new(), hub, load, capacity }
+    Loader { policies: Vec::new(), heads: BTreeMap::new(), hub, load, capacity }
 }
 
 /// A service with the model in a folder.
 fn serving(path: &Path) -> App {
     let app = support::starting();
     let source = Source::Folder(path.into());
-    let engine = loader().load(&source, Arc::default()).unwrap();
+    let engine = loader().load(None, &source, Arc::default()).unwrap();
     app.models().default_slot().exchange(Arc::new(engine), Some(source));
     app
 }
