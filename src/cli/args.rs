@@ -3,6 +3,7 @@
 mod access;
 mod connections;
 mod head;
+mod list;
 mod observe;
 mod source;
 

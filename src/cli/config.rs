@@ -77,9 +77,9 @@ impl EngineConfig {
             overlap: model.overlap,
             normalise: model.normalise,
         };
-        let SourceArgs { model: models, policy: policies, benign_labels } = model.source;
+        let (models, policies) = (model.source.models(), model.source.policies());
         check_names(&models)?;
-        let heads = heads(&models, &model.activations, &benign_labels)?;
+        let heads = heads(&models, &model.activations, &model.source.benign_labels)?;
         // A misspelt file is found before anything is fetched.
         for path in &policies {
             OwnPolicy::open(path)?;
@@ -141,9 +141,9 @@ impl EngineConfig {
 
 impl SourceArgs {
     /// The model, where there can be only one.
-    pub(super) fn only(&self) -> Result<&Source> {
-        match self.model.as_slice() {
-            [only] => Ok(&only.source),
+    pub(super) fn only(&self) -> Result<Source> {
+        match self.models().as_slice() {
+            [only] => Ok(only.source.clone()),
             _ => refuse_models("only serve takes several"),
         }
     }

@@ -29,11 +29,12 @@ pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
 
 /// The operator's policy, the model's own, or one made from the labels of the model.
 fn read(args: &SourceArgs, hub: HubSettings) -> Result<OwnPolicy> {
-    if let Some(path) = args.policy.first() {
+    if let Some(path) = args.policies().first() {
         return OwnPolicy::open(path);
     }
-    let heads = heads(&args.model, &[], &args.benign_labels)?;
-    OwnPolicy::of_model(args.only()?, &heads.into_values().next().unwrap_or_default(), hub)
+    let (source, models) = (args.only()?, args.models());
+    let heads = heads(&models, &[], &args.benign_labels)?;
+    OwnPolicy::of_model(&source, &heads.into_values().next().unwrap_or_default(), hub)
 }
 
 fn show(policy: &Policy, output: &mut Output) -> Result<()> {

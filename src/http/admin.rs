@@ -144,9 +144,10 @@ async fn load(
     let mut fields = Fields::of(posted.body, &["name", "source", "sha256", "shadow_fraction"])?;
     let slot = slot(&app, &mut fields)?;
     let source = json::string("source", fields.require("source")?)?;
-    let source: Source = source
-        .parse()
-        .map_err(|expected| Error::InvalidValue { param: "source".into(), expected })?;
+    let source: Source = source.parse().map_err(|_| Error::InvalidValue {
+        param: "source".into(),
+        expected: "embedded, a folder that exists or ORG/NAME[@REVISION]".into(),
+    })?;
     let sha256 = fields.take("sha256").map(|hash| json::string("sha256", hash)).transpose()?;
     let shadow = fields.take("shadow_fraction").map(|value| fraction(&value)).transpose()?;
     slot.load(loader, Wanted { source, sha256, shadow }).await.map_err(Problem::told)?;

@@ -9,6 +9,7 @@ mod key;
 mod keys;
 mod outputs;
 pub(crate) mod serve;
+mod sources;
 
 use std::process::Command;
 use std::process::Output;

@@ -103,6 +103,17 @@ async fn what_fails_leaves_the_old_model_serving_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_folder_of_any_name_takes_the_place_and_comes_back() {
+    let (one, parent) = (folder(|_| {}), tempfile::tempdir().unwrap());
+    let odd = parent.path().join("x=a,b@c");
+    std::fs::rename(folder(|_| {}).keep(), &odd).unwrap();
+    let app = serving(&odd);
+    load(&app, json!({"source": one.path()})).await;
+    let back = admin(&app, "/admin/models/rollback", &json!({})).await;
+    assert_eq!(back.body["serving"]["source"], odd.to_str().unwrap(), "{}", back.text);
+}
+
+#[tokio::test]
 async fn rolling_back_takes_the_model_before_unless_it_has_changed() {
     let (one, other) = (folder(|_| {}), folder(negate));
     let app = serving(one.path());
