@@ -4,6 +4,10 @@
 mod bar;
 #[cfg(feature = "hub")]
 mod client;
+#[cfg(feature = "hub")]
+mod integrity;
+#[cfg(feature = "hub")]
+mod refusal;
 
 use std::path::PathBuf;
 

@@ -266,7 +266,7 @@ fn files(shards: &[Shard]) -> String {
     shards.iter().map(|shard| shard.file.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }

@@ -1,6 +1,7 @@
 //! Models from a hub: the program against a fake one on loopback.
 
 mod fake_hub;
+mod refusals;
 mod staging;
 
 use std::os::unix::fs::symlink;
@@ -209,7 +210,8 @@ fn what_is_not_there_is_named_with_repository_revision_and_file() {
             removed: "",
             source: "org/other",
             token: "hf_token",
-            line: "error: org/other@main: fetching config.json failed: no such repository",
+            line: "error: org/other@main: fetching config.json failed: \
+                   no such repository (nor a folder org/other here)",
         },
         Missing {
             name: "a repository, to a stranger",
@@ -217,7 +219,7 @@ fn what_is_not_there_is_named_with_repository_revision_and_file() {
             source: "org/other",
             token: "",
             line: "error: org/other@main: fetching config.json failed: \
-                   no such repository, or HF_TOKEN is needed",
+                   no such repository (nor a folder org/other here), or HF_TOKEN is needed",
         },
         Missing {
             name: "a configuration",
@@ -297,6 +299,7 @@ fn offline_without_a_cache_fails_at_once() {
     let line = last_line(&output);
     assert!(line.contains("org/tiny@main: fetching config.json failed: "), "{line}");
     assert!(line.contains("not found in local cache"), "{line}");
+    assert!(line.ends_with(", nor is there a folder org/tiny here"), "{line}");
     assert_eq!(output.status.code(), Some(69));
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
@@ -307,6 +310,8 @@ fn a_hub_that_is_away_fails_within_seconds() {
     let output = score(NOWHERE, home.path(), "org/tiny", &[]);
     let message = "error: org/tiny@main: fetching config.json failed: ";
     assert!(last_line(&output).starts_with(message), "{}", stderr(&output));
+    let also = "; nor is there a folder org/tiny here";
+    assert!(last_line(&output).ends_with(also), "{}", stderr(&output));
     assert_eq!(output.status.code(), Some(69));
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }

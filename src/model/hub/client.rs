@@ -9,6 +9,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use hf_hub::HFClient;
+use hf_hub::HFClientSync;
 use hf_hub::HFError;
 use hf_hub::HFRepositorySync;
 use hf_hub::RepoTypeModel;
@@ -22,6 +23,12 @@ use crate::error::Result;
 use crate::model::hub::HubSettings;
 use crate::model::hub::Snapshot;
 use crate::model::hub::bar::Bar;
+use crate::model::hub::integrity;
+use crate::model::hub::refusal::Place;
+use crate::model::hub::refusal::explain;
+use crate::model::hub::refusal::explain_first;
+use crate::model::hub::refusal::host_of;
+use crate::model::hub::refusal::is_away;
 use crate::model::weights::INDEX;
 use crate::model::weights::Index;
 use crate::model::weights::SINGLE;
@@ -56,6 +63,7 @@ pub(in crate::model) fn fetch(
 /// One repository of one hub.
 struct Checkout {
     handle: HFRepositorySync<RepoTypeModel>,
+    place: Place,
     repo: String,
     revision: String,
     offline: bool, // as asked for, or since the hub was found to be away
@@ -63,19 +71,26 @@ struct Checkout {
 
 impl Checkout {
     fn open(repo: &str, revision: &str, settings: HubSettings) -> Result<Self> {
+        let fault = |fault: HFError| Error::Hub {
+            repo: repo.into(),
+            revision: revision.into(),
+            file: CONFIG.into(),
+            source: Arc::new(fault) as Cause,
+        };
         let client = HFClient::builder()
             .retry_max_attempts(RETRIES)
             .retry_base_delay(RETRY_DELAY)
-            .build_sync()
-            .map_err(|fault| Error::Hub {
-                repo: repo.into(),
-                revision: revision.into(),
-                file: CONFIG.into(),
-                source: Arc::new(fault) as Cause,
-            })?;
+            .build()
+            .map_err(fault)?;
+        let place = Place {
+            endpoint: client.endpoint().into(),
+            cache: client.cache_dir().into(),
+            repo: repo.into(),
+        };
         let (owner, name) = hf_hub::split_id(repo);
         Ok(Self {
-            handle: client.model(owner, name),
+            handle: HFClientSync::from_inner(client).map_err(fault)?.model(owner, name),
+            place,
             repo: repo.into(),
             revision: revision.into(),
             offline: settings.offline,
@@ -106,17 +121,8 @@ impl Checkout {
     /// A download would ask whether that file has changed since it was cached, and take "no" to
     /// mean that the branch has not moved, whatever has become of the weights.
     fn metadata(&self) -> Result<FileMetadataInfo, HFError> {
-        let (sender, receiver) = mpsc::sync_channel(1);
         let (handle, revision) = (self.handle.clone(), self.revision.clone());
-        // The client has no deadline of its own; a hub that is silent would hold us for ever.
-        std::thread::spawn(move || {
-            let request = handle.get_file_metadata().filepath(CONFIG).revision(&revision);
-            // After the deadline nobody listens.
-            let _ = sender.send(request.send());
-        });
-        receiver
-            .recv_timeout(DEADLINE)
-            .unwrap_or_else(|_| Err(HFError::Other(format!("no answer within {DEADLINE:?}"))))
+        in_time(move || handle.get_file_metadata().filepath(CONFIG).revision(&revision).send())
     }
 
     fn file(&self, name: &str, commit: &str) -> Result<PathBuf> {
@@ -151,23 +157,31 @@ impl Checkout {
 
     /// A file, from the cache if it is there.
     fn download(&self, name: &str, commit: &str) -> Result<PathBuf, HFError> {
+        if let Ok(path) = self.cached(name, commit) {
+            return Ok(path);
+        }
         let bar = Bar::new(name);
         let announced = bar.0.clone();
         let (handle, commit, file) = (self.handle.clone(), commit.to_owned(), name.to_owned());
-        let download = move || {
-            let request = handle.download_file().filename(&file).revision(&commit);
-            request.progress(bar).send()
+        let download = {
+            let (handle, commit, file) = (handle.clone(), commit.clone(), file.clone());
+            move || {
+                let request = handle.download_file().filename(&file).revision(&commit);
+                request.progress(bar).send()
+            }
         };
         let path = while_it_moves(&announced, download)?;
         // The client keeps what it is sent, be it the page of an error.
-        let came = path.metadata()?.len();
-        match announced.length() {
-            Some(n_bytes) if n_bytes > 0 && n_bytes != came => {
-                std::fs::remove_file(path.canonicalize()?)?;
-                std::fs::remove_file(path)?;
-                Err(HFError::Other(format!("{came} bytes came of {n_bytes}")))
-            }
-            _ => Ok(path),
+        let Some(fault) = integrity::fault(&path, announced.length())? else { return Ok(path) };
+        std::fs::remove_file(path.canonicalize()?)?;
+        std::fs::remove_file(path)?;
+        // The client tells the status of an answer only where it does not write it to a file.
+        let again = in_time(move || {
+            handle.download_file_to_bytes().filename(&file).revision(&commit).range(0..1).send()
+        });
+        match again {
+            Err(refusal) if host_of(&refusal).is_some() => Err(refusal),
+            _ => Err(HFError::Other(fault)),
         }
     }
 
@@ -182,20 +196,34 @@ impl Checkout {
         path.parent()
             .map_or(Ok(()), std::fs::create_dir_all)
             .and_then(|()| std::fs::write(&path, commit))
-            .map_err(|fault| Error::File { path, action: "writing", source: Arc::new(fault) })
+            .map_err(|fault| self.fault(CONFIG, HFError::Io(fault)))
     }
 
     fn fault(&self, file: &str, fault: HFError) -> Error {
+        let explain = if file == CONFIG { explain_first } else { explain };
         Error::Hub {
             repo: self.repo.clone(),
             revision: self.revision.clone(),
             file: file.into(),
-            source: match missing(&fault) {
+            source: match explain(&fault, &self.place) {
                 Some(message) => Arc::from(Box::<dyn StdError + Send + Sync>::from(message)),
                 None => Arc::new(fault),
             },
         }
     }
+}
+
+/// Asks the hub for something short. The client has no deadline of its own; a hub that is silent
+/// would hold us for ever.
+fn in_time<T: Send + 'static>(
+    request: impl FnOnce() -> Result<T, HFError> + Send + 'static,
+) -> Result<T, HFError> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // After the deadline nobody listens.
+    std::thread::spawn(move || sender.send(request()).is_ok());
+    receiver
+        .recv_timeout(DEADLINE)
+        .unwrap_or_else(|_| Err(HFError::Other(format!("no answer within {DEADLINE:?}"))))
 }
 
 /// Waits for a download as long as bytes come; the client itself would wait for ever.
@@ -218,34 +246,6 @@ fn while_it_moves(
                 return Err(HFError::Other("the download broke off".into()));
             }
         }
-    }
-}
-
-/// What is missing, if the hub says that something is; the client always blames the file.
-fn missing(fault: &HFError) -> Option<&'static str> {
-    let code = match fault {
-        HFError::EntryNotFound { context: Some(context), .. }
-        | HFError::AuthRequired { context } => context.error_code.as_deref(),
-        HFError::EntryNotFound { context: None, .. } => return Some("no such file"),
-        _ => None,
-    };
-    match (code?, fault) {
-        ("EntryNotFound", _) => Some("no such file"),
-        ("RevisionNotFound", _) => Some("no such revision"),
-        ("RepoNotFound", HFError::AuthRequired { .. }) => {
-            Some("no such repository, or HF_TOKEN is needed")
-        }
-        ("RepoNotFound", _) => Some("no such repository"),
-        _ => None,
-    }
-}
-
-/// Whether the fault is that of a hub which may well have what was asked for.
-fn is_away(fault: &HFError) -> bool {
-    match fault {
-        HFError::Request { .. } | HFError::RateLimited { .. } | HFError::Other(_) => true,
-        HFError::Http { context } => context.status.is_server_error(),
-        _ => false,
     }
 }
 

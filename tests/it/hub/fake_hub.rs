@@ -49,6 +49,7 @@ struct Shared {
     branches: BTreeMap<&'static str, &'static str>, // branch -> commit
     commits: BTreeMap<&'static str, Files>,
     cdn_status: StatusCode,
+    gate: Option<&'static str>,
     fault: Fault,
     asked: Vec<Asked>,
 }
@@ -63,6 +64,8 @@ pub(super) enum Fault {
     Stalls,
     /// Sends the first half as if it were all, against what the hub has said.
     Lies,
+    /// Sends as many bytes as it should, of which one is another.
+    Corrupts,
 }
 
 impl FakeHub {
@@ -75,6 +78,7 @@ impl FakeHub {
             branches: ["main", "v1", "refs%2Fpr%2F1"].map(|branch| (branch, COMMIT)).into(),
             commits: [(COMMIT, files(folder))].into(),
             cdn_status: StatusCode::OK,
+            gate: None,
             fault: Fault::None,
             asked: Vec::new(),
         }));
@@ -96,9 +100,19 @@ impl FakeHub {
         self.shared.lock().unwrap().cdn_status = status;
     }
 
+    /// Refuses the repository to everybody, with a code, or without as a proxy would.
+    pub(super) fn gate(&self, code: &'static str) {
+        self.shared.lock().unwrap().gate = Some(code);
+    }
+
     /// Lets the host of the weights do wrong, or right again.
     pub(super) fn set_fault(&self, fault: Fault) {
         self.shared.lock().unwrap().fault = fault;
+    }
+
+    /// The host of the weights, with its port.
+    pub(super) fn cdn_host(&self) -> String {
+        self.shared.lock().unwrap().cdn.replace("http://", "")
     }
 
     /// What was asked for so far.
@@ -179,6 +193,17 @@ impl Shared {
                 Response::builder().status(status).header("x-error-code", "RepoNotFound"),
             );
         };
+        if let Some(code) = self.gate {
+            let status = match header(request, "authorization") {
+                Some(_) => StatusCode::FORBIDDEN,
+                None => StatusCode::UNAUTHORIZED,
+            };
+            let response = Response::builder().status(status);
+            return empty(match code {
+                "" => response,
+                code => response.header("x-error-code", code),
+            });
+        }
         let (revision, name) = rest.split_once('/').unwrap();
         let commit = self.branches.get(revision).copied().unwrap_or(revision);
         let missing = Response::builder().status(StatusCode::NOT_FOUND);
@@ -221,6 +246,11 @@ impl Shared {
         match self.fault {
             Fault::None => response.body(bytes.into()).unwrap(),
             Fault::Lies => response.body(half.into()).unwrap(),
+            Fault::Corrupts => {
+                let mut bytes = bytes;
+                bytes[whole / 2] ^= 1;
+                response.body(bytes.into()).unwrap()
+            }
             Fault::Truncates => {
                 response.header("content-length", whole).body(broken_off(half)).unwrap()
             }
