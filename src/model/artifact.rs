@@ -43,6 +43,8 @@ impl Artifact {
     pub fn open(source: &Source, own: Overrides, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
         let mut config = read_config(&files)?;
+        let weights = Weights::open(&files, config.family)?;
+        check_head(&files, &config, &weights)?;
         let Overrides { mut policies, head } = own;
         if let Some(activation) = head.activation {
             config.override_activation(activation)?;
@@ -65,7 +67,6 @@ impl Artifact {
             None => Canaries::default(),
         };
         let tokenizer = files.require(TOKENIZER)?;
-        let weights = Weights::open(&files, config.family)?;
         Ok(Self {
             files,
             name,
@@ -216,6 +217,22 @@ fn ruleset(
     };
     let scorer = Scorer { activation: config.activation, columns, calibration };
     Ok(Ruleset { policy, scorer })
+}
+
+/// A head without names of labels has two outputs, as transformers has it, or is not understood.
+fn check_head(files: &Files, config: &Config, weights: &Weights) -> Result<()> {
+    let classifier = format!("{}.weight", config.family.head.classifier);
+    match weights.shape(&classifier) {
+        Some([n_outputs, _]) if config.has_default_labels && *n_outputs != config.labels.len() => {
+            Err(Error::Artifact {
+                file: files.display(CONFIG),
+                expected: format!("id2label with the names of the {n_outputs} outputs of the head"),
+                found: "neither id2label nor num_labels, which stands for two".into(),
+            })
+        }
+        // Any other shape is refused, with both shapes, as the tensor is taken.
+        _ => Ok(()),
+    }
 }
 
 fn read_config(files: &Files) -> Result<Config> {

@@ -25,6 +25,8 @@ pub(super) struct Config {
     pub(super) activation: Activation,
     pub(super) activation_source: ActivationSource,
     pub(super) labels: Vec<String>,
+    /// Whether the file says nothing about labels, neither their names nor their number.
+    pub(super) has_default_labels: bool,
 }
 
 /// What decided the activation of the head.
@@ -74,6 +76,7 @@ impl Config {
                 None => ActivationSource::Default,
             },
             labels,
+            has_default_labels: raw.id2label.is_none() && raw.num_labels.is_none(),
         };
         reader.check_sizes(&config)?;
         Ok(config)

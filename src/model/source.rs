@@ -116,6 +116,7 @@ impl Files {
             Self::Folder(folder) => {
                 let path = folder.join(name);
                 match std::fs::read(&path) {
+                    Ok(bytes) if bytes.starts_with(LFS_POINTER) => Err(pointer(self, name)),
                     Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
                     Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(None),
                     Err(fault) => Err(unreadable(&path, fault)),
@@ -151,9 +152,22 @@ impl fmt::Display for Files {
     }
 }
 
+/// The refusal of a stand-in for a file.
+fn pointer(files: &Files, name: &str) -> Error {
+    Error::Artifact {
+        file: files.display(name),
+        expected: "the file itself".into(),
+        found: "a pointer of Git LFS to it; git lfs pull, run in that folder, fetches the file"
+            .into(),
+    }
+}
+
 fn unreadable(path: &Path, fault: std::io::Error) -> Error {
     Error::File { path: path.into(), action: "reading", source: Arc::new(fault) }
 }
+
+/// How Git LFS begins what it leaves in place of a file, by its specification.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
 #[cfg(test)]
 mod tests {

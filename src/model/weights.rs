@@ -84,6 +84,13 @@ impl Weights {
         self.infos().map(|info| info.shape.iter().product::<usize>()).sum()
     }
 
+    /// The shape of a tensor, if it is there.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        let stored = self.waiting.get(name)?;
+        let info = self.shards[stored.shard].metadata.info(&stored.name);
+        info.map(|info| info.shape.as_slice())
+    }
+
     /// Hands out a tensor in f32; it must be there, in this shape.
     pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         Ok(self.take_raw(name, shape)?.to_f32())

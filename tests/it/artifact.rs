@@ -202,6 +202,34 @@ const CASES: &[Case] = &[
         message: "expected a special token before the text, found none",
     },
     Case {
+        name: "weights that Git LFS has not fetched",
+        damage: |folder| write(folder, "model.safetensors", LFS_POINTER),
+        file: "model.safetensors",
+        message: "expected the file itself, found a pointer of Git LFS to it; git lfs pull",
+    },
+    Case {
+        name: "a tokenizer that Git LFS has not fetched",
+        damage: |folder| write(folder, "tokenizer.json", LFS_POINTER),
+        file: "tokenizer.json",
+        message: "expected the file itself, found a pointer of Git LFS to it; git lfs pull",
+    },
+    Case {
+        name: "a shard that Git LFS has not fetched",
+        damage: |folder| {
+            support::shard(folder);
+            write(folder, "model-00002-of-00002.safetensors", LFS_POINTER);
+        },
+        file: "model-00002-of-00002.safetensors",
+        message: "expected the file itself, found a pointer of Git LFS to it; git lfs pull",
+    },
+    Case {
+        name: "no word about the labels of a head of four",
+        damage: |folder| edit(folder, |config| config["id2label"] = json!(null)),
+        file: "config.json",
+        message: "expected id2label with the names of the 4 outputs of the head, found neither \
+                  id2label nor num_labels",
+    },
+    Case {
         name: "a policy with an unknown key",
         damage: |folder| policy(folder, |toml| toml.replace("title", "titel")),
         file: "policy.toml",
@@ -249,6 +277,17 @@ const CASES: &[Case] = &[
         message: "expected names of files in the folder, found \"../elsewhere.safetensors\"",
     },
 ];
+
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n\
+    oid sha256:a9f74d1ec36ebdeb2da3f6e5868090cd2a2d20b3dcca7b62f60304b1d3d9ef42\nsize 133\n";
+
+#[test]
+fn a_head_of_two_outputs_needs_no_names() {
+    let folder = support::tiny_copy();
+    edit(folder.path(), |config| config["id2label"] = json!(null));
+    support::replace_head(folder.path(), &[1.0, -1.0]);
+    assert_eq!(load(folder.path()).unwrap().card.labels, ["LABEL_0", "LABEL_1"]);
+}
 
 #[test]
 fn weights_give_the_same_logits_in_every_type_and_in_shards() {
