@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
+use tracing::warn;
 
 use self::args::Args;
 use self::args::Command;
@@ -76,7 +77,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(&error)
         }
     };
-    log.flush();
+    if log.flush() && log.dropped().count() > 0 {
+        warn!(n_lines = log.dropped().count(), "lines of the log were lost");
+        log.flush();
+    }
     code
 }
 
