@@ -27,18 +27,21 @@ pub struct Reading {
 impl Encoder {
     /// Reads a subject; `index` is its place in the input, for the error.
     pub fn read(&self, index: usize, subject: &Subject) -> Result<Reading> {
-        let (text, start, context_turns) = match subject {
-            Subject::Text(text) => (Cow::Borrowed(text.as_str()), 0, None),
+        let (text, start, colons, context_turns) = match subject {
+            Subject::Text(text) => (Cow::Borrowed(text.as_str()), 0, None, None),
             Subject::Conversation(conversation) => {
                 let n_context = self.n_fitting(index, conversation)?;
-                let Rendered { text, start } = conversation.render(n_context);
-                (Cow::Owned(text), start, Some(n_context))
+                let Rendered { text, start, colons } = conversation.render(n_context);
+                (Cow::Owned(text), start, Some(colons), Some(n_context))
             }
         };
         let encoded = self.encode_str(index, &text)?;
         let mut windows = encoded.windows;
         let n_raw = windows.len();
-        if let Some(plain) = self.lexicon.as_ref().and_then(|words| Plain::of(&text, words)) {
+        if let Some(mut plain) = self.lexicon.as_ref().and_then(|words| Plain::of(&text, words)) {
+            if let Some(colons) = colons {
+                plain.drop_labels_but(&colons);
+            }
             let bare = self.encode_str(index, plain.as_str())?.windows;
             // What the tokenizer sees through by itself need not be read twice.
             if !std::iter::zip(&bare, &windows).all(|(one, other)| one.ids == other.ids)

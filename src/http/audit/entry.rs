@@ -62,13 +62,11 @@ impl<'a> Outcome<'a> {
 }
 
 /// By which a text is found again: of its UTF-8; of a conversation, of the lines `role: content`
-/// that the model is given.
+/// with each content as it came.
 pub(in crate::http) fn sha256(subject: &Subject) -> String {
     let digest = match subject {
         Subject::Text(text) => Sha256::digest(text.as_str()),
-        Subject::Conversation(conversation) => {
-            Sha256::digest(conversation.render(conversation.n_context()).text)
-        }
+        Subject::Conversation(conversation) => Sha256::digest(conversation.transcript()),
     };
     digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing into a string cannot fail.
