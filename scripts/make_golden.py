@@ -100,10 +100,14 @@ def references(folder: Path, texts: dict[str, str]) -> Iterator[Json]:
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """Reads tokenizer.json; whatever it says, nothing is truncated or padded."""
+    """Reads tokenizer.json; whatever it says, nothing is truncated or padded.
+
+    Names of control tokens are read as text, as by transformers with split_special_tokens.
+    """
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

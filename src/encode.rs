@@ -1,6 +1,9 @@
 //! Text to token ids, in windows that fit the model; the only user of the tokenizer.
 
+mod control;
 mod reading;
+mod template;
+mod unknown;
 mod window;
 
 use std::sync::Arc;
@@ -8,11 +11,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::Tokenizer;
-use tokenizers::processors::PostProcessorWrapper;
-use tokenizers::processors::template::Piece;
-use tokenizers::processors::template::Sequence;
 
 pub use self::reading::Reading;
+use self::template::Template;
 pub use self::window::Window;
 pub use self::window::Windows;
 use crate::error::Error;
@@ -44,17 +45,10 @@ impl Encoder {
             expected: expected.into(),
             found,
         };
-        let _: Readable = serde_json::from_slice(json)
-            .map_err(|cause| fault("a tokenizer", cause.to_string()))?;
-        let mut tokenizer =
-            Tokenizer::from_bytes(json).map_err(|cause| fault("a tokenizer", cause.to_string()))?;
-        // A file may carry the truncation and padding it was last used with.
-        tokenizer
-            .with_truncation(None)
-            .map_err(|cause| fault("a tokenizer", cause.to_string()))?
-            .with_padding(None);
-        if let Some(found) = tokenizer.get_post_processor().and_then(dangling) {
-            return Err(fault("a template of what there is", found));
+        let (mut tokenizer, unk_id) =
+            read(json).map_err(|cause| fault("a tokenizer", cause.to_string()))?;
+        if let Some((expected, found)) = misfit(&tokenizer, unk_id) {
+            return Err(fault(expected, found));
         }
         let (prefix, suffix) = special_tokens(&tokenizer)
             .filter(|(prefix, _)| !prefix.is_empty()) // the head reads the first token
@@ -68,6 +62,8 @@ impl Encoder {
         }
         let windows = Windows::new(prefix, suffix, shape.max_tokens, shape.overlap)?;
         let lexicon = shape.normalise.then(|| Lexicon::new(words(&tokenizer)));
+        control::read_as_text(&mut tokenizer, unk_id)
+            .map_err(|cause| fault("a tokenizer", cause.to_string()))?;
         Ok(Self { tokenizer, windows, lexicon })
     }
 
@@ -79,7 +75,7 @@ impl Encoder {
     fn encode_str(&self, index: usize, text: &str) -> Result<Encoded> {
         let encoding = self
             .tokenizer
-            .encode(text, false)
+            .encode(control::without_reserved(text), false)
             .map_err(|cause| Error::Encode { index, source: Arc::from(cause) })?;
         let windows = self.windows.cut(encoding.get_ids(), encoding.get_offsets());
         let n_tokens = encoding.len() + self.windows.n_special();
@@ -106,35 +102,44 @@ pub struct WindowShape {
     pub normalise: bool,
 }
 
-/// The part of a file that is of no use here, and that the library panics over if it is cut short.
+/// The parts of a file that are read beside what the library keeps of it.
 #[derive(Deserialize)]
 struct Readable {
+    /// Of no use here, but the library panics over one that is cut short.
     #[serde(rename = "decoder")]
     _decoder: Option<Value>,
+    model: Model,
 }
 
-/// What a template names and the file does not have; the library would panic at the first text.
-fn dangling(processor: &PostProcessorWrapper) -> Option<String> {
-    let template = match processor {
-        PostProcessorWrapper::Template(template) => template,
-        PostProcessorWrapper::Sequence(several) => {
-            return several.as_ref().iter().find_map(dangling);
-        }
-        PostProcessorWrapper::Roberta(_)
-        | PostProcessorWrapper::Bert(_)
-        | PostProcessorWrapper::ByteLevel(_) => return None,
-    };
-    let pieces: Vec<Piece> = serde_json::to_value(&template.single)
-        .and_then(serde_json::from_value)
-        .expect("a template is a list of pieces");
-    let known = &template.get_special_tokens().0;
-    pieces.into_iter().find_map(|piece| match piece {
-        Piece::Sequence { id: Sequence::A, .. } => None,
-        Piece::Sequence { id: Sequence::B, .. } => Some("a second text in that for one".into()),
-        Piece::SpecialToken { id, .. } if known.contains_key(&id) => None,
-        Piece::SpecialToken { id, .. } => Some(format!("unknown special token {id:?}")),
-    })
+/// What the library does not show of a model that it has read.
+#[derive(Deserialize)]
+struct Model {
+    #[serde(default)]
+    unk_id: Option<usize>, // Unigram's
 }
+
+/// A tokenizer as its file has it, without truncation and padding, and the id of what is unknown to
+/// it if the file tells an id.
+fn read(json: &[u8]) -> tokenizers::Result<(Tokenizer, Option<usize>)> {
+    let Readable { model: Model { unk_id }, .. } = serde_json::from_slice(json)?;
+    let mut tokenizer = Tokenizer::from_bytes(json)?;
+    // A file may carry the truncation and padding it was last used with.
+    tokenizer.with_truncation(None)?.with_padding(None);
+    Ok((tokenizer, unk_id))
+}
+
+/// What a tokenizer must have, and what it has instead.
+fn misfit(tokenizer: &Tokenizer, unk_id: Option<usize>) -> Option<(&'static str, String)> {
+    let template = tokenizer.get_post_processor().map(Template::of).unwrap_or_default();
+    let unknown = unknown::fault(tokenizer.get_model(), unk_id)
+        .map(|found| ("an unknown token that its vocabulary has", found));
+    let dangling = || template.dangling().map(|found| ("a template of what there is", found));
+    let odd_type = || template.odd_token_type().map(|odd| (ONE_TOKEN_TYPE, odd.to_string()));
+    unknown.or_else(dangling).or_else(odd_type)
+}
+
+/// The embedding of token type 0 is added to every token.
+const ONE_TOKEN_TYPE: &str = "token type 0 throughout the template for one text";
 
 /// The whole words of a vocabulary in the order of their ids, which is roughly by frequency.
 fn words(tokenizer: &Tokenizer) -> impl Iterator<Item = String> {
@@ -161,3 +166,6 @@ fn special_tokens(tokenizer: &Tokenizer) -> Option<(Vec<u32>, Vec<u32>)> {
     (ids[n_before..ids.len() - n_after] == *bare.get_ids())
         .then(|| (ids[..n_before].to_vec(), ids[ids.len() - n_after..].to_vec()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@
 //!   `model/ops/kernel.rs` has the inner loops; on GPUs, with candle: `model/tensor.rs`
 //! - how families of models differ: `model/family.rs`, `model/parameters.rs`
 //! - what is read of a text or a conversation: `encode/reading.rs`; what a disguise is:
-//!   `text/normalise.rs`
+//!   `text/normalise.rs`; why a text has no control tokens: `encode/control.rs`
 //! - the contracts of other services: a file each in `http/`; all go through `http/ask.rs`; their
 //!   errors: `http/dialect.rs`; what stands for their categories: `policy/namespace.rs`
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`

@@ -1,8 +1,10 @@
 //! Texts, conversations and the limits they keep: inputs known to be acceptable.
 
+mod control;
 mod conversation;
 mod normalise;
 
+pub use self::control::is_control_name;
 pub use self::conversation::Conversation;
 pub use self::conversation::Rendered;
 pub use self::conversation::Role;

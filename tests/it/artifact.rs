@@ -194,6 +194,24 @@ const CASES: &[Case] = &[
         message: "found a second text in that for one",
     },
     Case {
+        name: "a template of token types that the model is not given",
+        damage: |folder| {
+            edit_tokenizer(folder, |tokenizer| {
+                tokenizer["post_processor"]["single"][1]["Sequence"]["type_id"] = json!(1);
+            });
+        },
+        file: "tokenizer.json",
+        message: "expected token type 0 throughout the template for one text, found 1",
+    },
+    Case {
+        name: "an unknown token that the vocabulary lacks",
+        damage: |folder| {
+            edit_tokenizer(folder, |tokenizer| tokenizer["model"]["unk_token"] = json!("[WHAT]"));
+        },
+        file: "tokenizer.json",
+        message: "expected an unknown token that its vocabulary has, found \"[WHAT]\", which the vocabulary lacks",
+    },
+    Case {
         name: "a tokenizer that puts nothing before a text",
         damage: |folder| {
             edit_tokenizer(folder, |tokenizer| tokenizer["post_processor"] = json!(null));

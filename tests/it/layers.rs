@@ -35,7 +35,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["getrandom"], &["cli/key.rs"]),
     (&["rten_simd"], &["model/ops"]),
     (&["libc"], &["cli/allocator.rs"]),
-    (&["tokenizers"], &["encode.rs"]),
+    (&["tokenizers"], &["encode"]),
     (&["decancer", "unicode_normalization"], &["text/normalise"]),
     (&["unicode_segmentation"], &["score/span.rs"]),
     (&["hf_hub"], &["model/hub"]),

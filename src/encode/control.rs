@@ -1,0 +1,167 @@
+//! Control tokens: those that a tokenizer puts around texts, and that no text may contain.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use tokenizers::AddedToken;
+use tokenizers::Model;
+use tokenizers::ModelWrapper;
+use tokenizers::Result;
+use tokenizers::Tokenizer;
+use tokenizers::models::bpe::BPE;
+use tokenizers::models::bpe::Merges;
+use tokenizers::models::bpe::Vocab;
+use tokenizers::models::unigram::Unigram;
+use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::models::wordpiece::WordPiece;
+
+use super::template::Template;
+use crate::text::is_control_name;
+
+/// Makes a tokenizer read the names of its control tokens as any other text.
+///
+/// The library's own switch is not enough: it looks for special tokens only, while the name of a
+/// control token may be declared as an ordinary one, or be a word of the vocabulary. So all of them
+/// are declared special, and in the vocabulary their names get a character before them that no text
+/// has: see `without_reserved`. Their ids stay, for the template and for what is unknown.
+pub(super) fn read_as_text(tokenizer: &mut Tokenizer, unk_id: Option<usize>) -> Result<()> {
+    let ids = control_ids(tokenizer);
+    let added = tokenizer.get_added_tokens_decoder().into_iter();
+    let added: Vec<_> = added.filter(|(id, _)| ids.contains(id)).map(|(_, token)| token).collect();
+    let mut names: HashSet<String> = added.iter().map(|token| token.content.clone()).collect();
+    tokenizer.add_special_tokens(added.into_iter().map(|token| token.special(true)))?;
+    tokenizer.set_encode_special_tokens(true);
+
+    let model = tokenizer.get_model();
+    let vocab = model.get_vocab().into_iter();
+    names.extend(vocab.filter(|(_, id)| ids.contains(id)).map(|(name, _)| name));
+    names.extend(unknown_token(model, unk_id));
+    if falls_back(model) {
+        names.retain(|name| !is_byte(name)); // the library looks these up by their names
+    }
+    let model = Hiding { names }.model(model, unk_id)?;
+    tokenizer.with_model(model);
+    Ok(())
+}
+
+/// A text without the character that the names of control tokens begin with.
+///
+/// It is a noncharacter, which nobody exchanges; another, as long and as unknown to any tokenizer,
+/// takes its place.
+pub(super) fn without_reserved(text: &str) -> Cow<'_, str> {
+    if text.contains(RESERVED) { text.replace(RESERVED, STAND_IN).into() } else { text.into() }
+}
+
+/// The ids that no text may be given, but for the unknown token's, which any unknown word may.
+pub(super) fn control_ids(tokenizer: &Tokenizer) -> HashSet<u32> {
+    let added = tokenizer.get_added_tokens_decoder().into_iter();
+    let declared = added.filter(|(_, token)| is_control(token)).map(|(id, _)| id);
+    let template = tokenizer.get_post_processor().map(Template::of).unwrap_or_default();
+    let vocab = tokenizer.get_vocab(false).into_iter();
+    let named = vocab.filter(|(name, _)| is_control_name(name)).map(|(_, id)| id);
+    declared.chain(template.control_ids()).chain(named).collect()
+}
+
+fn is_control(token: &AddedToken) -> bool {
+    token.special || is_control_name(&token.content)
+}
+
+fn unknown_token(model: &ModelWrapper, unk_id: Option<usize>) -> Option<String> {
+    match model {
+        ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
+        ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
+        ModelWrapper::BPE(model) => model.get_unk_token().clone(),
+        ModelWrapper::Unigram(model) => model.id_to_token(u32::try_from(unk_id?).ok()?),
+    }
+}
+
+/// Whether what is unknown is spelt in tokens of bytes.
+fn falls_back(model: &ModelWrapper) -> bool {
+    match model {
+        ModelWrapper::WordPiece(_) | ModelWrapper::WordLevel(_) => false,
+        ModelWrapper::BPE(model) => model.byte_fallback,
+        ModelWrapper::Unigram(model) => model.byte_fallback(),
+    }
+}
+
+/// Whether a token is that of a byte, `<0x0A>`.
+fn is_byte(name: &str) -> bool {
+    let digits = name.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+    digits.is_some_and(|digits| digits.len() == 2 && u8::from_str_radix(digits, 16).is_ok())
+}
+
+/// Names that are to be hidden in a vocabulary.
+struct Hiding {
+    names: HashSet<String>,
+}
+
+impl Hiding {
+    /// The same model, in whose vocabulary the names are none that a text can have.
+    fn model(&self, model: &ModelWrapper, unk_id: Option<usize>) -> Result<ModelWrapper> {
+        Ok(match model {
+            ModelWrapper::WordPiece(model) => WordPiece::builder()
+                .vocab(self.vocab(model))
+                .unk_token(self.name(model.unk_token.clone()))
+                .continuing_subword_prefix(model.continuing_subword_prefix.clone())
+                .max_input_chars_per_word(model.max_input_chars_per_word)
+                .build()?
+                .into(),
+            ModelWrapper::WordLevel(model) => WordLevel::builder()
+                .vocab(self.vocab(model))
+                .unk_token(self.name(model.unk_token.clone()))
+                .build()?
+                .into(),
+            ModelWrapper::BPE(model) => self.bpe(model)?.into(),
+            ModelWrapper::Unigram(model) => {
+                let pieces = model.iter().cloned();
+                let pieces = pieces.map(|(name, score)| (self.name(name), score)).collect();
+                Unigram::from(pieces, unk_id, model.byte_fallback())?.into()
+            }
+        })
+    }
+
+    fn bpe(&self, model: &BPE) -> Result<BPE> {
+        let mut builder = BPE::builder()
+            .vocab_and_merges(self.vocab(model), self.merges(model)?)
+            .fuse_unk(model.fuse_unk)
+            .byte_fallback(model.byte_fallback)
+            .ignore_merges(model.ignore_merges);
+        if let Some(dropout) = model.dropout {
+            builder = builder.dropout(dropout);
+        }
+        if let Some(token) = &model.unk_token {
+            builder = builder.unk_token(self.name(token.clone()));
+        }
+        if let Some(prefix) = &model.continuing_subword_prefix {
+            builder = builder.continuing_subword_prefix(prefix.clone());
+        }
+        if let Some(suffix) = &model.end_of_word_suffix {
+            builder = builder.end_of_word_suffix(suffix.clone());
+        }
+        builder.build()
+    }
+
+    /// The merges but for those of a hidden name or into one; the order of the others stays.
+    fn merges(&self, model: &BPE) -> Result<Merges> {
+        // The library shows them in this form only.
+        let mut written = serde_json::to_value(model)?;
+        let merges: Merges = serde_json::from_value(written["merges"].take())?;
+        let prefix = model.continuing_subword_prefix.as_deref().unwrap_or("");
+        let is_kept = |(left, right): &(String, String)| {
+            let whole = format!("{left}{}", right.strip_prefix(prefix).unwrap_or(right));
+            [left, right, &whole].into_iter().all(|name| !self.names.contains(name))
+        };
+        Ok(merges.into_iter().filter(is_kept).collect())
+    }
+
+    fn vocab(&self, model: &impl Model) -> Vocab {
+        model.get_vocab().into_iter().map(|(name, id)| (self.name(name), id)).collect()
+    }
+
+    fn name(&self, name: String) -> String {
+        if self.names.contains(&name) { format!("{RESERVED}{name}") } else { name }
+    }
+}
+
+const RESERVED: char = '\u{10ffff}';
+const STAND_IN: &str = "\u{10fffe}";

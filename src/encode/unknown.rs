@@ -1,0 +1,37 @@
+//! What a tokenizer makes of characters that its vocabulary lacks.
+
+use tokenizers::Model;
+use tokenizers::ModelWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+
+/// Why a tokenizer could not read every text; the library would tell, or lose characters, only at
+/// the first text that has such a character.
+pub(super) fn fault(model: &ModelWrapper, unk_id: Option<usize>) -> Option<String> {
+    let unknown = match model {
+        ModelWrapper::WordPiece(model) => Some(&model.unk_token),
+        ModelWrapper::WordLevel(model) => Some(&model.unk_token),
+        ModelWrapper::BPE(model) => model.get_unk_token().as_ref(),
+        ModelWrapper::Unigram(_) if unk_id.is_some() => return None,
+        ModelWrapper::Unigram(_) => None,
+    };
+    match unknown {
+        Some(token) if model.token_to_id(token).is_some() => None,
+        Some(token) => Some(format!("{token:?}, which the vocabulary lacks")),
+        None if has_every_byte(model) => None,
+        None => Some("none, and a vocabulary that lacks some bytes".into()),
+    }
+}
+
+/// Whether every character can be spelt in bytes, so that none is unknown.
+fn has_every_byte(model: &ModelWrapper) -> bool {
+    let knows = |token: &str| model.token_to_id(token).is_some();
+    let falls_back = matches!(model, ModelWrapper::BPE(model) if model.byte_fallback);
+    if falls_back && (0..=u8::MAX).all(|byte| knows(&format!("<0x{byte:02X}>"))) {
+        return true;
+    }
+    // Of these bytes UTF-8 has no use; they are written as the letters of Latin-1.
+    let is_unused = |letter: char| matches!(letter, '\u{c0}' | '\u{c1}' | '\u{f5}'..='\u{ff}');
+    ByteLevel::alphabet()
+        .into_iter()
+        .all(|letter| is_unused(letter) || knows(letter.encode_utf8(&mut [0; 4])))
+}

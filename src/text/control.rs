@@ -1,0 +1,58 @@
+//! Names of control tokens: what tokenizers put around and between texts, and no person writes.
+
+/// Whether a word is the name of a control token in one of the spellings that models use:
+/// `[MASK]`, `</s>`, `<|endoftext|>`; case does not matter.
+pub fn is_control_name(word: &str) -> bool {
+    inner(word).is_some_and(|name| {
+        let is_in = |names: &[&str]| names.iter().any(|other| name.eq_ignore_ascii_case(other));
+        let is_piped = name.len() > 2 && name.starts_with('|') && name.ends_with('|');
+        is_in(&NAMES) || (word.starts_with('<') && (is_in(&ENDS) || is_piped))
+    })
+}
+
+/// What stands between the brackets of a word that is all of it in brackets.
+fn inner(word: &str) -> Option<&str> {
+    let square = || word.strip_prefix('[')?.strip_suffix(']');
+    word.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).or_else(square)
+}
+
+const NAMES: [&str; 7] = ["pad", "unk", "cls", "sep", "mask", "bos", "eos"];
+/// Of `SentencePiece`; in square brackets they are no names.
+const ENDS: [&str; 2] = ["s", "/s"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_the_spellings_of_every_kind_of_tokenizer() {
+        for name in [
+            "[MASK]",
+            "[pad]",
+            "[UNK]",
+            "[CLS]",
+            "[SEP]",
+            "[BOS]",
+            "<s>",
+            "</s>",
+            "<mask>",
+            "<Pad>",
+            "<unk>",
+            "<eos>",
+            "<|endoftext|>",
+            "<|im_start|>",
+        ] {
+            assert!(is_control_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_none() {
+        for word in [
+            "", "[", "<>", "[]", "mask", "[mask>", "<mask]", "[s]", "[/s]", "<b>", "<0x0A>",
+            "<||>", "[note]", "[ MASK ]", "<mask", "<é>",
+        ] {
+            assert!(!is_control_name(word), "{word}");
+        }
+    }
+}
