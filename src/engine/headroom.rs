@@ -1,5 +1,10 @@
 //! Whether there is memory for one more model.
 
+mod cgroup;
+
+use std::fmt::Display;
+use std::path::Path;
+
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::Artifact;
@@ -8,14 +13,17 @@ use crate::model::Artifact;
 ///
 /// What a model needs is its numbers in four bytes each, which is the most that packed weights
 /// take, and half as much again while they are packed and for what it computes. What there is, is
-/// what the system says is available, less where a control group allows less; where neither says
-/// anything, all is well.
+/// what the system says is available, or less where a control group allows less; where neither
+/// says anything, all is well.
 pub(super) fn check(artifact: &Artifact) -> Result<()> {
     let needed = artifact.n_parameters() as u64 * BYTES_PER_PARAMETER;
-    let available = [system(), group()].into_iter().flatten().min();
+    compare(artifact, needed, available(Path::new("/")))
+}
+
+fn compare(file: impl Display, needed: u64, available: Option<u64>) -> Result<()> {
     match available {
         Some(available) if needed > available => Err(Error::Memory {
-            file: artifact.to_string(),
+            file: file.to_string(),
             needed_mb: needed / MEGABYTE,
             available_mb: available / MEGABYTE,
         }),
@@ -23,21 +31,56 @@ pub(super) fn check(artifact: &Artifact) -> Result<()> {
     }
 }
 
+/// Bytes that the process may still take; `/proc` and `/sys` are read below `root`.
+fn available(root: &Path) -> Option<u64> {
+    [system(root), cgroup::available(root)].into_iter().flatten().min()
+}
+
 /// What Linux can give without swapping; proc(5), `MemAvailable`.
-fn system() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+fn system(root: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
 }
 
-/// What the control group has left, of the second version; `max` says that it has no limit.
-fn group() -> Option<u64> {
-    let read = |name| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
-    let limit: u64 = read("memory.max")?.trim().parse().ok()?;
-    let used: u64 = read("memory.current")?.trim().parse().ok()?;
-    Some(limit.saturating_sub(used))
-}
-
 const BYTES_PER_PARAMETER: u64 = 6;
 const MEGABYTE: u64 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_does_not_fit_is_refused_with_figures() {
+        for (needed, available, fits) in [
+            (200 * MEGABYTE, Some(200 * MEGABYTE), true),
+            (201 * MEGABYTE, Some(200 * MEGABYTE), false),
+            (u64::MAX, None, true),
+        ] {
+            let result = compare("folder", needed, available);
+            assert_eq!(result.is_ok(), fits, "{needed} of {available:?}");
+        }
+        let refusal = compare("folder", 201 * MEGABYTE, Some(200 * MEGABYTE)).unwrap_err();
+        assert!(matches!(refusal, Error::Memory { needed_mb: 201, available_mb: 200, .. }));
+    }
+
+    #[test]
+    fn the_tighter_of_system_and_control_group_counts() {
+        for (limit, expected) in [("4096000", 2_048_000), ("1024000", 1_000_000)] {
+            let root = tempfile::tempdir().unwrap();
+            for (path, text) in [
+                ("proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:    2000 kB\n"),
+                ("proc/self/cgroup", "0::/\n"),
+                ("proc/self/mountinfo", "1 0 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+                ("sys/fs/cgroup/memory.max", limit),
+                ("sys/fs/cgroup/memory.current", "24000"),
+            ] {
+                let path = root.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
+            assert_eq!(available(root.path()), Some(expected), "{limit}");
+        }
+    }
+}

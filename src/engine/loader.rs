@@ -80,7 +80,7 @@ impl Loader {
     fn open(&self, slot: Option<&str>, source: &Source) -> Result<Artifact> {
         let policies = self.policies.iter().map(|path| OwnPolicy::open(path));
         let policies = policies.collect::<Result<_>>()?;
-        Artifact::open(source, Overrides { policies, head: self.head(slot) }, self.hub)
+        Artifact::open(source, Overrides { policies, head: self.head(slot) }, self.hub.clone())
     }
 
     /// What the operator says about the head of the model in a slot.
