@@ -5,8 +5,10 @@ mod args;
 mod batch;
 mod bulk;
 mod config;
+mod environment;
 mod evaluate;
 mod heads;
+mod hub;
 mod key;
 mod log;
 mod output;
@@ -16,21 +18,22 @@ mod reload;
 mod score;
 mod serve;
 mod supervisor;
+mod telemetry;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::Parser;
 use tracing::warn;
 
 use self::args::Args;
 use self::args::Command;
+use self::environment::Environment;
 use self::log::Log;
+use self::serve::Process;
 use crate::error::Error;
 use crate::error::Kind;
 use crate::error::Result;
-use crate::model::HubSettings;
 
 /// How the process ends; the numbers are those of BSD's sysexits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +60,8 @@ pub enum ExitCode {
 
 /// Runs the program with its arguments, the name of the program first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
+    let environment = Environment::of_process();
+    let args = match Args::read(arguments, &environment) {
         Ok(args) => args,
         Err(refusal) => {
             // Help goes to stdout and is no fault; a closed stdout is none either.
@@ -69,7 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // The system gives us no thread, so there is nobody to tell it.
         return ExitCode::Internal;
     };
-    let code = match start(args, &log) {
+    let code = match start(args, &environment, &log) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::Success,
         Err(error) => {
@@ -84,9 +88,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     code
 }
 
-fn start(args: Args, log: &Log) -> Result<ExitCode> {
+fn start(args: Args, environment: &Environment, log: &Log) -> Result<ExitCode> {
     log.install(&args.logging, args.command.default_log())?;
-    let hub = hub_settings();
+    let hub = hub::settings(environment);
     let threads = args.command.threads();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -95,7 +99,9 @@ fn start(args: Args, log: &Log) -> Result<ExitCode> {
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
     let result = runtime.block_on(async {
         match args.command {
-            Command::Serve(args) => serve::run(*args, hub, log.dropped()).await,
+            Command::Serve(args) => {
+                serve::run(*args, Process { environment, hub, dropped_lines: log.dropped() }).await
+            }
             Command::Score(args) => score::run(args, hub).await,
             Command::Batch(args) => batch::run(args, hub).await,
             Command::Evaluate(args) => evaluate::run(args, hub).await,
@@ -136,14 +142,6 @@ fn is_broken_pipe(error: &Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// What the hub's own clients read from the environment and its library leaves to us.
-fn hub_settings() -> HubSettings {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
-    let offline = std::env::var("HF_HUB_OFFLINE").unwrap_or_default();
-    let offline = ["1", "on", "yes", "true"].contains(&offline.to_ascii_lowercase().as_str());
-    HubSettings { offline }
 }
 
 /// A file that could not be read, or written.

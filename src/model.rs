@@ -27,6 +27,7 @@ pub use self::config::ActivationSource;
 pub use self::device::Dtype;
 pub use self::device::Placement;
 pub use self::hub::HubSettings;
+pub use self::hub::Token;
 pub use self::source::Source;
 use crate::batch::Batch;
 use crate::encode::Encoder;

@@ -49,7 +49,7 @@ pub(crate) struct Counted {
 impl Contestant {
     pub(crate) fn load(dtype: Dtype, threads: usize) -> Fallible<Self> {
         let artifact =
-            Artifact::open(&Source::Embedded, Overrides::default(), HubSettings { offline: true })?;
+            Artifact::open(&Source::Embedded, Overrides::default(), HubSettings::offline())?;
         let settings = LoadSettings {
             placement: Placement::Cpu,
             dtype,

@@ -16,8 +16,7 @@ use moderato::text::Text;
 
 /// The embedded model, on every core.
 pub(crate) fn model(dtype: Dtype) -> Model {
-    let artifact =
-        Artifact::open(&Source::Embedded, Overrides::default(), HubSettings { offline: true });
+    let artifact = Artifact::open(&Source::Embedded, Overrides::default(), HubSettings::offline());
     let settings = LoadSettings {
         placement: Placement::Cpu,
         dtype,

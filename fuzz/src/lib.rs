@@ -31,7 +31,7 @@ pub fn tiny() -> PathBuf {
 /// Loads a model as the server does before it exchanges one.
 pub fn load(folder: &Path) -> Result<Model> {
     let source = Source::Folder(folder.to_owned());
-    let artifact = Artifact::open(&source, Overrides::default(), HubSettings { offline: true })?;
+    let artifact = Artifact::open(&source, Overrides::default(), HubSettings::offline())?;
     let settings = LoadSettings {
         placement: Placement::Cpu,
         dtype: Dtype::F32,

@@ -5,6 +5,7 @@ mod connections;
 mod head;
 mod list;
 mod observe;
+mod reading;
 mod source;
 
 use std::net::SocketAddr;

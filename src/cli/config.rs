@@ -13,7 +13,6 @@ use crate::cli::args::NamedSource;
 use crate::cli::args::OpenArea;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::SourceArgs;
-use crate::cli::args::TraceArgs;
 use crate::cli::heads::heads;
 use crate::engine::Capacity;
 use crate::engine::Engine;
@@ -30,7 +29,6 @@ use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::Keyring;
 use crate::http::OnFailure;
-use crate::http::TraceSettings;
 use crate::http::Traces;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
@@ -237,15 +235,6 @@ impl AuditSettings {
                 AuditFailure::Drop => OnFailure::Drop,
             },
         })
-    }
-}
-
-impl TraceSettings {
-    /// None without a collector.
-    pub(super) fn of(args: &TraceArgs) -> Option<Self> {
-        // As OpenTelemetry has it: empty is unset.
-        let endpoint = args.endpoint.clone().filter(|endpoint| !endpoint.is_empty())?;
-        Some(Self { endpoint, service_name: args.service_name.clone(), ratio: args.ratio })
     }
 }
 

@@ -18,9 +18,11 @@ use crate::cli::allocator;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::cli::config::QueueBounds;
+use crate::cli::environment::Environment;
 use crate::cli::reload;
 use crate::cli::reload::WatchedFiles;
 use crate::cli::supervisor;
+use crate::cli::telemetry;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http;
@@ -34,7 +36,6 @@ use crate::http::HttpSettings;
 use crate::http::KeyFile;
 use crate::http::Listener;
 use crate::http::Tls;
-use crate::http::TraceSettings;
 use crate::http::Traces;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
@@ -45,11 +46,15 @@ use crate::metrics::DroppedLines;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
-pub(super) async fn run(
-    args: ServeArgs,
-    hub: HubSettings,
-    dropped_lines: DroppedLines,
-) -> Result<ExitCode> {
+/// What the process brings along beside its arguments.
+pub(super) struct Process<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) hub: HubSettings,
+    pub(super) dropped_lines: DroppedLines, // of the log
+}
+
+pub(super) async fn run(args: ServeArgs, process: Process<'_>) -> Result<ExitCode> {
+    let Process { environment, hub, dropped_lines } = process;
     allocator::tune();
     let (drain, address) = (Drain::of(&args), args.listen);
     let metrics = Arc::new(Metrics::with_dropped_lines(dropped_lines));
@@ -59,7 +64,7 @@ pub(super) async fn run(
     let audit = AuditSettings::of(&args.audit);
     let audit = audit.map(|log| Audit::open(log, Arc::clone(&metrics))).transpose()?;
     let has_keys = access.is_some();
-    let traces = TraceSettings::of(&args.traces).map(Traces::open).transpose()?;
+    let traces = telemetry::traces(&args.traces, environment)?;
     let settings = HttpSettings::of(&args, access, audit.clone(), traces.clone());
     let tls = match (&args.connections.tls_cert, &args.connections.tls_key) {
         (Some(certificates), Some(key)) => Some(Tls::open(certificates, key)?),

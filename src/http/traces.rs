@@ -14,8 +14,10 @@ use opentelemetry::trace::Status;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::trace::Tracer;
 use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::Protocol;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_otlp::WithHttpConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::Sampler;
@@ -31,12 +33,17 @@ use crate::http::context::Cost;
 /// Which requests are traced, and for whom.
 #[derive(Debug, Clone)]
 pub struct TraceSettings {
-    /// Base URL of a collector that takes OTLP over HTTP, such as `http://localhost:4318`.
+    /// URL at which a collector takes traces by OTLP over HTTP, such as
+    /// `http://localhost:4318/v1/traces`.
     pub endpoint: String,
+    /// Names and values of headers for it.
+    pub headers: Vec<(String, String)>,
     /// What it knows this service by.
     pub service_name: String,
-    /// Share of the requests without a `traceparent`, 0 to 1; those with one are traced as that says.
+    /// Share of the requests to trace, 0 to 1.
     pub ratio: f64,
+    /// Whether requests with a `traceparent` are traced as that says instead.
+    pub follows_callers: bool,
 }
 
 /// Sends spans to a collector, on a thread of its own; a clone is the same one. What the collector
@@ -72,22 +79,28 @@ impl Traces {
     ///
     /// [`Error::Config`] if the endpoint is no URL of HTTP.
     pub fn open(settings: TraceSettings) -> Result<Self> {
-        let TraceSettings { endpoint, service_name, ratio } = settings;
+        let TraceSettings { endpoint, headers, service_name, ratio, follows_callers } = settings;
         let refused = |reason| Error::Config { name: "otlp-endpoint", reason };
         if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
             return Err(refused(format!("{endpoint}: expected a URL with http or https")));
         }
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .with_endpoint(endpoint)
+            .with_headers(headers.into_iter().collect())
+            .with_protocol(Protocol::HttpBinary)
             .build()
             .map_err(|fault| refused(fault.to_string()))?;
-        let sampler = Sampler::parent_based(Sampler::TraceIdRatioBased(ratio));
-        let provider = SdkTracerProvider::builder()
+        let sampler = Sampler::TraceIdRatioBased(ratio);
+        let builder = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            .with_sampler(sampler)
-            .with_resource(Resource::builder().with_service_name(service_name).build())
-            .build();
+            .with_resource(Resource::builder().with_service_name(service_name).build());
+        let builder = if follows_callers {
+            builder.with_sampler(Sampler::parent_based(sampler))
+        } else {
+            builder.with_sampler(sampler)
+        };
+        let provider = builder.build();
         let tracer = provider.tracer("moderato");
         Ok(Self { provider, tracer })
     }

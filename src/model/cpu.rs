@@ -251,12 +251,8 @@ mod tests {
 
     fn tiny() -> Artifact {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
-        Artifact::open(
-            &Source::Folder(folder.into()),
-            Overrides::default(),
-            HubSettings { offline: true },
-        )
-        .unwrap()
+        Artifact::open(&Source::Folder(folder.into()), Overrides::default(), HubSettings::offline())
+            .unwrap()
     }
 
     fn on_threads(n_threads: usize, dtype: Dtype) -> CpuTransformer {

@@ -9,17 +9,52 @@ mod integrity;
 #[cfg(feature = "hub")]
 mod refusal;
 
+use std::fmt;
 use std::path::PathBuf;
 
 #[cfg(feature = "hub")]
 pub(super) use self::client::fetch;
 
-/// How to talk to the hub. Endpoint, token and cache folder come from the variables that the hub's
-/// own clients read: `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME`, `HF_HUB_CACHE`.
-#[derive(Debug, Clone, Copy)]
+/// How to talk to the hub.
+#[derive(Debug, Clone)]
 pub struct HubSettings {
-    /// Uses what is in the cache and nothing else (`HF_HUB_OFFLINE`).
+    /// Uses what is in the cache and nothing else.
     pub offline: bool,
+    /// Base URL of a hub other than huggingface.co, as given in `HF_ENDPOINT`.
+    pub endpoint: Option<String>,
+    /// What to ask with for repositories that are not public.
+    pub token: Option<Token>,
+    /// Folder of repositories; the one of the hub's own clients if not given.
+    pub cache: Option<PathBuf>,
+}
+
+impl HubSettings {
+    /// Asks no hub, and uses the cache of the hub's own clients.
+    pub const fn offline() -> Self {
+        Self { offline: true, endpoint: None, token: None, cache: None }
+    }
+}
+
+/// A token of the hub, which nobody prints by accident.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// A token without white space around it.
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// The token as the hub is sent it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token(..)")
+    }
 }
 
 /// A repository at one commit, in the cache.

@@ -419,7 +419,7 @@ fn text(raw: &str) -> Text {
 
 type Change<'a> = &'a dyn Fn(&Path);
 
-const OFFLINE: HubSettings = HubSettings { offline: true };
+const OFFLINE: HubSettings = HubSettings::offline();
 const SETTINGS: LoadSettings = LoadSettings {
     placement: Placement::Cpu,
     dtype: moderato::model::Dtype::F32,

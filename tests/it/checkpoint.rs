@@ -178,7 +178,7 @@ fn renamed(rename: fn(&str) -> String, extra: &[&str]) -> TempDir {
 
 fn load(folder: &Path) -> Result<Model> {
     let source = Source::Folder(folder.into());
-    let artifact = Artifact::open(&source, Overrides::default(), HubSettings { offline: true })?;
+    let artifact = Artifact::open(&source, Overrides::default(), HubSettings::offline())?;
     Model::load(artifact, &support::LOAD)
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod batch;
 mod bulk;
+mod environment;
 mod evaluate;
 mod help;
 mod key;

@@ -1,5 +1,6 @@
 //! Models from a hub: the program against a fake one on loopback.
 
+mod environment;
 mod fake_hub;
 mod refusals;
 mod staging;
@@ -333,7 +334,10 @@ fn a_hub_that_never_answers_is_away_too() {
 fn score(endpoint: &str, home: &Path, source: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = support::moderato();
     let inherited = std::env::vars().map(|(name, _)| name);
-    for name in inherited.filter(|name| name.starts_with("HF_") || name.contains("CACHE")) {
+    let of_hubs = |name: &String| {
+        ["HF_", "HUGGING", "TRANSFORMERS_"].iter().any(|start| name.starts_with(start))
+    };
+    for name in inherited.filter(|name| of_hubs(name) || name.contains("CACHE")) {
         command.env_remove(name);
     }
     command

@@ -55,7 +55,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
 /// Code that has a home too. `feature = "` is what every `cfg` of a feature contains.
 const PHRASES: &[(&[&str], &[&str])] = &[
     (&["feature = \""], &["model/device.rs", "model/hub.rs", "model/embedded.rs"]),
-    (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli.rs"]),
+    (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli/environment.rs"]),
     (&["unsafe"], &["model/ops/kernel", "cli/allocator.rs"]),
     // The clock on the wall jumps: it tells people when something was, and decides nothing.
     // Deadlines, quotas and paces count on `Instant`.

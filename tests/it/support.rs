@@ -81,7 +81,7 @@ fn load(source: &Source) -> Model {
 
 fn load_under(source: &Source, policies: Vec<OwnPolicy>) -> Model {
     let own = Overrides { policies, ..Overrides::default() };
-    let artifact = Artifact::open(source, own, HubSettings { offline: true }).unwrap();
+    let artifact = Artifact::open(source, own, HubSettings::offline()).unwrap();
     Model::load(artifact, &LOAD).unwrap()
 }
 

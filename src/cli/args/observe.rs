@@ -38,16 +38,22 @@ pub(in crate::cli) struct AuditArgs {
 #[command(next_help_heading = "Traces")]
 pub(in crate::cli) struct TraceArgs {
     /// Collector to send a trace of each request to, by OTLP over HTTP [default: none]
-    #[arg(id = "otlp-endpoint", long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    #[arg(id = "otlp-endpoint", long, value_name = "URL")]
+    #[arg(long_help = "Collector to send a trace of each request to, by OTLP over HTTP\n\n\
+                       [env: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT]\n\
+                       [default: none]")]
     pub(in crate::cli) endpoint: Option<String>,
-    /// What the collector knows this service by
+    /// What the collector knows this service by [default: moderato]
     #[arg(id = "otlp-service-name", long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
-    #[arg(default_value = "moderato")]
-    pub(in crate::cli) service_name: String,
-    /// Share to trace of the requests that come without a traceparent, 0 to 1
-    #[arg(id = "trace-ratio", long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "SHARE")]
-    #[arg(default_value = "1", value_parser = share)]
-    pub(in crate::cli) ratio: f64,
+    pub(in crate::cli) service_name: Option<String>,
+    /// Share to trace of the requests that come without a traceparent, 0 to 1 [default: 1]
+    #[arg(id = "trace-ratio", long, value_name = "SHARE", value_parser = share)]
+    #[arg(
+        long_help = "Share to trace of the requests that come without a traceparent, 0 to 1\n\n\
+                       [env: OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG]\n\
+                       [default: 1]"
+    )]
+    pub(in crate::cli) ratio: Option<f64>,
 }
 
 fn share(typed: &str) -> Result<f64, String> {

@@ -9,6 +9,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use hf_hub::HFClient;
+use hf_hub::HFClientBuilder;
 use hf_hub::HFClientSync;
 use hf_hub::HFError;
 use hf_hub::HFRepositorySync;
@@ -22,6 +23,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::model::hub::HubSettings;
 use crate::model::hub::Snapshot;
+use crate::model::hub::Token;
 use crate::model::hub::bar::Bar;
 use crate::model::hub::integrity;
 use crate::model::hub::refusal::Place;
@@ -77,7 +79,7 @@ impl Checkout {
             file: CONFIG.into(),
             source: Arc::new(fault) as Cause,
         };
-        let client = HFClient::builder()
+        let client = builder(&settings)?
             .retry_max_attempts(RETRIES)
             .retry_base_delay(RETRY_DELAY)
             .build()
@@ -226,6 +228,34 @@ fn in_time<T: Send + 'static>(
         .unwrap_or_else(|_| Err(HFError::Other(format!("no answer within {DEADLINE:?}"))))
 }
 
+/// A client of the hub that is meant. Whatever it is not told it would look for in the environment
+/// itself, where it takes an empty variable for a value.
+fn builder(settings: &HubSettings) -> Result<HFClientBuilder> {
+    let endpoint = settings.endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT);
+    check_endpoint(endpoint)?;
+    let token = settings.token.as_ref().map_or(NO_TOKEN, Token::reveal);
+    let builder = HFClient::builder().endpoint(endpoint).token(token);
+    Ok(match &settings.cache {
+        Some(cache) => builder.cache_dir(cache),
+        None => builder,
+    })
+}
+
+/// Refuses what is no base URL: the client would take `localhost:8080` for one with the scheme
+/// `localhost`.
+fn check_endpoint(endpoint: &str) -> Result<()> {
+    let rest = ["https://", "http://"].iter().find_map(|scheme| endpoint.strip_prefix(scheme));
+    if rest
+        .is_some_and(|host| host.starts_with(|first: char| first.is_alphanumeric() || first == '['))
+    {
+        return Ok(());
+    }
+    let reason = format!(
+        "{endpoint} is no URL; expected one such as {DEFAULT_ENDPOINT}, or none for that hub"
+    );
+    Err(Error::Config { name: "HF_ENDPOINT", reason })
+}
+
 /// Waits for a download as long as bytes come; the client itself would wait for ever.
 fn while_it_moves(
     bar: &ProgressBar,
@@ -266,6 +296,9 @@ fn read_index(path: &Path) -> Result<Index> {
 }
 
 const CONFIG: &str = "config.json";
+const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+/// No header can hold it, so none is sent, and the client does not look for a token of its own.
+const NO_TOKEN: &str = "\n";
 
 /// A start should fail within seconds when the hub is away.
 const RETRIES: usize = 3;

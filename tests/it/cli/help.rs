@@ -285,20 +285,20 @@ fn help_of_serve_names_who_may_ask_and_the_shutdown() {
 
     Traces:
           --otlp-endpoint <URL>
-              Collector to send a trace of each request to, by OTLP over HTTP [default: none]
+              Collector to send a trace of each request to, by OTLP over HTTP
 
-              [env: OTEL_EXPORTER_OTLP_ENDPOINT=]
+              [env: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT]
+              [default: none]
 
           --otlp-service-name <NAME>
-              What the collector knows this service by
+              What the collector knows this service by [default: moderato]
 
               [env: OTEL_SERVICE_NAME=]
-              [default: moderato]
 
           --trace-ratio <SHARE>
               Share to trace of the requests that come without a traceparent, 0 to 1
 
-              [env: OTEL_TRACES_SAMPLER_ARG=]
+              [env: OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG]
               [default: 1]
 
     Shutdown:

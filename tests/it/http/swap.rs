@@ -182,7 +182,7 @@ pub(super) fn loader() -> Loader {
         overlap: 64,
         normalise: true,
     };
-    let hub = HubSettings { offline: true };
+    let hub = HubSettings::offline();
     let capacity = Capacity::new(support::ENGINE).unwrap();
     Loader { policies: Vec::new(), heads: BTreeMap::new(), hub, load, capacity }
 }

@@ -97,7 +97,7 @@ async fn a_collector_that_is_away_costs_no_request() {
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();
     drop(tcp);
-    let traces = Traces::open(settings(format!("http://{address}"), 1.0)).unwrap();
+    let traces = Traces::open(settings(format!("http://{address}/v1/traces"), 1.0)).unwrap();
     let app = app(&traces);
     let answer = score(app, &json!({"input": "tea"}), &[]).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -121,7 +121,13 @@ async fn score(app: App, body: &Value, headers: &[(&'static str, &'static str)])
 }
 
 fn settings(endpoint: String, ratio: f64) -> TraceSettings {
-    TraceSettings { endpoint, service_name: "moderato".to_owned(), ratio }
+    TraceSettings {
+        endpoint,
+        headers: vec![("x-key".to_owned(), "our key".to_owned())],
+        service_name: "moderato".to_owned(),
+        ratio,
+        follows_callers: true,
+    }
 }
 
 fn app(traces: &Traces) -> App {
@@ -144,7 +150,7 @@ impl Collector {
             StatusCode::OK
         };
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}/", tcp.local_addr().unwrap());
+        let endpoint = format!("http://{}/v1/traces", tcp.local_addr().unwrap());
         let routes = Router::new().route("/v1/traces", post(take));
         tokio::spawn(async move { axum::serve(tcp, routes).await });
         Self { endpoint, bodies }

@@ -1,0 +1,137 @@
+//! How to talk to the hub, by the variables that its own clients read.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use tracing::warn;
+
+use crate::cli::environment::Environment;
+use crate::model::HubSettings;
+use crate::model::Token;
+
+/// Reads the variables, with the precedence of the Python client, `huggingface_hub`.
+pub(super) fn settings(environment: &Environment) -> HubSettings {
+    let text = |name| environment.text(name);
+    HubSettings {
+        offline: text("HF_HUB_OFFLINE")
+            .or_else(|| text("TRANSFORMERS_OFFLINE"))
+            .is_some_and(Environment::is_true),
+        endpoint: text("HF_ENDPOINT").map(str::to_owned),
+        token: token(environment),
+        cache: Some(cache(environment)),
+    }
+}
+
+/// The token to ask with: from the environment, else as a login has left it in a file.
+fn token(environment: &Environment) -> Option<Token> {
+    let text = |name| environment.text(name);
+    if text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(Environment::is_true) {
+        return None;
+    }
+    if let Some(token) = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN")) {
+        return Some(Token::new(token));
+    }
+    let file = environment.path("HF_TOKEN_PATH").unwrap_or_else(|| home(environment).join("token"));
+    match std::fs::read_to_string(&file) {
+        Ok(token) if token.trim().is_empty() => None,
+        Ok(token) => Some(Token::new(token.trim())),
+        Err(fault) if fault.kind() == ErrorKind::NotFound => None,
+        Err(fault) => {
+            warn!(file = %file.display(), "the token of the hub cannot be read: {fault}");
+            None
+        }
+    }
+}
+
+/// The folder of repositories.
+fn cache(environment: &Environment) -> PathBuf {
+    environment
+        .path("HF_HUB_CACHE")
+        .or_else(|| environment.path("HUGGINGFACE_HUB_CACHE"))
+        .unwrap_or_else(|| home(environment).join("hub"))
+}
+
+/// The folder of the hub's clients.
+fn home(environment: &Environment) -> PathBuf {
+    environment.path("HF_HOME").unwrap_or_else(|| {
+        let caches = environment.path("XDG_CACHE_HOME");
+        let caches = caches.or_else(|| environment.home().map(|home| home.join(".cache")));
+        // A process without a home, as in some containers, keeps nothing for long either.
+        caches.unwrap_or_else(std::env::temp_dir).join("huggingface")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_cache_is_where_the_python_client_has_it() {
+        type Variables<'a> = [(&'a str, &'a str); 5];
+        let none: Variables<'_> = [
+            ("HOME", "/home/ann"),
+            ("XDG_CACHE_HOME", ""),
+            ("HF_HOME", ""),
+            ("HUGGINGFACE_HUB_CACHE", ""),
+            ("HF_HUB_CACHE", ""),
+        ];
+        // Each wins over those before it.
+        let steps = [
+            ("HOME", "/home/ann", "/home/ann/.cache/huggingface/hub"),
+            ("XDG_CACHE_HOME", "~/caches", "/home/ann/caches/huggingface/hub"),
+            ("HF_HOME", "~/hf", "/home/ann/hf/hub"),
+            ("HUGGINGFACE_HUB_CACHE", "/old", "/old"),
+            ("HF_HUB_CACHE", "~", "/home/ann"),
+        ];
+        let mut variables = none;
+        for (step, (name, value, expected)) in steps.into_iter().enumerate() {
+            variables[step] = (name, value);
+            let settings = settings(&Environment::from(variables));
+            assert_eq!(settings.cache.as_deref(), Some(Path::new(expected)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_that_of_the_variables_or_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, other) = (folder.path(), folder.path().join("other"));
+        std::fs::write(home.join("token"), "hf_file\n").unwrap();
+        std::fs::write(&other, " hf_other ").unwrap();
+        let (home, other) = (home.to_str().unwrap(), other.to_str().unwrap());
+        for (variables, expected) in [
+            ([("HF_TOKEN", " hf_one\n"), ("HUGGING_FACE_HUB_TOKEN", "hf_two")], Some("hf_one")),
+            ([("HF_TOKEN", " "), ("HUGGING_FACE_HUB_TOKEN", "hf_two\r\n")], Some("hf_two")),
+            ([("HF_TOKEN", ""), ("HUGGING_FACE_HUB_TOKEN", "")], Some("hf_file")),
+            ([("HF_TOKEN", ""), ("HF_TOKEN_PATH", other)], Some("hf_other")),
+            ([("HF_TOKEN", ""), ("HF_TOKEN_PATH", "/nowhere/token")], None),
+            ([("HF_TOKEN", "hf_one"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "True")], None),
+            ([("HF_TOKEN", "hf_one"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "0")], Some("hf_one")),
+        ] {
+            let [one, two] = variables;
+            let settings = settings(&Environment::from([("HF_HOME", home), one, two]));
+            let token = settings.token.as_ref().map(Token::reveal);
+            assert_eq!(token, expected, "{variables:?}");
+            assert!(!format!("{settings:?}").contains("hf_"), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn offline_is_said_by_either_variable_in_any_spelling_of_yes() {
+        for (hub, transformers, expected) in [
+            ("1", "", true),
+            ("True", "", true),
+            (" yes ", "", true),
+            ("on", "0", true),
+            ("", "1", true),
+            ("0", "1", false),
+            ("no", "", false),
+            ("", "", false),
+        ] {
+            let variables = [("HF_HUB_OFFLINE", hub), ("TRANSFORMERS_OFFLINE", transformers)];
+            let settings = settings(&Environment::from(variables));
+            assert_eq!(settings.offline, expected, "{variables:?}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether requests are traced and where the traces go: by our flags, and by the variables that
+//! OpenTelemetry has specified for every program.
+//!
+//! A flag that makes no sense is refused. A variable that makes none is told in the log and left
+//! alone, as the specification asks for, so that no variable can stop a start.
+
+mod headers;
+
+use tracing::info;
+use tracing::warn;
+
+use crate::cli::args::TraceArgs;
+use crate::cli::environment::Environment;
+use crate::error::Result;
+use crate::http::TraceSettings;
+use crate::http::Traces;
+
+/// Opens the exporter; `None` without a collector, or if a variable turns traces off.
+pub(super) fn traces(args: &TraceArgs, environment: &Environment) -> Result<Option<Traces>> {
+    let Some(settings) = settings(args, environment) else {
+        return Ok(None);
+    };
+    match Traces::open(settings) {
+        Ok(traces) => Ok(Some(traces)),
+        Err(fault) if endpoint_flag(args).is_some() => Err(fault),
+        Err(fault) => {
+            let reason = fault.chain();
+            warn!(reason, "the collector in the environment cannot be used: no traces are sent");
+            Ok(None)
+        }
+    }
+}
+
+fn settings(args: &TraceArgs, environment: &Environment) -> Option<TraceSettings> {
+    // First, so that nobody without a collector hears of the other variables.
+    let endpoint = endpoint(args, environment)?;
+    if is_off(environment) {
+        info!("no traces are sent, as the environment says");
+        return None;
+    }
+    check_protocol(environment);
+    let Sampling { ratio, follows_callers } = match args.ratio {
+        Some(ratio) => Sampling { ratio, follows_callers: true },
+        None => Sampling::read(environment),
+    };
+    Some(TraceSettings {
+        endpoint,
+        headers: headers::read(environment),
+        service_name: service_name(args, environment),
+        ratio,
+        follows_callers,
+    })
+}
+
+/// Where to POST traces. Only the variable for traces alone names the whole URL.
+fn endpoint(args: &TraceArgs, environment: &Environment) -> Option<String> {
+    let below = |base: &str| format!("{}/v1/traces", base.trim_end_matches('/'));
+    let own = || environment.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(str::to_owned);
+    let common = || environment.text("OTEL_EXPORTER_OTLP_ENDPOINT").map(below);
+    endpoint_flag(args).map(below).or_else(own).or_else(common)
+}
+
+fn endpoint_flag(args: &TraceArgs) -> Option<&str> {
+    args.endpoint.as_deref().map(str::trim).filter(|endpoint| !endpoint.is_empty())
+}
+
+/// Whether the whole of OpenTelemetry is off, or its traces.
+fn is_off(environment: &Environment) -> bool {
+    const DISABLED: &str = "OTEL_SDK_DISABLED";
+    const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+    // By the specification, only this word is true; what is neither is false.
+    let disabled = environment.text(DISABLED).unwrap_or("false");
+    if disabled.eq_ignore_ascii_case("true") {
+        return true;
+    }
+    if !disabled.eq_ignore_ascii_case("false") {
+        warn_ignored(DISABLED, disabled, "true or false");
+    }
+    let exporters = environment.text(EXPORTER).unwrap_or("otlp");
+    let mut words = exporters.split(',').map(|word| word.trim().to_ascii_lowercase());
+    if words.clone().all(|word| word == "none") {
+        return true;
+    }
+    if !words.all(|word| word == "otlp") {
+        warn_ignored(EXPORTER, exporters, "otlp or none");
+    }
+    false
+}
+
+fn check_protocol(environment: &Environment) {
+    let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+    let chosen = names.into_iter().find_map(|name| Some((name, environment.text(name)?)));
+    if let Some((name, protocol)) = chosen
+        && !protocol.eq_ignore_ascii_case("http/protobuf")
+    {
+        warn_ignored(name, protocol, "http/protobuf, which is what is sent");
+    }
+}
+
+/// What the collector knows us by.
+fn service_name(args: &TraceArgs, environment: &Environment) -> String {
+    let attribute = || {
+        let attributes = environment.text("OTEL_RESOURCE_ATTRIBUTES")?;
+        let mut pairs = attributes.split(',').filter_map(|pair| pair.split_once('='));
+        let (_, name) = pairs.find(|(key, _)| key.trim() == "service.name")?;
+        Some(name.trim().to_owned())
+    };
+    let typed = args.service_name.clone();
+    let named = |name: &String| !name.trim().is_empty();
+    typed.filter(named).or_else(|| attribute().filter(named)).unwrap_or_else(|| "moderato".into())
+}
+
+/// Which requests are traced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Sampling {
+    ratio: f64,
+    follows_callers: bool,
+}
+
+impl Sampling {
+    /// By `OTEL_TRACES_SAMPLER`, and by `OTEL_TRACES_SAMPLER_ARG` for the samplers that have one.
+    fn read(environment: &Environment) -> Self {
+        let default = Self { ratio: 1.0, follows_callers: true };
+        let Some(sampler) = environment.text(SAMPLER) else {
+            if let Some(argument) = environment.text(ARGUMENT) {
+                warn_ignored(ARGUMENT, argument, "OTEL_TRACES_SAMPLER beside it");
+            }
+            return default;
+        };
+        let lower = sampler.to_ascii_lowercase();
+        let (root, follows_callers) = match lower.strip_prefix("parentbased_") {
+            Some(root) => (root, true),
+            None => (lower.as_str(), false),
+        };
+        let ratio = match root {
+            "always_on" => 1.0,
+            "always_off" => 0.0,
+            "traceidratio" => ratio(environment),
+            _ => {
+                let expected = "always_on, always_off or traceidratio, or one of them after \
+                                parentbased_";
+                warn_ignored(SAMPLER, sampler, expected);
+                return default;
+            }
+        };
+        Self { ratio, follows_callers }
+    }
+}
+
+/// The share to trace, all where nothing sensible says otherwise.
+fn ratio(environment: &Environment) -> f64 {
+    let Some(argument) = environment.text(ARGUMENT) else {
+        return 1.0;
+    };
+    let ratio = argument.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.unwrap_or_else(|| {
+        warn_ignored(ARGUMENT, argument, "a number from 0 to 1");
+        1.0
+    })
+}
+
+fn warn_ignored(variable: &str, value: &str, expected: &str) {
+    warn!(variable, value, "a variable of OpenTelemetry is ignored: expected {expected}");
+}
+
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+
+#[cfg(test)]
+mod tests;
