@@ -19,7 +19,7 @@ pub(super) fn parse(text: &str) -> Result<EnvFilter> {
 /// The same directive with its level in the spelling of `tracing`.
 fn directive(typed: &str) -> Result<String> {
     let (module, word) = match typed.rsplit_once('=') {
-        Some((module, word)) => (Some(module), word),
+        Some((module, word)) => (Some(module.trim_end()), word),
         None => (None, typed),
     };
     let Some(level) = level(word) else {
