@@ -11,6 +11,8 @@ mod heads;
 mod hub;
 mod key;
 mod log;
+#[cfg(target_os = "linux")]
+mod notify;
 mod output;
 mod policy;
 mod record;

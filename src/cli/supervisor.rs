@@ -5,6 +5,9 @@ use sd_notify::NotifyState;
 #[cfg(target_os = "linux")]
 use tracing::warn;
 
+#[cfg(target_os = "linux")]
+use crate::cli::notify;
+
 /// We serve, or do so again.
 pub(super) fn ready() {
     #[cfg(target_os = "linux")]
@@ -42,7 +45,7 @@ pub(super) async fn keep_alive() {
 #[cfg(target_os = "linux")]
 fn tell(state: &[NotifyState<'_>]) {
     // Without systemd there is nobody to tell, and that is no fault.
-    if let Err(fault) = sd_notify::notify(state) {
+    if let Err(fault) = notify::notify(state) {
         warn!("systemd could not be told: {fault}");
     }
 }

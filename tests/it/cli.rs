@@ -8,6 +8,8 @@ mod evaluate;
 mod help;
 mod key;
 mod keys;
+#[cfg(target_os = "linux")]
+mod notify;
 mod outputs;
 pub(crate) mod serve;
 mod sources;

@@ -41,7 +41,8 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["hf_hub"], &["model/hub"]),
     (&["hyper", "hyper_util", "socket2", "tokio_rustls"], &["http/connections"]),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], &["http/traces.rs"]),
-    (&["sd_notify"], &["cli/supervisor.rs"]),
+    // What is said, and how it is sent.
+    (&["sd_notify"], &["cli/supervisor.rs", "cli/notify.rs"]),
     (&["axum", "tower", "tower_http", "utoipa_swagger_ui"], &["http"]),
     (&["clap", "comfy_table", "tracing_subscriber"], &["cli"]),
     (&["toml"], &["policy.rs", "cli"]),

@@ -1,0 +1,59 @@
+//! The socket of the supervisor, where it has no file or is not read.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::Duration;
+
+use super::serve::Server;
+use crate::support;
+
+#[test]
+fn a_supervisor_without_a_file_is_told_too() {
+    let name = format!("moderato-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = UnixDatagram::bind_addr(&address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = || {
+        let mut bytes = [0; 100];
+        let n_bytes = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..n_bytes]).into_owned()
+    };
+    let mut command = program();
+    let server = Server::of(command.env("NOTIFY_SOCKET", format!("@{name}")));
+    assert_eq!(hear(), "READY=1");
+    stop(server);
+    assert_eq!(hear(), "STOPPING=1");
+}
+
+#[test]
+fn a_supervisor_that_does_not_read_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let _unread = UnixDatagram::bind(&path).unwrap();
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.set_nonblocking(true).unwrap();
+    while sender.send_to(b"STATUS=full", &path).is_ok() {}
+    let mut command = program();
+    let mut server = Server::of(command.env("NOTIFY_SOCKET", &path));
+    server.wait_for("ready");
+    let answer = server.post(r#"{"input": "Good morning"}"#);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    stop(server);
+}
+
+fn program() -> Command {
+    let mut command = support::moderato();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info", "--log-format", "json"]);
+    command.arg("--model").arg(support::tiny());
+    command
+}
+
+fn stop(mut server: Server) {
+    server.signal("TERM");
+    server.wait_for("every accepted request was answered");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
