@@ -9,7 +9,9 @@ mod environment;
 mod evaluate;
 mod heads;
 mod hub;
+mod inherited;
 mod key;
+mod listen;
 mod log;
 #[cfg(target_os = "linux")]
 mod notify;
@@ -31,6 +33,7 @@ use tracing::warn;
 use self::args::Args;
 use self::args::Command;
 use self::environment::Environment;
+use self::inherited::Inherited;
 use self::log::Log;
 use self::serve::Process;
 use crate::error::Error;
@@ -71,11 +74,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if refusal.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
         }
     };
+    // Before the first thread, since it takes variables out of the environment.
+    let inherited = Inherited::find(&environment);
     let Ok(log) = Log::start(std::io::stderr()) else {
         // The system gives us no thread, so there is nobody to tell it.
         return ExitCode::Internal;
     };
-    let code = match start(args, &environment, &log) {
+    let process = Process { environment: &environment, inherited, dropped_lines: log.dropped() };
+    let code = match start(args, process, &log) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::Success,
         Err(error) => {
@@ -90,9 +96,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     code
 }
 
-fn start(args: Args, environment: &Environment, log: &Log) -> Result<ExitCode> {
+fn start(args: Args, process: Process<'_>, log: &Log) -> Result<ExitCode> {
     log.install(&args.logging, args.command.default_log())?;
-    let hub = hub::settings(environment);
+    let hub = hub::settings(process.environment);
     let threads = args.command.threads();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -101,9 +107,7 @@ fn start(args: Args, environment: &Environment, log: &Log) -> Result<ExitCode> {
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
     let result = runtime.block_on(async {
         match args.command {
-            Command::Serve(args) => {
-                serve::run(*args, Process { environment, hub, dropped_lines: log.dropped() }).await
-            }
+            Command::Serve(args) => serve::run(*args, hub, process).await,
             Command::Score(args) => score::run(args, hub).await,
             Command::Batch(args) => batch::run(args, hub).await,
             Command::Evaluate(args) => evaluate::run(args, hub).await,

@@ -54,6 +54,7 @@ pub use self::audit::AuditSettings;
 pub use self::audit::OnFailure;
 pub use self::connections::ConnectionSettings;
 pub use self::connections::Listener;
+pub use self::connections::Socket;
 pub use self::connections::Tls;
 pub use self::gate::Access;
 pub use self::gate::Area;

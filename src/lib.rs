@@ -52,10 +52,13 @@
 //! - who may ask: `http/gate.rs`, of the keys that `http/keyring.rs` keeps fresh; what a key and its
 //!   quota are: `key.rs`, `key/quota.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
-//! - what connections may take, TLS, and how they end: `http/connections.rs`
+//! - what connections may take, TLS, and how they end: `http/connections.rs`; which addresses there
+//!   are and how they are bound: `cli/args/listen.rs`, `cli/listen.rs`, `http/connections/socket.rs`
 //! - what is written down about requests: `http/observe.rs`, `http/audit.rs`, `http/traces.rs`
 //! - starting and ending: `cli/serve.rs`; reading files again: `cli/reload.rs`, `http/watched.rs`;
 //!   what systemd is told: `cli/supervisor.rs`; the log on stderr: `cli/log.rs`
+//! - which variables are read beside those of flags: `cli/environment.rs`; of the hub: `cli/hub.rs`;
+//!   of OpenTelemetry: `cli/telemetry.rs`
 //! - every metric with its help: `metrics/catalogue.rs`; every flag: `cli/args.rs`
 
 pub mod batch;

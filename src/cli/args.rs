@@ -4,11 +4,11 @@ mod access;
 mod connections;
 mod head;
 mod list;
+mod listen;
 mod observe;
 mod reading;
 mod source;
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -24,6 +24,7 @@ pub(super) use self::access::NewKeyArgs;
 pub(super) use self::access::OpenArea;
 pub(super) use self::connections::ConnectionArgs;
 pub(super) use self::head::NamedActivation;
+pub(super) use self::listen::ListenAddress;
 pub(super) use self::observe::AuditArgs;
 pub(super) use self::observe::AuditFailure;
 pub(super) use self::observe::TraceArgs;
@@ -79,12 +80,16 @@ pub(super) enum LogFormat {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArgs {
-    /// Address to listen on; port 0 takes a free one, which the log tells
     #[arg(long, env = "MODERATO_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    pub(super) listen: SocketAddr,
-    /// Address of the routes that exchange the model; loopback, or with keys and TLS
+    #[arg(
+        help = "Address to listen on: HOST:PORT (port 0 picks a free one and logs it), :PORT for \
+                all interfaces, unix:PATH[?mode=0660], or systemd:[NAME] for a socket of a socket \
+                unit"
+    )]
+    pub(super) listen: ListenAddress,
+    /// Address of the routes that exchange the model; local, or with keys and TLS
     #[arg(long, env = "MODERATO_ADMIN_LISTEN", value_name = "ADDRESS")]
-    pub(super) admin_listen: Option<SocketAddr>,
+    pub(super) admin_listen: Option<ListenAddress>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]

@@ -1,14 +1,13 @@
 //! `moderato serve`: bind, load, serve, drain.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 use std::time::Instant;
 
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::error;
 use tracing::info;
 use tracing::warn;
@@ -19,6 +18,9 @@ use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::cli::config::QueueBounds;
 use crate::cli::environment::Environment;
+use crate::cli::inherited::Inherited;
+use crate::cli::listen::Place;
+use crate::cli::listen::listen_error;
 use crate::cli::reload;
 use crate::cli::reload::WatchedFiles;
 use crate::cli::supervisor;
@@ -35,6 +37,7 @@ use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::KeyFile;
 use crate::http::Listener;
+use crate::http::Socket;
 use crate::http::Tls;
 use crate::http::Traces;
 use crate::lifecycle;
@@ -46,17 +49,21 @@ use crate::metrics::DroppedLines;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
-/// What the process brings along beside its arguments.
+/// What the process has beside its arguments.
 pub(super) struct Process<'a> {
     pub(super) environment: &'a Environment,
-    pub(super) hub: HubSettings,
+    pub(super) inherited: Inherited,
     pub(super) dropped_lines: DroppedLines, // of the log
 }
 
-pub(super) async fn run(args: ServeArgs, process: Process<'_>) -> Result<ExitCode> {
-    let Process { environment, hub, dropped_lines } = process;
+pub(super) async fn run(
+    args: ServeArgs,
+    hub: HubSettings,
+    process: Process<'_>,
+) -> Result<ExitCode> {
     allocator::tune();
-    let (drain, address) = (Drain::of(&args), args.listen);
+    let Process { environment, mut inherited, dropped_lines } = process;
+    let (drain, address) = (Drain::of(&args), args.listen.clone());
     let metrics = Arc::new(Metrics::with_dropped_lines(dropped_lines));
     let keys = args.access.api_keys_file.as_deref();
     let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
@@ -71,34 +78,40 @@ pub(super) async fn run(args: ServeArgs, process: Process<'_>) -> Result<ExitCod
         // Clap asks for both or none.
         _ => None,
     };
-    if let Some(address) = args.admin_listen {
-        check_admin(address, has_keys && tls.is_some())?;
+    let place = Place::find("listen", &args.listen, &mut inherited).await?;
+    let admin = match &args.admin_listen {
+        Some(address) => Some(Place::find("admin-listen", address, &mut inherited).await?),
+        None => None,
+    };
+    if let Some(admin) = &admin {
+        check_admin(admin, has_keys && tls.is_some())?;
     }
     let connections = ConnectionSettings::of(&args.connections);
-    let listen = |tcp| Listener::new(tcp, connections, tls.clone());
+    let listen = |socket: Socket| Listener::new(socket, connections, tls.clone());
     let queue = QueueBounds {
         n_tokens: args.queue_tokens.get(),
         time: Duration::from_millis(args.queue_ms),
     };
     let config =
         EngineConfig::new(args.model, &args.limits, queue, hub)?.with_span_tokens(args.span_tokens);
-    let signals = lifecycle::terminations().map_err(|fault| listen_error(address, fault))?;
+    let signals = lifecycle::terminations().map_err(|fault| listen_error(&address, fault))?;
     let signals = count(signals);
-    let reloads = lifecycle::reloads().map_err(|fault| listen_error(address, fault))?;
-    let (listener, bound) = bind(address, "listening").await?;
-    let admin = match args.admin_listen {
-        Some(address) => Some(bind(address, "listening for administrators").await?.0),
+    let reloads = lifecycle::reloads().map_err(|fault| listen_error(&address, fault))?;
+    let listener = place.bind("listening").await?;
+    let admin = match admin {
+        Some(place) => Some(place.bind("listening for administrators").await?),
         None => None,
     };
-    if keys.is_none() && !bound.ip().is_loopback() {
+    if keys.is_none() && !listener.is_local() {
         warn!("whoever reaches this address may ask: there is no --api-keys-file");
     }
     let files = WatchedFiles { keys, tls: tls.clone(), metrics: Arc::clone(&metrics) };
     tokio::spawn(files.clone().watch());
     let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
     keep_up(&metrics);
+    let mut admins = JoinSet::new();
     if let Some(listener) = admin {
-        tokio::spawn(http::serve_admin(listen(listener), app.clone(), config.loader.clone()));
+        admins.spawn(http::serve_admin(listen(listener), app.clone(), config.loader.clone()));
     }
     tokio::spawn(reload::follow(reloads, files, app.clone(), config.loader.clone()));
     let (failed, failure) = oneshot::channel();
@@ -110,6 +123,8 @@ pub(super) async fn run(args: ServeArgs, process: Process<'_>) -> Result<ExitCod
         in_time = served => in_time,
         () = reached(signals, 2) => false,
     };
+    // With the file of its socket, if it has one.
+    admins.shutdown().await;
     close(audit, traces).await;
     if let Some(fault) = fault.get() {
         return Err(Error::clone(fault));
@@ -134,28 +149,17 @@ async fn close(audit: Option<Audit>, traces: Option<Traces>) {
     }
 }
 
-async fn bind(address: SocketAddr, message: &str) -> Result<(TcpListener, SocketAddr)> {
-    let listener =
-        TcpListener::bind(address).await.map_err(|fault| listen_error(address, fault))?;
-    let bound = listener.local_addr().map_err(|fault| listen_error(address, fault))?;
-    info!(address = %bound, "{message}");
-    Ok((listener, bound))
-}
-
 /// Whoever reaches these routes decides what serves: from outside only with a key, and unheard.
-fn check_admin(address: SocketAddr, is_guarded: bool) -> Result<()> {
-    if address.ip().is_loopback() || is_guarded {
+fn check_admin(place: &Place, is_guarded: bool) -> Result<()> {
+    if place.is_local() || is_guarded {
         return Ok(());
     }
     let reason = format!(
-        "{address} can be reached from outside; expected a loopback address, or --api-keys-file \
-         and --tls-cert beside it"
+        "{} can be reached from outside; expected a loopback address or a Unix socket, or \
+         --api-keys-file and --tls-cert beside it",
+        place.typed()
     );
     Err(Error::Config { name: "admin-listen", reason })
-}
-
-fn listen_error(address: SocketAddr, fault: std::io::Error) -> Error {
-    Error::Listen { address: address.to_string(), source: Arc::new(fault) }
 }
 
 /// Loads the models and watches over them; sends the fault that ends it, the only way it ends.

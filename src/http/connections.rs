@@ -3,21 +3,23 @@
 mod answer;
 mod drive;
 mod progress;
+mod socket;
 mod tls;
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tracing::warn;
 
+pub use self::socket::Socket;
+use self::socket::Stream;
+use self::socket::is_of_the_client;
 pub use self::tls::Tls;
 use crate::http::problem::Problem;
 use crate::metrics::Metrics;
@@ -53,7 +55,7 @@ impl Default for ConnectionSettings {
 /// A socket that listens, and what connections on it may take.
 #[derive(Debug)]
 pub struct Listener {
-    tcp: TcpListener,
+    socket: Socket,
     settings: ConnectionSettings,
     tls: Option<Tls>,
 }
@@ -72,8 +74,8 @@ struct House {
 
 impl Listener {
     /// A socket whose connections may take so much; with TLS if there is any.
-    pub fn new(tcp: TcpListener, settings: ConnectionSettings, tls: Option<Tls>) -> Self {
-        Self { tcp, settings, tls }
+    pub fn new(socket: impl Into<Socket>, settings: ConnectionSettings, tls: Option<Tls>) -> Self {
+        Self { socket: socket.into(), settings, tls }
     }
 
     /// Serves connections until `stop`; from then on each may finish the request that it is at.
@@ -84,7 +86,7 @@ impl Listener {
         metrics: Arc<Metrics>,
         stop: impl Future<Output = ()>,
     ) {
-        let Self { tcp, settings, tls } = self;
+        let Self { socket, settings, tls } = self;
         let n_places = settings.max_connections.min(MOST_CONNECTIONS);
         let places = Arc::new(Semaphore::new(n_places));
         let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
@@ -103,21 +105,12 @@ impl Listener {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = tcp.accept() => house.receive(accepted).await,
+                accepted = socket.accept() => house.receive(accepted).await,
             }
         }
         drain.send_replace(true);
-        // Whom the system has let in, or is about to, is answered too.
-        shut_the_door(&tcp);
-        let mut handshakes = pin!(tokio::time::sleep(LINGER));
-        loop {
-            tokio::select! {
-                () = &mut handshakes => break,
-                accepted = tcp.accept() => house.receive(accepted).await,
-            }
-        }
-        for accepted in backlog(tcp) {
-            house.receive(accepted).await;
+        if !socket.outlives_us() {
+            house.receive_last(socket).await;
         }
         let n_places = u32::try_from(n_places).unwrap_or(u32::MAX);
         // Never closed, so it only ends with all places free.
@@ -126,21 +119,46 @@ impl Listener {
 }
 
 impl House {
-    async fn receive(&self, accepted: std::io::Result<(TcpStream, SocketAddr)>) {
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+    /// Ends a socket. Whom the system has let in, or is about to, is answered too.
+    async fn receive_last(&self, socket: Socket) {
+        socket.shut();
+        let mut handshakes = pin!(tokio::time::sleep(LINGER));
+        loop {
+            tokio::select! {
+                () = &mut handshakes => break,
+                accepted = socket.accept() => self.receive(accepted).await,
+            }
+        }
+        for accepted in socket.backlog() {
+            self.receive(accepted).await;
+        }
+    }
+
+    async fn receive(&self, accepted: std::io::Result<Stream>) {
+        match accepted {
+            Ok(Stream::Tcp(stream)) => {
+                // Answers are small, and nothing comes after them.
+                let _ = stream.set_nodelay(true);
+                self.admit(stream);
+            }
+            #[cfg(unix)]
+            Ok(Stream::Unix(stream)) => self.admit(stream),
             // It has ended before it began.
-            Err(fault) if is_of_the_client(&fault) => return,
+            Err(fault) if is_of_the_client(&fault) => {}
             Err(fault) => {
                 // Of files, as a rule; those that close make room.
                 warn!("a connection could not be accepted: {fault}");
                 self.metrics.connection_refused("accept_failed");
                 tokio::time::sleep(AFTER_FAULT).await;
-                return;
             }
-        };
-        // Answers are small, and nothing comes after them.
-        let _ = stream.set_nodelay(true);
+        }
+    }
+
+    /// Serves a connection if there is a place for it.
+    fn admit<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let (house, guard) = (self.clone(), self.metrics.connection());
             tokio::spawn(async move {
@@ -160,7 +178,10 @@ impl House {
         }
     }
 
-    async fn handle(self, stream: TcpStream) {
+    async fn handle<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let Some(tls) = self.tls.clone() else {
             return drive::serve(&self, stream).await;
         };
@@ -169,54 +190,6 @@ impl House {
             Ok(Err(_)) | Err(_) => self.metrics.connection_refused("tls_failed"),
         }
     }
-}
-
-/// Connections that wait to be accepted; the socket ends with them. The system is asked itself: what
-/// the runtime knows of a socket is a moment old.
-fn backlog(tcp: TcpListener) -> impl Iterator<Item = std::io::Result<(TcpStream, SocketAddr)>> {
-    let tcp = tcp.into_std().inspect_err(|fault| warn!("who waits is not answered: {fault}")).ok();
-    std::iter::from_fn(move || match tcp.as_ref()?.accept() {
-        Err(fault) if !is_of_the_client(&fault) => None,
-        accepted => Some(accepted.and_then(|(stream, address)| {
-            stream.set_nonblocking(true)?;
-            Ok((TcpStream::from_std(stream)?, address))
-        })),
-    })
-}
-
-/// Has the system begin no new connection, so that nobody comes between the last look at who waits
-/// and the end of the socket, who would take us for one that answers. They hear nothing at first,
-/// and are refused when they knock again, a second later. Those that have begun get through.
-#[cfg(target_os = "linux")]
-fn shut_the_door(tcp: &TcpListener) {
-    use socket2::SockFilter;
-
-    // In the words of bpf(4), of a TCP header.
-    const FLAGS: u32 = 13;
-    const SYN: u32 = 0x02;
-    const LOAD_BYTE: u16 = 0x30;
-    const JUMP_IF_SET: u16 = 0x45;
-    const RETURN: u16 = 0x06;
-    let drop_what_begins = [
-        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
-        SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
-        SockFilter::new(RETURN, 0, 0, 0),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-    ];
-    if let Err(fault) = socket2::SockRef::from(tcp).attach_filter(&drop_what_begins) {
-        warn!("whoever connects at this moment may find no answer: {fault}");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn shut_the_door(_: &TcpListener) {}
-
-fn is_of_the_client(fault: &std::io::Error) -> bool {
-    use ErrorKind::ConnectionAborted;
-    use ErrorKind::ConnectionRefused;
-    use ErrorKind::ConnectionReset;
-
-    matches!(fault.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// While draining: for connections that have begun, and for requests on idle ones. To a client all is

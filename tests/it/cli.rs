@@ -8,6 +8,7 @@ mod evaluate;
 mod help;
 mod key;
 mod keys;
+mod listen;
 #[cfg(target_os = "linux")]
 mod notify;
 mod outputs;

@@ -80,6 +80,16 @@ fn flags_of_the_unit_are_flags_of_the_program() {
     }
 }
 
+#[test]
+fn the_socket_unit_has_the_name_that_it_says_to_ask_for() {
+    let unit = read("deploy/moderato.socket");
+    let name = unit.lines().find_map(|line| line.strip_prefix("FileDescriptorName=")).unwrap();
+    assert!(unit.contains(&format!("--listen systemd:{name}`")), "{name}");
+    let service = read("deploy/moderato.service");
+    let listened = unit.lines().find_map(|line| line.strip_prefix("ListenStream=")).unwrap();
+    assert!(service.contains(&format!("--listen {listened} ")), "{listened}");
+}
+
 /// Names of labels, in `by (...)`, `{...}` and `{{...}}`.
 fn check_labels(file: &str, text: &str) {
     let known: BTreeSet<_> =

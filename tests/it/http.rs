@@ -15,6 +15,7 @@ mod terms;
 mod timing;
 mod tls;
 mod traces;
+mod unix_socket;
 
 use std::path::Path;
 

@@ -43,6 +43,8 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], &["http/traces.rs"]),
     // What is said, and how it is sent.
     (&["sd_notify"], &["cli/supervisor.rs", "cli/notify.rs"]),
+    // Turns descriptors into sockets without `unsafe` of ours.
+    (&["listenfd"], &["cli/inherited.rs"]),
     (&["axum", "tower", "tower_http", "utoipa_swagger_ui"], &["http"]),
     (&["clap", "comfy_table", "tracing_subscriber"], &["cli"]),
     (&["toml"], &["policy.rs", "cli"]),

@@ -55,13 +55,14 @@ fn help_of_serve_names_the_address_the_model_and_the_limits() {
 
     Options:
           --listen <ADDRESS>
-              Address to listen on; port 0 takes a free one, which the log tells
+              Address to listen on: HOST:PORT (port 0 picks a free one and logs it), :PORT for all
+              interfaces, unix:PATH[?mode=0660], or systemd:[NAME] for a socket of a socket unit
 
               [env: MODERATO_LISTEN=]
               [default: 127.0.0.1:8080]
 
           --admin-listen <ADDRESS>
-              Address of the routes that exchange the model; loopback, or with keys and TLS
+              Address of the routes that exchange the model; local, or with keys and TLS
 
               [env: MODERATO_ADMIN_LISTEN=]
 

@@ -1,0 +1,159 @@
+//! Addresses to listen on, as they are typed.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where clients find the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) enum ListenAddress {
+    /// `HOST:PORT`, or `:PORT` for all interfaces.
+    Tcp { host: Option<String>, port: u16 },
+    /// `unix:PATH` or `unix:PATH?mode=0660`.
+    Unix { path: PathBuf, mode: Option<u32> },
+    /// `systemd:` or `systemd:NAME`: a socket that a supervisor has opened.
+    Systemd { name: Option<String> },
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("unix:") {
+            return unix(rest);
+        }
+        match text.strip_prefix("systemd") {
+            Some("" | ":") => Ok(Self::Systemd { name: None }),
+            Some(rest) if rest.starts_with(':') => {
+                Ok(Self::Systemd { name: Some(rest[1..].to_owned()) })
+            }
+            _ => tcp(text),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host: None, port } => write!(formatter, ":{port}"),
+            Self::Tcp { host: Some(host), port } if host.contains(':') => {
+                write!(formatter, "[{host}]:{port}")
+            }
+            Self::Tcp { host: Some(host), port } => write!(formatter, "{host}:{port}"),
+            Self::Unix { path, mode: None } => write!(formatter, "unix:{}", path.display()),
+            Self::Unix { path, mode: Some(mode) } => {
+                write!(formatter, "unix:{}?mode={mode:04o}", path.display())
+            }
+            Self::Systemd { name } => {
+                write!(formatter, "systemd:{}", name.as_deref().unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn tcp(text: &str) -> Result<ListenAddress, String> {
+    const EXPECTED: &str = "expected HOST:PORT, :PORT, unix:PATH or systemd:NAME";
+    let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
+    let port = port.parse().map_err(|_| format!("{port:?} is no port; {EXPECTED}"))?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => Some(inner.to_owned()),
+        Some(inner) => return Err(format!("{inner:?} is no address of IPv6")),
+        None if host.is_empty() || host == "*" => None,
+        None if host.parse::<Ipv6Addr>().is_ok() => {
+            return Err(format!("an address of IPv6 stands in brackets: [{host}]:{port}"));
+        }
+        None if host.bytes().all(is_name) => Some(host.to_owned()),
+        None => return Err(format!("{host:?} is no host; {EXPECTED}")),
+    };
+    Ok(ListenAddress::Tcp { host, port })
+}
+
+fn unix(text: &str) -> Result<ListenAddress, String> {
+    // As URLs have it: unix:///run/moderato.sock.
+    let text = if text.starts_with("///") { &text[2..] } else { text };
+    let (path, mode) = match text.split_once('?') {
+        Some((path, setting)) => (path, Some(mode(setting)?)),
+        None => (text, None),
+    };
+    if path.is_empty() || path.starts_with('@') {
+        return Err("expected unix:PATH, or unix:PATH?mode=0660".into());
+    }
+    if path.len() > MAX_PATH {
+        let n_bytes = path.len();
+        return Err(format!("a path of {n_bytes} bytes; a socket's may have at most {MAX_PATH}"));
+    }
+    Ok(ListenAddress::Unix { path: path.into(), mode })
+}
+
+fn mode(setting: &str) -> Result<u32, String> {
+    let is_octal = |digits: &&str| digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let digits = setting.strip_prefix("mode=").filter(is_octal);
+    let digits = digits.filter(|digits| (3..=4).contains(&digits.len()));
+    let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok());
+    let mode = mode.filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| format!("?{setting} is no mode; expected one such as ?mode=0660"))
+}
+
+/// `sun_path` of unix(7) and of the BSDs, less the zero at its end.
+const MAX_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_other_servers_take_them() {
+        for (text, written) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("localhost:0", "localhost:0"),
+            ("my_host-1.example.org:80", "my_host-1.example.org:80"),
+            ("[::1]:8080", "[::1]:8080"),
+            ("[::]:8080", "[::]:8080"),
+            (":8080", ":8080"),
+            ("*:8080", ":8080"),
+            ("unix:/run/moderato.sock", "unix:/run/moderato.sock"),
+            ("unix:///run/moderato.sock", "unix:/run/moderato.sock"),
+            ("unix:relative.sock", "unix:relative.sock"),
+            ("unix:/run/a:b?mode=660", "unix:/run/a:b?mode=0660"),
+            ("unix:/run/a?mode=0600", "unix:/run/a?mode=0600"),
+            ("systemd", "systemd:"),
+            ("systemd:", "systemd:"),
+            ("systemd:http", "systemd:http"),
+        ] {
+            let address: ListenAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), written, "{text}");
+            assert_eq!(written.parse::<ListenAddress>().unwrap(), address, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_what_is_expected() {
+        let long = format!("unix:/{}", "a".repeat(MAX_PATH));
+        for (text, message) in [
+            ("here", "expected HOST:PORT"),
+            ("8080", "expected HOST:PORT"),
+            ("localhost", "expected HOST:PORT"),
+            ("", "expected HOST:PORT"),
+            ("localhost:", "\"\" is no port"),
+            ("localhost:http", "\"http\" is no port"),
+            ("localhost:65536", "\"65536\" is no port"),
+            ("::1:8080", "in brackets: [::1]:8080"),
+            ("[localhost]:80", "\"localhost\" is no address of IPv6"),
+            ("http://localhost:80", "\"http://localhost\" is no host"),
+            ("a b:80", "\"a b\" is no host"),
+            ("systemdx:80:", "\"\" is no port"),
+            ("unix:", "expected unix:PATH"),
+            ("unix:@name", "expected unix:PATH"),
+            ("unix:/a?mode=888", "?mode=888 is no mode"),
+            ("unix:/a?mode=1777", "?mode=1777 is no mode"),
+            ("unix:/a?mode=+660", "?mode=+660 is no mode"),
+            ("unix:/a?owner=me", "?owner=me is no mode"),
+            (&long, "a socket's may have at most"),
+        ] {
+            let refusal = text.parse::<ListenAddress>().unwrap_err();
+            assert!(refusal.contains(message), "{text}: {refusal}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Sockets that a supervisor has opened for us: systemd's socket activation, `sd_listen_fds(3)`.
+
+use listenfd::ListenFd;
+
+use crate::cli::environment::Environment;
+use crate::error::Error;
+use crate::error::Result;
+use crate::http::Socket;
+
+/// The sockets, each of which can be taken once.
+pub(super) struct Inherited {
+    sockets: ListenFd,
+    names: Vec<String>, // in the order of the sockets
+}
+
+impl Inherited {
+    /// Finds them, and takes the variables that tell of them out of the environment. Call it while
+    /// the process has one thread, as others may read the environment at the same time.
+    pub(super) fn find(environment: &Environment) -> Self {
+        let names = environment.text("LISTEN_FDNAMES").unwrap_or_default();
+        Self {
+            sockets: ListenFd::from_env(),
+            names: names.split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        }
+    }
+
+    /// Takes the socket of a name; without a name, the first that is left.
+    pub(super) fn take(&mut self, flag: &'static str, name: Option<&str>) -> Result<Socket> {
+        let refuse = |reason| Error::Config { name: flag, reason };
+        for index in 0..self.sockets.len() {
+            let found = self.names.get(index).map(String::as_str);
+            if name.is_none() || found == name {
+                let taken = self.take_at(index);
+                let taken = taken.map_err(|fault| {
+                    refuse(format!("socket {index} of the supervisor cannot be used: {fault}"))
+                });
+                if let Some(socket) = taken? {
+                    return Ok(socket);
+                }
+            }
+        }
+        Err(refuse(self.missing(name)))
+    }
+
+    #[cfg(unix)]
+    fn take_at(&mut self, index: usize) -> std::io::Result<Option<Socket>> {
+        // What is no socket of TCP is left where it is.
+        match self.sockets.take_tcp_listener(index) {
+            Ok(listener) => listener.map(Socket::inherit_tcp).transpose(),
+            Err(_) => self.sockets.take_unix_listener(index)?.map(Socket::inherit_unix).transpose(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn take_at(&mut self, _: usize) -> std::io::Result<Option<Socket>> {
+        Ok(None)
+    }
+
+    fn missing(&self, name: Option<&str>) -> String {
+        match (name, self.sockets.len()) {
+            (_, 0) => "the supervisor has passed no socket; expected LISTEN_FDS, as a socket unit \
+                       of systemd sets it"
+                .into(),
+            (None, _) => "every socket that the supervisor has passed is in use".into(),
+            (Some(name), _) => {
+                let names = self.names.join(", ");
+                format!("the supervisor has passed no socket {name} that is free; its are: {names}")
+            }
+        }
+    }
+}
