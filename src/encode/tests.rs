@@ -1,123 +1,24 @@
 //! What holds for every kind of tokenizer.
 
-use std::collections::HashSet;
-use std::path::Path;
-use std::sync::LazyLock;
+mod kinds;
 
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;
 
+use self::kinds::CONTROL_NAMES;
+use self::kinds::KINDS;
+use self::kinds::Kind;
+use self::kinds::SHAPE;
+use self::kinds::inner;
+use self::kinds::read_fixture;
+use self::kinds::word_level;
 use super::*;
 use crate::text::Conversation;
 use crate::text::Limits;
 use crate::text::Role;
 use crate::text::Subject;
 use crate::text::Turn;
-
-/// A tokenizer with everything a test wants to know of it.
-struct Kind {
-    name: String,
-    encoder: Encoder,
-    library: Tokenizer, // as the library reads the file
-    control: HashSet<u32>,
-    unknown: u32,
-    names: Vec<String>, // of control tokens
-}
-
-impl Kind {
-    fn of(name: &str, file: &Value) -> Self {
-        let json = file.to_string();
-        let encoder = Encoder::parse(name, json.as_bytes(), SHAPE).unwrap();
-        let library = Tokenizer::from_bytes(&json).unwrap();
-        let names: Vec<_> = CONTROL_NAMES
-            .iter()
-            .filter(|name| library.token_to_id(name).is_some())
-            .map(|&name| name.to_owned())
-            .collect();
-        let id = |name: &String| library.token_to_id(name).unwrap();
-        let unknown =
-            names.iter().find(|name| name.to_lowercase().contains("unk")).map(id).unwrap();
-        let control = names.iter().map(id).filter(|&id| id != unknown).collect();
-        assert!(names.len() >= 4, "{name}: {names:?}");
-        Self { name: name.into(), encoder, library, control, unknown, names }
-    }
-
-    /// The ids of a text without those that the template puts around it.
-    fn ids(&self, text: &str) -> Vec<u32> {
-        inner(&self.encoder.encode_str(0, text).unwrap().windows)
-    }
-
-    fn tokens(&self, text: &str) -> Vec<String> {
-        let token = |id| self.library.id_to_token(id).unwrap();
-        self.ids(text).into_iter().map(token).collect()
-    }
-}
-
-fn inner(windows: &[Window]) -> Vec<u32> {
-    windows.iter().flat_map(|window| window.ids[1..window.ids.len() - 1].to_vec()).collect()
-}
-
-/// Tokenizers of every kind, each also with its control tokens declared in other ways.
-static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let mut kinds = vec![];
-    for (name, file) in files() {
-        let ordinary = declared(&file, "special", false);
-        let normalized = declared(&file, "normalized", true);
-        let both = declared(&ordinary, "normalized", true);
-        kinds.push(Kind::of(&format!("{name}, ordinary"), &ordinary));
-        kinds.push(Kind::of(&format!("{name}, normalized"), &normalized));
-        kinds.push(Kind::of(&format!("{name}, ordinary and normalized"), &both));
-        kinds.push(Kind::of(&name, &file));
-    }
-    kinds
-});
-
-fn files() -> Vec<(String, Value)> {
-    let word_piece = read_fixture("tiny-bert/tokenizer.json");
-    // Without a pre-tokenizer that cuts brackets off, the names are words of the vocabulary.
-    let mut whole_words = word_piece.clone();
-    whole_words["pre_tokenizer"] = json!({"type": "WhitespaceSplit"});
-    whole_words["normalizer"] = json!(null);
-    let unigram = read_fixture("tokenizers/unigram.json");
-    let mut pieces_only = unigram.clone();
-    pieces_only["added_tokens"] = json!([]);
-    let mut files = vec![
-        ("WordPiece", word_piece),
-        ("WordPiece of whole words", whole_words),
-        ("Unigram", unigram),
-        ("Unigram of undeclared pieces", pieces_only),
-        ("WordLevel", word_level()),
-    ];
-    for name in ["byte-level", "byte-fallback"] {
-        files.push((name, read_fixture(&format!("tokenizers/{name}.json"))));
-    }
-    files.into_iter().map(|(name, file)| (name.to_owned(), file)).collect()
-}
-
-fn read_fixture(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn word_level() -> Value {
-    let mut file = read_fixture("tokenizers/unigram.json");
-    let words = ["<s>", "<pad>", "</s>", "<unk>", "tea", "cake", "please", "<", ">", "/", "s"];
-    let vocab: serde_json::Map<_, _> =
-        words.iter().enumerate().map(|(id, &word)| (word.to_owned(), json!(id))).collect();
-    file["model"] = json!({"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"});
-    file["pre_tokenizer"] = json!({"type": "WhitespaceSplit"});
-    file["added_tokens"].as_array_mut().unwrap().retain(|token| token["content"] != "<mask>");
-    file
-}
-
-fn declared(file: &Value, field: &str, is_so: bool) -> Value {
-    let mut file = file.clone();
-    for token in file["added_tokens"].as_array_mut().unwrap() {
-        token[field] = json!(is_so);
-    }
-    file
-}
 
 #[test]
 fn the_name_of_a_control_token_is_read_as_its_letters() {
@@ -292,7 +193,8 @@ proptest! {
     #[test]
     fn no_text_has_a_control_token(texts in prop::collection::vec(texts(), 1..4)) {
         for kind in KINDS.iter() {
-            let text = Subject::Text(as_text(&texts[0]));
+            let texts: Vec<_> = texts.iter().map(|text| format!("{text}.")).collect(); // not blank
+            let text = Subject::Text(Text::new(0, texts[0].clone(), &LIMITS).unwrap());
             let turns: Vec<_> = texts.iter().map(|text| (Role::User, text.as_str())).collect();
             for subject in [text, conversation(&turns)] {
                 for window in kind.encoder.read(0, &subject).unwrap().windows {
@@ -315,12 +217,8 @@ proptest! {
 }
 
 fn conversation(turns: &[(Role, &str)]) -> Subject {
-    let turn = |&(role, content): &(Role, &str)| Turn { role, content: format!("{content}.") };
+    let turn = |&(role, content): &(Role, &str)| Turn { role, content: content.into() };
     Subject::Conversation(Conversation::new(0, turns.iter().map(turn).collect(), &LIMITS).unwrap())
-}
-
-fn as_text(raw: &str) -> Text {
-    Text::new(0, format!("{raw}."), &LIMITS).unwrap()
 }
 
 /// Texts of words, of the names of control tokens, and of what such a name could be made of.
@@ -368,8 +266,4 @@ const FRAGMENTS: &[&str] = &[
     "＜mask＞",
     "a\u{301}",
 ];
-const CONTROL_NAMES: &[&str] =
-    &["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>", "<pad>", "<unk>", "<mask>"];
-const SHAPE: WindowShape =
-    WindowShape { vocab_size: 40_000, max_tokens: 64, overlap: 16, normalise: true };
 const LIMITS: Limits = Limits { max_texts: 8, max_chars: 1_000_000 };
