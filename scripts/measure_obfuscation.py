@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-DISGUISES = ["zero-width", "homoglyphs", "leet", "spacing"]
+DISGUISES = [
+    "zero-width", "homoglyphs", "leet", "spacing",
+    "mask", "separator", "end-of-text", "brackets", "number-signs", "bars",
+]
 
 Row = dict[str, Any]
 

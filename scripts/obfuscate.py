@@ -74,8 +74,19 @@ def spacing(text, rng):
     return "\n".join(lines)
 
 
+def marker(mark):
+    """A disguise that puts the same mark between all words."""
+
+    def disguise(text, _rng):
+        return re.sub(r"(?<=\S)(?=\s+\S)", " " + mark, text)
+
+    return disguise
+
+
 DISGUISES = {
     "zero-width": zero_width, "homoglyphs": homoglyphs, "leet": leet, "spacing": spacing,
+    "mask": marker("[MASK]"), "separator": marker("[SEP]"), "end-of-text": marker("</s>"),
+    "brackets": marker("[x]"), "number-signs": marker("##"), "bars": marker("|"),
 }
 
 

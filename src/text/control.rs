@@ -10,6 +10,18 @@ pub fn is_control_name(word: &str) -> bool {
     })
 }
 
+/// The length of the control token's name that a text begins with, in bytes.
+pub(super) fn control_name_at(text: &str) -> Option<usize> {
+    let close = match text.as_bytes().first()? {
+        b'[' => b']',
+        b'<' => b'>',
+        _ => return None,
+    };
+    let bytes = text.as_bytes().iter().take(MAX_BYTES);
+    let len = 1 + bytes.into_iter().position(|&byte| byte == close)?;
+    is_control_name(&text[..len]).then_some(len)
+}
+
 /// What stands between the brackets of a word that is all of it in brackets.
 fn inner(word: &str) -> Option<&str> {
     let square = || word.strip_prefix('[')?.strip_suffix(']');
@@ -19,6 +31,8 @@ fn inner(word: &str) -> Option<&str> {
 const NAMES: [&str; 7] = ["pad", "unk", "cls", "sep", "mask", "bos", "eos"];
 /// Of `SentencePiece`; in square brackets they are no names.
 const ENDS: [&str; 2] = ["s", "/s"];
+/// The longest in use are `<|reserved_special_token_249|>` and its like.
+const MAX_BYTES: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -43,6 +57,7 @@ mod tests {
             "<|im_start|>",
         ] {
             assert!(is_control_name(name), "{name}");
+            assert_eq!(control_name_at(&format!("{name}]> é")), Some(name.len()), "{name}");
         }
     }
 
@@ -53,6 +68,7 @@ mod tests {
             "<||>", "[note]", "[ MASK ]", "<mask", "<é>",
         ] {
             assert!(!is_control_name(word), "{word}");
+            assert_eq!(control_name_at(word), None, "{word}");
         }
     }
 }

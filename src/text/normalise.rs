@@ -5,6 +5,7 @@ mod glyphs;
 mod homoglyphs;
 mod leet;
 mod lexicon;
+mod markers;
 mod spacing;
 
 use std::ops::Range;
@@ -26,13 +27,19 @@ impl Plain {
     ///
     /// Takes time linear in the length of the text, and for ordinary prose hardly any.
     pub fn of(text: &str, lexicon: &Lexicon) -> Option<Self> {
-        if glance::is_plain(text) {
+        let is_plain = glance::is_plain(text);
+        if is_plain && !markers::are_likely(text) {
             return None;
         }
         let mut disguised = false;
         let mut glyphs = glyphs::read(text, &mut disguised);
-        // In this order, since a spaced word may be made of foreign letters and of digits.
+        // In this order, since a spaced word may be made of foreign letters and of digits, and have
+        // marks between its letters.
         homoglyphs::replace(&mut glyphs, lexicon, &mut disguised);
+        let glyphs = markers::drop(glyphs, lexicon, &mut disguised);
+        if is_plain && !disguised {
+            return None;
+        }
         let mut glyphs = spacing::join(glyphs, lexicon, &mut disguised);
         leet::replace(&mut glyphs, lexicon, &mut disguised);
         disguised.then(|| Self::spell(&glyphs)).filter(|plain| plain.text != text)

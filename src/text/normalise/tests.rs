@@ -1,5 +1,6 @@
 //! What is undone, and what stays.
 
+mod markers;
 mod origins;
 mod properties;
 

@@ -47,6 +47,14 @@ fn long_texts_take_linear_time() {
         "a'",
         "@",
         "|1",
+        "[MASK]",
+        "a [x] ",
+        "[",
+        "<<<<a",
+        "## a ",
+        "a##",
+        "(a",
+        "# ",
     ];
     for unit in units {
         let text = unit.repeat(100_000 / unit.chars().count());
@@ -143,4 +151,12 @@ const PARTS: &[&str] = &[
     "\u{a0}",
     "Ａ",
     "ж",
+    "[MASK]",
+    "</s>",
+    "[x]",
+    " ## ",
+    "##",
+    "[",
+    ">",
+    " | ",
 ];

@@ -1,0 +1,175 @@
+//! Noise between words: names of control tokens, and the same mark again and again.
+
+mod mark;
+
+use std::collections::HashMap;
+
+use self::mark::Kind;
+use self::mark::Mark;
+use self::mark::marks;
+use super::glyphs::Glyph;
+use super::lexicon::Lexicon;
+use crate::text::control::control_name_at;
+
+/// Whether a text may have marks to drop; nearly no ordinary one may.
+pub(super) fn are_likely(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let n_brackets = bytes.iter().filter(|byte| b"[<{(".contains(byte)).count();
+    let names_control = || {
+        let opens = text.match_indices(['[', '<']);
+        opens.into_iter().any(|(at, _)| control_name_at(&text[at..]).is_some())
+    };
+    let n_alone = || text.split_whitespace().filter(|word| !word.contains(is_of_word)).count();
+    let n_doubled = || bytes.windows(2).filter(|pair| mark::is_doubled(pair)).count();
+    n_brackets >= MIN_MARKS
+        || n_alone() >= MIN_MARKS
+        || n_doubled() >= MIN_MARKS
+        || (n_brackets > 0 && names_control())
+}
+
+/// Drops the names of control tokens, and other marks where they part most words of a phrase.
+pub(super) fn drop(glyphs: Vec<Glyph>, lexicon: &Lexicon, disguised: &mut bool) -> Vec<Glyph> {
+    let marks = noise(marks(&glyphs));
+    if marks.is_empty() {
+        return glyphs;
+    }
+    *disguised = true;
+    let mut is_dropped = vec![false; glyphs.len()];
+    for mark in &marks {
+        is_dropped[mark.places.clone()].fill(true);
+    }
+    let text = Marked { glyphs: &glyphs, is_dropped: &is_dropped, lexicon };
+    let mut kept = Vec::with_capacity(glyphs.len());
+    let mut at = 0;
+    for mark in &marks {
+        kept.extend_from_slice(glyphs.get(at..mark.places.start).unwrap_or_default());
+        at = at.max(mark.places.end) + text.close_up(&mut kept, mark);
+    }
+    kept.extend_from_slice(glyphs.get(at..).unwrap_or_default());
+    kept
+}
+
+/// The marks that are no part of a text: control tokens', and those of runs that are long enough.
+fn noise(marks: Vec<Mark>) -> Vec<Mark> {
+    let mut runs: HashMap<String, Run> = HashMap::new();
+    let mut is_noise = vec![false; marks.len()];
+    for (place, mark) in marks.iter().enumerate() {
+        if mark.kind == Kind::Control {
+            is_noise[place] = true;
+            continue;
+        }
+        let run = runs.entry(mark.key.clone()).or_default();
+        if !run.reaches(mark) {
+            run.close(&mut is_noise);
+        }
+        run.add(place, mark);
+    }
+    for mut run in runs.into_values() {
+        run.close(&mut is_noise);
+    }
+    marks
+        .into_iter()
+        .zip(is_noise)
+        .filter(|(_, is_noise)| *is_noise)
+        .map(|(mark, _)| mark)
+        .collect()
+}
+
+/// The same mark several times, with hardly a word between.
+#[derive(Debug, Default)]
+struct Run {
+    places: Vec<usize>,
+    last: usize,         // words before the last mark
+    n_between: usize, // marks with words on both sides, counted once where several stand together
+    n_after_word: usize, // of these, those that follow a word and no number or letter
+    is_ordinary: bool,
+}
+
+impl Run {
+    fn reaches(&self, mark: &Mark) -> bool {
+        let longest = if mark.kind == Kind::Ordinary { 1 } else { MAX_WORDS };
+        mark.n_words <= self.last + longest
+    }
+
+    fn add(&mut self, place: usize, mark: &Mark) {
+        if mark.is_between && (self.n_between == 0 || mark.n_words > self.last) {
+            let is_ordinary = mark.kind == Kind::Ordinary;
+            self.n_between += 1;
+            self.n_after_word += usize::from(mark.n_letters > usize::from(is_ordinary));
+            self.is_ordinary |= is_ordinary;
+        }
+        self.places.push(place);
+        self.last = mark.n_words;
+    }
+
+    /// Ends the run, and marks it as noise if it was long enough.
+    fn close(&mut self, is_noise: &mut [bool]) {
+        let Self { places, n_between, n_after_word, is_ordinary, .. } = std::mem::take(self);
+        let n_enough = if is_ordinary { MIN_ORDINARY } else { MIN_MARKS };
+        if n_between >= n_enough && 2 * n_after_word > n_between {
+            for place in places {
+                is_noise[place] = true;
+            }
+        }
+    }
+}
+
+/// A text and what of it is dropped.
+struct Marked<'a> {
+    glyphs: &'a [Glyph],
+    is_dropped: &'a [bool],
+    lexicon: &'a Lexicon,
+}
+
+impl Marked<'_> {
+    /// Joins what stood on both sides of a mark; returns how many glyphs after it are dropped too.
+    fn close_up(&self, kept: &mut Vec<Glyph>, mark: &Mark) -> usize {
+        let is_space = |glyph: &Glyph| glyph.letter.is_whitespace() && glyph.letter != '\n';
+        let next = self.glyphs.get(mark.places.end);
+        match (kept.last(), next) {
+            (Some(before), None) if is_space(before) => {
+                kept.pop();
+                0
+            }
+            (None, Some(after)) if is_space(after) => 1,
+            (Some(before), Some(after)) if before.letter.is_whitespace() => {
+                usize::from(is_space(after))
+            }
+            (Some(before), Some(after))
+                if is_of_word(before.letter) && is_of_word(after.letter) =>
+            {
+                if !self.is_within_word(mark) {
+                    kept.push(Glyph::space_between(before, after));
+                }
+                0
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether the letters around a mark, other marks left out, are a word.
+    fn is_within_word(&self, mark: &Mark) -> bool {
+        let letter = |place: usize| (!self.is_dropped[place]).then(|| self.glyphs[place].letter);
+        let near = |letters: &mut dyn Iterator<Item = Option<char>>| -> String {
+            let letters = letters.take(MAX_NEAR).flatten();
+            letters.take_while(|&letter| is_of_word(letter)).collect()
+        };
+        let left = near(&mut (0..mark.places.start).rev().map(letter));
+        let right = near(&mut (mark.places.end..self.glyphs.len()).map(letter));
+        let word: String = left.chars().rev().chain(right.chars()).collect();
+        self.lexicon.knows(&word.to_lowercase())
+    }
+}
+
+fn is_of_word(letter: char) -> bool {
+    letter.is_alphanumeric()
+}
+
+/// Two may be quotation marks or brackets of a kind.
+const MIN_MARKS: usize = 3;
+/// What lists and tables have between words parts five of them rarely.
+const MIN_ORDINARY: usize = 5;
+/// Words between two marks of a run.
+const MAX_WORDS: usize = 2;
+/// How far the letters of one word are looked for.
+const MAX_NEAR: usize = 64;

@@ -1,0 +1,151 @@
+//! What may be noise: words in brackets, and signs by themselves.
+
+use std::ops::Range;
+
+use super::super::glyphs::Glyph;
+use super::is_of_word;
+use crate::text::is_control_name;
+
+/// A short word in brackets, or signs that stand alone.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub(super) places: Range<usize>,
+    /// Its letters, in lower case.
+    pub(super) key: String,
+    pub(super) kind: Kind,
+    /// How many words stand before it.
+    pub(super) n_words: usize,
+    /// How many letters the word before it has.
+    pub(super) n_letters: usize,
+    /// Whether something stands before it and after it on its line, or nothing on either side.
+    pub(super) is_between: bool,
+}
+
+/// How much a mark says by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is the name of a control token.
+    Control,
+    /// Ordinary texts hardly have it between words.
+    Odd,
+    /// Lists, tables and formulas have it.
+    Ordinary,
+}
+
+/// All marks of a text, in order.
+pub(super) fn marks(glyphs: &[Glyph]) -> Vec<Mark> {
+    let mut marks = vec![];
+    let mut scan = Scan::default();
+    let mut at = 0;
+    while at < glyphs.len() {
+        if let Some((end, kind)) = mark_at(glyphs, at) {
+            marks.push(scan.mark(glyphs, at..end, kind));
+            at = end;
+        } else {
+            scan.pass(glyphs[at].letter);
+            at += 1;
+        }
+    }
+    marks
+}
+
+/// What stands before a place.
+#[derive(Debug, Default)]
+struct Scan {
+    n_words: usize,
+    n_letters: usize, // of the last word
+    is_in_word: bool,
+    has_line: bool, // anything but white space since the last end of a line
+}
+
+impl Scan {
+    fn pass(&mut self, letter: char) {
+        let is_of_word = is_of_word(letter);
+        if is_of_word && !self.is_in_word {
+            self.n_words += 1;
+            self.n_letters = 0;
+        }
+        self.n_letters += usize::from(letter.is_alphabetic());
+        self.is_in_word = is_of_word;
+        self.has_line = letter != '\n' && (self.has_line || !letter.is_whitespace());
+    }
+
+    fn mark(&mut self, glyphs: &[Glyph], places: Range<usize>, kind: Kind) -> Mark {
+        let letters = glyphs[places.clone()].iter().map(|glyph| glyph.letter);
+        let key = letters.flat_map(char::to_lowercase).collect();
+        let mut rest = glyphs[places.end..].iter().map(|glyph| glyph.letter);
+        let next = rest.find(|&letter| letter == '\n' || !letter.is_whitespace());
+        let goes_on = next.is_some_and(|letter| letter != '\n');
+        let is_between = self.has_line == goes_on;
+        self.is_in_word = false;
+        self.has_line = true;
+        let Self { n_words, n_letters, .. } = *self;
+        Mark { places, key, kind, n_words, n_letters, is_between }
+    }
+}
+
+/// Where the mark at a place ends, if there is one.
+fn mark_at(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
+    let letter = glyphs[at].letter;
+    if is_of_word(letter) || letter.is_whitespace() {
+        return None;
+    }
+    bracketed(glyphs, at).or_else(|| signs(glyphs, at))
+}
+
+/// A short word in brackets.
+fn bracketed(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
+    let close = match glyphs[at].letter {
+        '[' => ']',
+        '<' => '>',
+        '{' => '}',
+        '(' => ')',
+        _ => return None,
+    };
+    let within = glyphs[at + 1..].iter().take(MAX_NAME).map(|glyph| glyph.letter);
+    let mut within =
+        within.take_while(|letter| !letter.is_whitespace() && !"[<{(".contains(*letter));
+    let n_within = within.position(|letter| letter == close)?;
+    let end = at + n_within + 2;
+    let word: String = glyphs[at..end].iter().map(|glyph| glyph.letter).collect();
+    if is_control_name(&word) {
+        return Some((end, Kind::Control));
+    }
+    (n_within <= MAX_LEN).then_some((end, Kind::Odd))
+}
+
+/// Signs that stand between white space, or two of a kind within a word.
+fn signs(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
+    let is_sign = |letter: char| !is_of_word(letter) && !letter.is_whitespace();
+    let before = at.checked_sub(1).map(|before| glyphs[before].letter);
+    if before.is_some_and(is_sign) {
+        return None;
+    }
+    let signs = glyphs[at..].iter().map(|glyph| glyph.letter).take(MAX_LEN + 1);
+    let signs: String = signs.take_while(|&letter| is_sign(letter)).collect();
+    let end = at + signs.chars().count();
+    let after = glyphs.get(end).map(|glyph| glyph.letter);
+    let stands_alone =
+        before.is_none_or(char::is_whitespace) && after.is_none_or(char::is_whitespace);
+    let is_within = before.is_some_and(is_of_word) && after.is_some_and(is_of_word);
+    let is_mark = stands_alone || (is_within && is_doubled(signs.as_bytes()));
+    let is_ordinary = ORDINARY.contains(&signs.as_str());
+    let kind = if is_ordinary { Kind::Ordinary } else { Kind::Odd };
+    (is_mark && end - at <= MAX_LEN).then_some((end, kind))
+}
+
+/// Whether bytes are the same sign twice, one that is not doubled in names and in code.
+pub(super) fn is_doubled(bytes: &[u8]) -> bool {
+    matches!(bytes, [one, other] if one == other && b"#~%^@$".contains(one))
+}
+
+/// The longest names of control tokens in use have about thirty letters.
+const MAX_NAME: usize = 32;
+/// Longer marks say something.
+const MAX_LEN: usize = 8;
+/// What stands between words in lists, tables, formulas and dialogues.
+const ORDINARY: &[&str] = &[
+    "-", "--", "\u{2013}", "\u{2014}", "\u{2022}", "\u{b7}", "|", "||", "/", "//", "\\", "&", "&&",
+    "+", "=", "==", "*", "<", ">", ">>", "->", "=>", "\u{2192}", "\u{d7}", ".", "..", "...",
+    "\u{2026}", ",", ":", "::", ";", "!", "?", "\"", "'", "~", "\u{ab}", "\u{bb}",
+];
