@@ -229,3 +229,6 @@ fn drop_new_connections(_: &TcpListener) {}
 /// What the runtime takes too.
 #[cfg(unix)]
 const BACKLOG: i32 = 1024;
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -129,19 +129,14 @@ fn draining_answers_everybody_who_has_connected_to_a_unix_socket() {
     let path = folder.path().join("moderato.sock");
     let mut server = serve(&["--listen", &format!("unix:{}", path.display())]);
     server.wait_for("ready");
-    let clients: Vec<_> = (0..8)
+    let clients: Vec<_> = (0..4)
         .map(|_| {
             let path = path.clone();
-            std::thread::spawn(move || {
-                let answers = std::iter::from_fn(|| Some(answer(UnixStream::connect(&path).ok()?)));
-                answers.collect::<Vec<_>>()
-            })
+            std::thread::spawn(move || std::iter::from_fn(|| burst(&path)).flatten().collect())
         })
-        .collect();
+        .collect::<Vec<std::thread::JoinHandle<Vec<String>>>>();
     // So that they are in the middle of it.
-    for _ in 0..20 {
-        answer(UnixStream::connect(&path).unwrap());
-    }
+    assert!(burst(&path).is_some());
     stop(server);
     for client in clients {
         let answers = client.join().unwrap();
@@ -265,14 +260,23 @@ fn ask_file(path: &Path, request: &str) -> String {
     answer
 }
 
-/// What comes back on a connection, as far as it comes.
-fn answer(mut stream: UnixStream) -> String {
-    let mut answer = String::new();
-    let sent = stream.write_all(score().as_bytes());
-    match sent.and_then(|()| stream.read_to_string(&mut answer)) {
-        Ok(_) => answer,
-        Err(fault) => fault.to_string(),
-    }
+/// What comes back on many connections at once, some of which wait to be accepted; `None` if nobody
+/// listens any more.
+fn burst(path: &Path) -> Option<Vec<String>> {
+    let connect = |_| UnixStream::connect(path).ok();
+    let mut streams: Vec<_> = (0..32).map_while(connect).collect();
+    // A server that has gone is found by what does not come back.
+    let send = |stream: &mut UnixStream| drop(stream.write_all(score().as_bytes()));
+    streams.iter_mut().for_each(send);
+    let answers = streams.iter_mut().map(|stream| {
+        let mut answer = String::new();
+        match stream.read_to_string(&mut answer) {
+            Ok(_) => answer,
+            Err(fault) => fault.to_string(),
+        }
+    });
+    let answers: Vec<_> = answers.collect();
+    (!answers.is_empty()).then_some(answers)
 }
 
 fn score() -> String {
