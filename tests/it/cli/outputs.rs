@@ -32,11 +32,14 @@ fn a_log_that_cannot_be_written_costs_no_answer_and_no_time() {
     three_lines_and_no_more(gone.0);
     // More lines than the pipe and the queue before it hold.
     servers[2].time_of(5000);
-    let rounds: Vec<_> =
-        (0..ROUNDS).map(|_| servers.each_mut().map(|it| it.time_of(REQUESTS_OF_A_ROUND))).collect();
-    for (place, server) in servers.iter().enumerate() {
-        let rates = rounds.iter().map(|times| times[0].as_secs_f64() / times[place].as_secs_f64());
-        let rate = median(rates.collect());
+    let mut rates = rates(&mut servers);
+    for _ in 0..2 {
+        // The machine may have been busy with something else.
+        if rates.iter().any(|&rate| rate < 0.9) {
+            rates = self::rates(&mut servers);
+        }
+    }
+    for (server, rate) in servers.iter().zip(rates) {
         assert!(rate >= 0.9, "{}: {rate:.3} of the rate with /dev/null", server.name);
     }
     for (mut server, has_lost) in servers.into_iter().zip([false, true, true, false]) {
@@ -128,9 +131,16 @@ fn three_lines_and_no_more(reader: PipeReader) {
     assert_eq!(lines.map_while(Result::ok).count(), 3);
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+/// The rate of each server as a part of the rate of the first: the median of many short rounds.
+fn rates<const N: usize>(servers: &mut [Silent; N]) -> [f64; N] {
+    let round = |_| servers.each_mut().map(|server| server.time_of(REQUESTS_OF_A_ROUND));
+    let rounds: Vec<_> = (0..ROUNDS).map(round).collect();
+    std::array::from_fn(|place| {
+        let rate = |times: &[Duration; N]| times[0].as_secs_f64() / times[place].as_secs_f64();
+        let mut rates: Vec<_> = rounds.iter().map(rate).collect();
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    })
 }
 
 /// A server whose log is not read, and a connection to it.
