@@ -42,7 +42,7 @@ macro_rules! kernel {
         start |$offsets:ident| $start:expr,
         spread |$group:ident| $spread:expr,
         load |$weights:ident| $load:expr,
-        add |$before:ident, $spread_inputs:pat, $vector:ident| $add:expr,
+        add |$before:pat_param, $spread_inputs:pat, $vector:ident| $add:expr,
         store |$place:ident, $total:pat_param| $store:expr,
     ) => {
         mod $name {

@@ -165,6 +165,13 @@ mod tests {
 
     use super::*;
 
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn neon_is_among_the_f32_kernels_that_are_tested() {
+        let kernels: Vec<_> = F32Kernel::available().collect();
+        assert_eq!(kernels, [F32Kernel::Neon, F32Kernel::Portable]);
+    }
+
     #[test]
     fn every_f32_kernel_agrees_with_the_definition() {
         let number = |place: usize| (place * 37 % 101) as f32 / 50.0 - 1.0;

@@ -246,6 +246,13 @@ const SIGNS: i32 = i32::from_ne_bytes([0x80; 4]);
 mod tests {
     use super::*;
 
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn neon_is_among_the_int8_kernels_that_are_tested() {
+        let kernels: Vec<_> = Int8Kernel::available().collect();
+        assert_eq!(kernels, [Int8Kernel::Neon, Int8Kernel::Portable]);
+    }
+
     #[test]
     fn every_int8_kernel_agrees_with_the_definition_to_the_last_bit() {
         // Small numbers, all extremes of one sign, extremes of either: what saturates if anything.
