@@ -47,7 +47,7 @@ impl Key {
     pub fn read_all(file: &str, text: &str) -> Result<Vec<Self>> {
         let mut keys: Vec<Self> = Vec::new();
         let mut numbers = Vec::new();
-        for (number, line) in (1..).zip(text.trim_start_matches(BYTE_ORDER_MARK).lines()) {
+        for (number, line) in (1..).zip(text.lines()) {
             // Neither names nor hashes have the sign in them.
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() {
@@ -176,8 +176,6 @@ const TWICE: Fault = Fault { expected: "each quota once", found: "one of them tw
 
 /// A key has 47, a hash 64.
 const MAX_NAME_BYTES: usize = 40;
-/// What some editors begin a file with.
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@
 //! | 4 | [`model`] | the arithmetic |
 //! | 3 | [`batch`] | nothing but numbers |
 //! | 2 | [`encode`], [`score`], [`mod@evaluate`] | pure |
-//! | 1 | [`policy`], [`mod@text`], [`json`], [`key`], [`metrics`], [`lifecycle`] | vocabulary |
+//! | 1 | [`policy`], [`mod@text`], [`text_file`], [`json`], [`key`], [`metrics`], [`lifecycle`] | vocabulary |
 //! | 0 | [`error`] | nobody |
 //!
 //! A module names lower layers and its own children only; modules of one layer do not know each
@@ -51,6 +51,8 @@
 //! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
 //! - who may ask: `http/gate.rs`, of the keys that `http/keyring.rs` keeps fresh; what a key and its
 //!   quota are: `key.rs`, `key/quota.rs`
+//! - how text files are read (byte order marks, UTF-16): `text_file.rs`; lines of JSON and broken
+//!   Unicode in them: `cli/bulk.rs`, `cli/record.rs`, `json.rs`
 //! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
 //! - what connections may take, TLS, and how they end: `http/connections.rs`; which addresses there
 //!   are and how they are bound: `cli/args/listen.rs`, `cli/listen.rs`, `http/connections/socket.rs`
@@ -76,3 +78,4 @@ pub mod model;
 pub mod policy;
 pub mod score;
 pub mod text;
+pub mod text_file;

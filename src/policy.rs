@@ -79,8 +79,10 @@ impl Policy {
             found,
         };
         let toml = std::str::from_utf8(toml).map_err(|cause| fault("UTF-8", cause.to_string()))?;
+        // The parser would keep CRLF in strings of several lines.
+        let toml = toml.replace("\r\n", "\n");
         let policy: Self =
-            toml::from_str(toml).map_err(|cause| fault("a policy", describe(&cause, toml)))?;
+            toml::from_str(&toml).map_err(|cause| fault("a policy", describe(&cause, &toml)))?;
         policy.check(file)?;
         Ok(policy)
     }

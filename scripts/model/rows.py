@@ -42,7 +42,7 @@ def read(file: Path) -> Iterator[Row]:
         return
     with file.open("rb") as raw:
         stream = zstandard.ZstdDecompressor().stream_reader(raw) if file.suffix == ".zst" else raw
-        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8"), start=1):
+        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8-sig"), start=1):
             if line.strip():
                 yield parse(line, f"{file}, line {number}")
 

@@ -118,7 +118,7 @@ impl Holder {
 
 fn keys(file: &WatchedFile) -> Result<Vec<Key>> {
     let name = file.path().display().to_string();
-    match std::str::from_utf8(file.content()?) {
+    match std::str::from_utf8(&file.content()?) {
         Ok(text) => Key::read_all(&name, text),
         Err(_) => Err(Error::Artifact {
             file: name,

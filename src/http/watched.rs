@@ -1,11 +1,13 @@
-//! A file that operators change while the server runs.
+//! A small text file that operators change while the server runs.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::text_file;
 
 /// The content of a small file, and whether it has changed.
 ///
@@ -38,13 +40,14 @@ impl WatchedFile {
         &self.path
     }
 
-    /// The content as it was read last.
-    pub(super) fn content(&self) -> Result<&[u8]> {
-        self.content.as_deref().map_err(|fault| Error::File {
+    /// The text as it was read last, without its byte order mark.
+    pub(super) fn content(&self) -> Result<Cow<'_, [u8]>> {
+        let content = self.content.as_deref().map_err(|fault| Error::File {
             path: self.path.clone(),
             action: "reading",
             source: Arc::new(std::io::Error::new(fault.kind(), fault.to_string())),
-        })
+        })?;
+        text_file::decode(&self.path.display().to_string(), content.into())
     }
 }
 
@@ -70,7 +73,7 @@ mod tests {
         assert!(!file.refresh(), "nothing has changed");
         write("new");
         assert!(file.refresh(), "of the same size and time");
-        assert_eq!(file.content().unwrap(), b"new");
+        assert_eq!(*file.content().unwrap(), *b"new");
         std::fs::remove_file(&path).unwrap();
         assert!(file.refresh(), "it is gone");
         assert!(!file.refresh(), "it is still gone");
@@ -94,10 +97,10 @@ mod tests {
         symlink("..1", at("..data")).unwrap();
         symlink("..data/keys.txt", at("keys.txt")).unwrap();
         let mut file = WatchedFile::read(&at("keys.txt"));
-        assert_eq!(file.content().unwrap(), b"old");
+        assert_eq!(*file.content().unwrap(), *b"old");
         symlink("..2", at("..data_tmp")).unwrap();
         std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
         assert!(file.refresh());
-        assert_eq!(file.content().unwrap(), b"new");
+        assert_eq!(*file.content().unwrap(), *b"new");
     }
 }

@@ -12,7 +12,7 @@ fn read(text: &str) -> Result<Vec<Key>> {
 #[test]
 fn a_file_has_a_key_a_line_among_comments_and_blank_lines() {
     let text = format!(
-        "\u{feff}# ours\n\nweb client {HASH}\r\n  ops-1\tadmin {OTHER} tokens_per_second=0.5 # x\n"
+        "# ours\n\nweb client {HASH}\r\n  ops-1\tadmin {OTHER} tokens_per_second=0.5 # x\n"
     );
     let keys = read(&text).unwrap();
     let shown: Vec<_> = keys.iter().map(|key| format!("{} {}", key.name, key.role)).collect();

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::error::Error;
 use crate::error::Result;
@@ -21,6 +20,7 @@ use crate::score::Activation;
 use crate::score::Calibration;
 use crate::score::Ruleset;
 use crate::score::Scorer;
+use crate::text_file;
 
 /// The files of a model, read and held against each other; not yet loaded.
 #[derive(Debug)]
@@ -129,11 +129,7 @@ pub struct OwnPolicy {
 impl OwnPolicy {
     /// Reads a policy of the operator.
     pub fn open(path: &Path) -> Result<Self> {
-        let toml = std::fs::read(path).map_err(|fault| Error::File {
-            path: path.into(),
-            action: "reading",
-            source: Arc::new(fault),
-        })?;
+        let toml = text_file::read(path)?;
         let file = path.display().to_string();
         let policy = Policy::parse(&file, &toml)?;
         Ok(Self { file, policy })

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::model::embedded;
 use crate::model::hub;
+use crate::text_file;
 
 /// What `--model` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +110,14 @@ fn is_repo_word(word: &str) -> bool {
 }
 
 impl Files {
-    /// The content of a file; `None` if there is no such file.
+    /// The content of a text file, without its byte order mark; `None` if there is no such file.
     pub(super) fn read(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
+        let bytes = self.bytes(name)?;
+        bytes.map(|bytes| text_file::decode(&self.display(name), bytes)).transpose()
+    }
+
+    /// The content of any file; `None` if there is no such file.
+    pub(super) fn bytes(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
         match self {
             Self::Embedded => Ok(embedded::file(name).map(Cow::Borrowed)),
             Self::Folder(folder) => {
@@ -125,7 +132,7 @@ impl Files {
         }
     }
 
-    /// The content of a file that must be there.
+    /// The content of a text file that must be there.
     pub(super) fn require(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         self.read(name)?.ok_or_else(|| Error::Artifact {
             file: self.display(name),

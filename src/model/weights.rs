@@ -138,7 +138,7 @@ impl Shard {
             expected: "a safetensors file".into(),
             found,
         };
-        let bytes = files.read(name)?.ok_or_else(|| fault("no such file".into()))?;
+        let bytes = files.bytes(name)?.ok_or_else(|| fault("no such file".into()))?;
         let (header_len, metadata) =
             SafeTensors::read_metadata(&bytes).map_err(|cause| fault(cause.to_string()))?;
         // Eight bytes hold the length of the header that follows.

@@ -331,6 +331,53 @@ fn weights_give_the_same_logits_in_every_type_and_in_shards() {
 }
 
 #[test]
+fn text_files_may_begin_with_a_byte_order_mark_and_have_lines_that_end_in_crlf() {
+    let folder = support::tiny_copy();
+    let folder = folder.path();
+    let clauses = "clauses = [{ id = \"a\", text = \"\"\"\nOne line,\nand another.\"\"\" }]";
+    policy(folder, |toml| toml.replacen("clauses = []", clauses, 1));
+    let platt = json!({"scale": 1.0, "offset": 0.5});
+    let platts = json!({"spam": platt, "insult": platt, "threat": platt, "leak": platt});
+    let calibration = json!({"method": "platt", "version": "1", "categories": platts});
+    write(folder, "calibration.json", calibration.to_string().as_bytes());
+    let canary = json!({"text": "tea", "scores": {"spam": 0.5}, "tolerance": 0.5});
+    write(folder, "canaries.jsonl", format!("{canary}\n{canary}\n").as_bytes());
+    support::shard(folder);
+    let plain = load(folder).unwrap();
+    assert_eq!(plain.rulesets[0].policy.categories[0].clauses[0].text, "One line,\nand another.");
+    for name in TEXT_FILES {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        write(folder, name, format!("\u{feff}{text}").as_bytes());
+    }
+    let marked = load(folder).unwrap();
+    assert_eq!(marked.rulesets[0].policy, plain.rulesets[0].policy);
+    assert_eq!(marked.rulesets[0].scorer.calibration, plain.rulesets[0].scorer.calibration);
+    assert_eq!(marked.card.labels, plain.card.labels);
+    assert_eq!(marked.card.sha256, plain.card.sha256);
+    let own = OwnPolicy::open(&folder.join("policy.toml")).unwrap();
+    assert_eq!(own.policy, plain.rulesets[0].policy);
+    // UTF-16 is another matter.
+    for name in TEXT_FILES {
+        let text = std::fs::read(folder.join(name)).unwrap();
+        write(folder, name, b"\xff\xfe{\0}\0");
+        let fault = load(folder).unwrap_err().to_string();
+        let expected = format!("{name}: expected text in UTF-8, found UTF-16");
+        assert!(fault.ends_with(&expected), "{fault}");
+        write(folder, name, &text);
+    }
+}
+
+const TEXT_FILES: [&str; 6] = [
+    "config.json",
+    "tokenizer.json",
+    "policy.toml",
+    "calibration.json",
+    "canaries.jsonl",
+    "model.safetensors.index.json",
+];
+
+#[test]
 fn a_model_without_a_policy_gets_a_category_for_each_label() {
     let model = support::tiny_model();
     assert!(!model.card.has_policy);

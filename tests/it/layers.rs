@@ -7,7 +7,7 @@ use crate::support;
 /// From the bottom; a module names modules of lower layers and itself.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["policy", "text", "metrics", "lifecycle", "json", "key"],
+    &["policy", "text", "metrics", "lifecycle", "json", "key", "text_file"],
     &["encode", "score", "evaluate"],
     &["batch"],
     &["model"],

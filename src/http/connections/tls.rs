@@ -1,5 +1,6 @@
 //! TLS: a certificate chain and its key, read again on demand.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -98,7 +99,7 @@ impl Files {
 
 fn chain(file: &WatchedFile) -> Result<Vec<CertificateDer<'static>>> {
     let pem = content("tls-cert", file)?;
-    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, pem::Error>>();
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, pem::Error>>();
     let chain = chain.map_err(|fault| refuse("tls-cert", file, &fault.to_string()))?;
     if chain.is_empty() {
         return Err(refuse("tls-cert", file, "no certificate in PEM"));
@@ -108,7 +109,7 @@ fn chain(file: &WatchedFile) -> Result<Vec<CertificateDer<'static>>> {
 
 fn private_key(file: &WatchedFile) -> Result<PrivateKeyDer<'static>> {
     let pem = content("tls-key", file)?;
-    if is_encrypted(pem) {
+    if is_encrypted(&pem) {
         let path = file.path().display();
         let reason = format!(
             "the key is encrypted, and nobody is there to type its passphrase; decrypt it with: \
@@ -116,7 +117,7 @@ fn private_key(file: &WatchedFile) -> Result<PrivateKeyDer<'static>> {
         );
         return Err(refuse("tls-key", file, &reason));
     }
-    PrivateKeyDer::from_pem_slice(pem).map_err(|fault| refuse("tls-key", file, &fault.to_string()))
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|fault| refuse("tls-key", file, &fault.to_string()))
 }
 
 /// PKCS #8 has a name of its own for it (RFC 7468), the older formats a header (RFC 1421).
@@ -126,7 +127,7 @@ fn is_encrypted(pem: &[u8]) -> bool {
         || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
-fn content<'a>(name: &'static str, file: &'a WatchedFile) -> Result<&'a [u8]> {
+fn content<'a>(name: &'static str, file: &'a WatchedFile) -> Result<Cow<'a, [u8]>> {
     file.content().map_err(|fault| Error::Config { name, reason: fault.chain() })
 }
 

@@ -34,6 +34,7 @@ use crate::model::hub::refusal::is_away;
 use crate::model::weights::INDEX;
 use crate::model::weights::Index;
 use crate::model::weights::SINGLE;
+use crate::text_file;
 
 /// Brings the files of a model into the cache, all of one commit, and none that is not needed.
 pub(in crate::model) fn fetch(
@@ -287,11 +288,7 @@ fn commit_of(file: &Path) -> String {
 
 /// An index that has been fetched.
 fn read_index(path: &Path) -> Result<Index> {
-    let json = std::fs::read(path).map_err(|fault| Error::File {
-        path: path.into(),
-        action: "reading",
-        source: Arc::new(fault),
-    })?;
+    let json = text_file::read(path)?;
     Index::parse(&path.display().to_string(), &json)
 }
 

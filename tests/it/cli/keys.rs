@@ -25,6 +25,11 @@ fn a_faulty_file_of_keys_ends_before_anything_listens() {
             format!("web client {hash}\nweb client {}", Secret::of([2; 32]).hash()),
             "keys.txt, line 2: expected another name than that of every other key, found that of line 1",
         ),
+        // A byte order mark is no part of the first name.
+        (
+            format!("\u{feff}web client {hash}\r\nweb client {}\r\n", Secret::of([2; 32]).hash()),
+            "keys.txt, line 2: expected another name than that of every other key, found that of line 1",
+        ),
         (
             "# keys\nweb client mod-hidden".into(),
             "keys.txt, line 2: expected sha256: and 64 hexadecimal digits as the third word, found something else",

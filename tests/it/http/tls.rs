@@ -69,6 +69,31 @@ async fn the_certificate_may_change_while_the_server_runs() {
 }
 
 #[test]
+fn pem_may_begin_with_a_byte_order_mark_and_have_lines_that_end_in_crlf() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    write(&certificate, &key);
+    let other = generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
+    let mut chain = std::fs::read_to_string(&certificate).unwrap();
+    chain.push_str(&other);
+    for line_end in ["\n", "\r\n"] {
+        for mark in ["", "\u{feff}"] {
+            for (path, pem) in
+                [(&certificate, &chain), (&key, &std::fs::read_to_string(&key).unwrap())]
+            {
+                let pem = pem
+                    .trim_start_matches('\u{feff}')
+                    .replace("\r\n", "\n")
+                    .replace('\n', line_end);
+                std::fs::write(path, format!("{mark}{pem}")).unwrap();
+            }
+            // The first certificate is that of the key; with the mark read as text it would be lost.
+            Tls::open(&certificate, &key).unwrap();
+        }
+    }
+}
+
+#[test]
 fn files_that_are_no_certificate_or_no_key_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
