@@ -187,7 +187,7 @@ pub(super) enum OnError {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EvaluateArgs {
-    /// JSON lines with "text" and "labels": {category: 1, 0 or null}; - is stdin
+    /// JSON lines with "text" and "labels": {category: 1, 0, true, false or null}; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(super) input: PathBuf,
     /// Print JSON instead of a table

@@ -194,12 +194,20 @@ fn read_labels(record: &Record, policy: &Policy) -> Result<Vec<Option<bool>>> {
             unknown: vec![id.clone()],
             known: policy.ids(),
         })?;
-        labels[place] = match value.as_i64() {
-            Some(1) => Some(true),
-            Some(0) => Some(false),
-            _ if value.is_null() => None,
-            _ => return Err(json::invalid(&format!("labels.{id}"), "1, 0 or null", &value)),
-        };
+        labels[place] = read_label(&format!("labels.{id}"), &value)?;
     }
     Ok(labels)
+}
+
+/// A label as a number, a boolean or a string; unknown where it is null.
+fn read_label(param: &str, value: &Value) -> Result<Option<bool>> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(label) => Ok(Some(*label)),
+        Value::Number(number) if number.as_f64() == Some(1.0) => Ok(Some(true)),
+        Value::Number(number) if number.as_f64() == Some(0.0) => Ok(Some(false)),
+        Value::String(digit) if digit == "1" => Ok(Some(true)),
+        Value::String(digit) if digit == "0" => Ok(Some(false)),
+        _ => Err(json::invalid(param, r#"1, 0, true, false, "1", "0" or null"#, value)),
+    }
 }

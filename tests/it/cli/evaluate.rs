@@ -34,6 +34,21 @@ fn unknown_labels_are_left_out_of_their_category() {
 }
 
 #[test]
+fn labels_may_be_numbers_booleans_or_digits_in_a_string() {
+    let lines = |yes: &str, no: &str| {
+        format!(
+            "{{\"text\":\"tea\",\"labels\":{{\"spam\":{yes},\"leak\":null}}}}\n\
+             {{\"text\":\"cake\",\"labels\":{{\"spam\":{no}}}}}\n"
+        )
+    };
+    let expected = json(&evaluate(&lines("1", "0"), &["--json"]));
+    assert_eq!(expected["categories"]["spam"]["n_positives"], 1);
+    for (yes, no) in [("1.0", "0.0"), ("true", "false"), (r#""1""#, r#""0""#), ("1e0", "-0.0")] {
+        assert_eq!(json(&evaluate(&lines(yes, no), &["--json"])), expected, "{yes}, {no}");
+    }
+}
+
+#[test]
 fn texts_of_many_windows_can_be_left_out() {
     let long = "tea ".repeat(300);
     let lines = format!("{LABELLED}{{\"text\": \"{long}\", \"labels\": {{\"spam\": 1}}}}\n");
@@ -55,11 +70,19 @@ fn faulty_labels_end_with_65_and_their_line() {
     for (line, message) in [
         (
             r#"{"text": "tea", "labels": {"spam": 2}}"#,
-            "line 1: labels.spam must be 1, 0 or null, found a number",
+            r#"line 1: labels.spam must be 1, 0, true, false, "1", "0" or null, found a number"#,
         ),
         (
             r#"{"text": "tea", "labels": {"spam": "yes"}}"#,
-            "line 1: labels.spam must be 1, 0 or null, found a string",
+            r#"line 1: labels.spam must be 1, 0, true, false, "1", "0" or null, found a string"#,
+        ),
+        (
+            r#"{"text": "tea", "labels": {"spam": 0.5}}"#,
+            r#"line 1: labels.spam must be 1, 0, true, false, "1", "0" or null, found a number"#,
+        ),
+        (
+            r#"{"text": "tea", "labels": {"spam": [1]}}"#,
+            r#"line 1: labels.spam must be 1, 0, true, false, "1", "0" or null, found an array"#,
         ),
         (
             r#"{"text": "tea", "labels": {"sham": 1}}"#,

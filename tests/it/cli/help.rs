@@ -375,7 +375,7 @@ fn help_of_evaluate_names_the_labels() {
 
     Options:
           --input <FILE>
-              JSON lines with "text" and "labels": {category: 1, 0 or null}; - is stdin
+              JSON lines with "text" and "labels": {category: 1, 0, true, false or null}; - is stdin
 
           --json
               Print JSON instead of a table
