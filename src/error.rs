@@ -138,6 +138,14 @@ pub enum Error {
         /// The names there are.
         known: &'static [&'static str],
     },
+    /// A field of an input line that the results would overwrite.
+    #[error(
+        "field {name:?} is in the input already; --result-key NAME puts the results into a field of another name"
+    )]
+    FieldTaken {
+        /// Its name.
+        name: String,
+    },
     /// The JSON is nested too deeply.
     #[error("the JSON is nested deeper than {max} levels")]
     JsonTooDeep {
@@ -323,6 +331,7 @@ impl Error {
             | Self::InvalidType { .. }
             | Self::MissingField { .. }
             | Self::UnknownField { .. }
+            | Self::FieldTaken { .. }
             | Self::JsonTooDeep { .. }
             | Self::LineTooLong { .. } => Kind::Input,
             Self::QueueFull { .. } | Self::Starting | Self::Unaudited => Kind::Overload,
@@ -359,6 +368,7 @@ impl Error {
             Self::InvalidType { .. } => "invalid_type",
             Self::MissingField { .. } => "missing_field",
             Self::UnknownField { .. } => "unknown_field",
+            Self::FieldTaken { .. } => "field_taken",
             Self::LineTooLong { .. } => "line_too_long",
             Self::JsonTooDeep { .. } => "json_too_deep",
             Self::QueueFull { .. } => "server_is_overloaded",

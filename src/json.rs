@@ -1,5 +1,7 @@
 //! JSON to domain types, with errors that name the field and never quote its value.
 
+use std::borrow::Cow;
+
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::error::Category;
@@ -28,6 +30,51 @@ pub fn malformed(fault: &serde_json::Error) -> Error {
     };
     Error::MalformedJson { line: fault.line(), column: fault.column(), reason }
 }
+
+/// The same JSON with the escape of U+FFFD in place of each escape of a lone surrogate, which stands
+/// for no character: the parser refuses those.
+pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
+    let places = lone_surrogates(json.as_bytes());
+    if places.is_empty() {
+        return Cow::Borrowed(json);
+    }
+    let mut replaced = json.to_owned();
+    for place in places {
+        replaced.replace_range(place..place + REPLACEMENT.len(), REPLACEMENT);
+    }
+    Cow::Owned(replaced)
+}
+
+/// Where the escapes of surrogates begin that are not half of a pair.
+fn lone_surrogates(json: &[u8]) -> Vec<usize> {
+    let mut lone = Vec::new();
+    let mut place = 0;
+    while let Some(n_bytes) =
+        json.get(place..).and_then(|rest| rest.iter().position(|&byte| byte == b'\\'))
+    {
+        place += n_bytes;
+        let escaped = [place, place + REPLACEMENT.len()].map(|place| code_unit(json, place));
+        place += match escaped {
+            [Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)] => 2 * REPLACEMENT.len(),
+            [Some(0xd800..=0xdfff), _] => {
+                lone.push(place);
+                REPLACEMENT.len()
+            }
+            // The backslash and what it stands before, which may be a backslash too.
+            _ => 2,
+        };
+    }
+    lone
+}
+
+/// The unit of UTF-16 whose escape stands at a place.
+fn code_unit(json: &[u8], place: usize) -> Option<u32> {
+    let digits = json.get(place..place + REPLACEMENT.len())?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + char::from(digit).to_digit(16)?))
+}
+
+/// As long as every escape of a surrogate.
+const REPLACEMENT: &str = "\\ufffd";
 
 /// How deep the parser goes, arrays and objects together.
 const MAX_DEPTH: usize = 127;
@@ -208,6 +255,31 @@ mod tests {
             ),
         ] {
             assert_eq!(result.unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn lone_surrogates_are_read_as_the_replacement_character() {
+        for (json, text) in [
+            (r#""tea \ud83d\ude00""#, "tea \u{1f600}"),
+            (r#""tea \ud800""#, "tea \u{fffd}"),
+            (r#""\udfff tea""#, "\u{fffd} tea"),
+            (r#""\uD800\uDBFFx\uDC00""#, "\u{fffd}\u{fffd}x\u{fffd}"),
+            (r#""\ud800\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+            (r#""\ud83d\ude00\ude00""#, "\u{1f600}\u{fffd}"),
+            (r#""\ud800\n\u0041""#, "\u{fffd}\nA"),
+            (r#""\\ud800 and \\\ud800""#, "\\ud800 and \\\u{fffd}"),
+            (r#""\ud7ff\ue000""#, "\u{d7ff}\u{e000}"),
+            (r#""plain""#, "plain"),
+        ] {
+            let replaced = replace_lone_surrogates(json);
+            assert_eq!(replaced.len(), json.len(), "{json}");
+            assert_eq!(parse(replaced.as_bytes()).unwrap(), json!(text), "{json}");
+        }
+        // What is no JSON stays so.
+        for json in [r#""\ud80""#, r#""\ud8"#, r#""\"#, r#""\u+d80""#, r#""\ud80\""#] {
+            assert_eq!(replace_lone_surrogates(json), json);
+            assert!(parse(json.as_bytes()).is_err(), "{json}");
         }
     }
 

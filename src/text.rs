@@ -21,8 +21,13 @@ pub struct Text(String); // not blank; at most Limits::max_chars characters
 impl Text {
     /// Accepts one text; `index` is its place in the input, for the error.
     pub fn new(index: usize, raw: String, limits: &Limits) -> Result<Self> {
+        Self::unless_blank(index, raw, limits)?.ok_or(Error::EmptyText { index })
+    }
+
+    /// Accepts one text; `None` if it is blank, that is, nothing but white space.
+    pub fn unless_blank(index: usize, raw: String, limits: &Limits) -> Result<Option<Self>> {
         if raw.trim().is_empty() {
-            return Err(Error::EmptyText { index });
+            return Ok(None);
         }
         // A character has at most four bytes, so most texts need no counting.
         if raw.len() > limits.max_chars {
@@ -31,7 +36,7 @@ impl Text {
                 return Err(Error::TextTooLong { index, n_chars, max: limits.max_chars });
             }
         }
-        Ok(Self(raw))
+        Ok(Some(Self(raw)))
     }
 
     /// Accepts all texts of one request, or none.

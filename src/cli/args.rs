@@ -9,6 +9,7 @@ mod observe;
 mod reading;
 mod source;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -144,13 +145,16 @@ pub(super) struct ServeArgs {
 pub(super) struct ScoreArgs {
     /// Texts to score
     #[arg(value_name = "TEXT")]
-    pub(super) texts: Vec<String>,
+    pub(super) texts: Vec<OsString>,
     /// JSON lines to score, each with a field "text"; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
     /// Where to write JSON lines; - is stdout [default: -]
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Field to put the results into, as an object [default: their fields beside those of the line]
+    #[arg(long, env = "MODERATO_RESULT_KEY", value_name = "NAME", value_parser = result_key)]
+    pub(super) result_key: Option<String>,
     /// What to do about a line that cannot be scored
     #[arg(long, env = "MODERATO_ON_ERROR", default_value = "stop")]
     pub(super) on_error: OnError,
@@ -255,6 +259,15 @@ pub(super) struct LimitArgs {
     /// Most tokens in a request, counted over all windows of its texts
     #[arg(long, env = "MODERATO_MAX_REQUEST_TOKENS", value_name = "N", default_value = "32768")]
     pub(super) max_request_tokens: NonZeroUsize,
+}
+
+/// Every line has a field `text`.
+fn result_key(name: &str) -> Result<String, &'static str> {
+    match name {
+        "" => Err("a field needs a name"),
+        "text" => Err("that is the field of the text itself"),
+        name => Ok(name.into()),
+    }
 }
 
 impl Command {

@@ -88,11 +88,11 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
 /// Answers every line in order; how many did not get what they asked for.
 async fn answer(replay: Replay, input: Input, output: &mut Output) -> Result<usize> {
     let seen = Mutex::new(HashSet::new());
-    let work = move |bytes: Vec<u8>| {
+    let work = move |line: String| {
         let replay = replay.clone();
         // Read here, in the order of the lines: of two with one id the first is answered.
         let mut custom_id = None;
-        let request = request(&bytes, &mut custom_id, &seen);
+        let request = request(&line, &mut custom_id, &seen);
         async move { Ok(ask(&replay, custom_id, request).await) }
     };
     let mut n_failed = 0;
@@ -126,11 +126,12 @@ type Request = (String, String, Value);
 
 /// What a line asks for; its own id is left behind also where the rest is at fault.
 fn request(
-    line: &[u8],
+    line: &str,
     custom_id: &mut Option<String>,
     seen: &Mutex<HashSet<String>>,
 ) -> Result<Request> {
-    let mut fields = Fields::lenient("the line", json::parse(line)?)?;
+    let line = json::parse(json::replace_lone_surrogates(line).as_bytes())?;
+    let mut fields = Fields::lenient("the line", line)?;
     let id = json::string("custom_id", fields.require("custom_id")?)?;
     let is_new = seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
     *custom_id = Some(id);

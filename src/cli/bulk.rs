@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::text::Limits;
 use crate::text::Text;
+use crate::text_file;
 
 /// A file to read, or stdin.
 pub(super) struct Input {
@@ -63,9 +64,9 @@ pub(super) async fn score_lines(
     limits: Limits,
     sink: impl FnMut(ScoredLine) -> Result<()>,
 ) -> Result<()> {
-    let score = move |bytes: Vec<u8>| {
+    let score = move |line: String| {
         let engine = Arc::clone(&engine);
-        async move { score_line(&bytes, &engine, &limits).await }
+        async move { score_line(&line, &engine, &limits).await }
     };
     work_lines(input, score, sink).await
 }
@@ -76,7 +77,7 @@ pub(super) async fn work_lines<
     W: Future<Output = Result<T>> + Send + 'static,
 >(
     input: Input,
-    work: impl Fn(Vec<u8>) -> W,
+    work: impl Fn(String) -> W,
     mut sink: impl FnMut(Line<T>) -> Result<()>,
 ) -> Result<()> {
     let mut progress = Progress::new(input.n_bytes);
@@ -94,8 +95,8 @@ pub(super) async fn work_lines<
                 progress.advance(n_bytes);
             }
             raw = raw_lines.recv(), if may_read => match raw {
-                Some(Ok(RawLine { number, bytes, n_bytes })) => {
-                    in_flight.push_back(Flying { number, n_bytes, work: tokio::spawn(work(bytes)) });
+                Some(Ok(RawLine { number, text, n_bytes })) => {
+                    in_flight.push_back(Flying { number, n_bytes, work: tokio::spawn(work(text)) });
                 }
                 // What was read before is still worked on.
                 Some(Err(fault)) => end = Some(Err(fault)),
@@ -120,7 +121,7 @@ async fn land<T>(in_flight: &mut VecDeque<Flying<T>>) -> Line<T> {
 /// A line as it was read.
 struct RawLine {
     number: usize,
-    bytes: Vec<u8>,
+    text: String,
     n_bytes: u64,
 }
 
@@ -131,12 +132,17 @@ struct Flying<T> {
     work: JoinHandle<Result<T>>,
 }
 
-async fn score_line(bytes: &[u8], engine: &Engine, limits: &Limits) -> Result<(Record, Scored)> {
-    let record = Record::parse(bytes)?;
-    let text = Text::new(0, record.text()?, limits)?;
+async fn score_line(line: &str, engine: &Engine, limits: &Limits) -> Result<(Record, Scored)> {
+    let record = Record::parse(line)?;
+    let text = Text::unless_blank(0, record.text()?, limits)?;
+    Ok((record, score_text(text, engine).await?))
+}
+
+/// Scores a text; a blank one, which is `None`, scores 0.
+pub(super) async fn score_text(text: Option<Text>, engine: &Engine) -> Result<Scored> {
+    let Some(text) = text else { return Ok(Scored::blank(engine.policy())) };
     let mut scored = engine.score(vec![text], Patience::Endless).await?;
-    let scored = scored.pop().ok_or(Error::Stopped)?;
-    Ok((record, scored))
+    scored.pop().ok_or(Error::Stopped)
 }
 
 /// Sends every line that is not blank, until the end, a fault, or a receiver that has gone.
@@ -156,15 +162,16 @@ fn read_lines(reader: impl Read, path: &Path, lines: &mpsc::Sender<Result<RawLin
             }
             Ok(n_bytes) => {
                 n_unsent += n_bytes as u64;
-                if number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
-                    bytes.drain(..BYTE_ORDER_MARK.len());
+                if number == 1 && text_file::is_utf16(&bytes) {
+                    let _ = lines.blocking_send(Err(utf16().at_line(number)));
+                    return;
                 }
-                bytes.truncate(bytes.trim_ascii_end().len());
-                if bytes.is_empty() {
+                let text = decode(&bytes);
+                if text.is_empty() {
                     continue;
                 }
                 let n_bytes = std::mem::take(&mut n_unsent);
-                lines.blocking_send(Ok(RawLine { number, bytes, n_bytes }))
+                lines.blocking_send(Ok(RawLine { number, text, n_bytes }))
             }
             Err(fault) => {
                 let _ = lines.blocking_send(Err(file_error(path, "reading", fault)));
@@ -175,6 +182,18 @@ fn read_lines(reader: impl Read, path: &Path, lines: &mpsc::Sender<Result<RawLin
             return;
         }
     }
+}
+
+/// The text of a line without its end; bytes that are not UTF-8 are read as U+FFFD.
+fn decode(line: &[u8]) -> String {
+    // A byte order mark stands at the start of any line where files were put one after the other.
+    let line = text_file::without_byte_order_mark(line).trim_ascii_end();
+    String::from_utf8_lossy(line).into_owned()
+}
+
+fn utf16() -> Error {
+    let expected = "text in UTF-8, not in UTF-16".into();
+    Error::InvalidValue { param: "the line".into(), expected }
 }
 
 /// A bar on stderr; silent where that is no terminal.
@@ -213,4 +232,3 @@ impl Drop for Progress {
 pub(super) const IN_FLIGHT: usize = 512;
 /// Far above the longest text the limits accept by default, escapes included.
 const MAX_LINE_BYTES: u64 = 16 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -1,13 +1,16 @@
 //! A line of input: a text, and fields that pass through untouched.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
+use serde::de;
 use serde::de::MapAccess;
 use serde::de::Visitor;
+use serde::ser;
 use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -19,14 +22,21 @@ use crate::score::Report;
 
 /// The fields of a JSON object, in their order, as they were written.
 #[derive(Debug)]
-pub(super) struct Record(Vec<(String, Box<RawValue>)>);
+pub(super) struct Record(Vec<Field>);
+
+#[derive(Debug)]
+struct Field {
+    name: String,
+    raw_name: Box<RawValue>, // a string
+    value: Box<RawValue>,
+}
 
 impl Record {
     /// Reads one line.
-    pub(super) fn parse(line: &[u8]) -> Result<Self> {
-        serde_json::from_slice(line).map_err(|fault| match fault.classify() {
+    pub(super) fn parse(line: &str) -> Result<Self> {
+        serde_json::from_str(line).map_err(|fault| match fault.classify() {
             // JSON, but of another kind; reading it again tells which.
-            Category::Data => match json::parse(line) {
+            Category::Data => match json::parse(line.as_bytes()) {
                 Ok(value) => json::invalid("the line", "an object", &value),
                 Err(error) => error,
             },
@@ -36,37 +46,89 @@ impl Record {
 
     /// A line of a text alone.
     pub(super) fn of_text(text: &str) -> Self {
-        let raw = serde_json::value::to_raw_value(text).expect("a string is JSON");
-        Self(vec![("text".into(), raw)])
+        Self(vec![Field::new(TEXT, raw(&text))])
     }
 
     /// A field that must be there; of several, the last, as other readers of JSON take it.
     pub(super) fn require(&self, name: &'static str) -> Result<Value> {
-        let (_, raw) = self
-            .0
-            .iter()
-            .rfind(|(field, _)| field == name)
-            .ok_or(Error::MissingField { param: name.into() })?;
-        json::parse(raw.get().as_bytes())
+        let field = self.0.iter().rfind(|field| field.name == name);
+        let field = field.ok_or(Error::MissingField { param: name.into() })?;
+        json::parse(json::replace_lone_surrogates(field.value.get()).as_bytes())
     }
 
     /// The text to score.
     pub(super) fn text(&self) -> Result<String> {
-        json::string("text", self.require("text")?)
+        json::string(TEXT, self.require(TEXT)?)
     }
 
-    /// Adds the fields of a report, in place of any of the same name.
-    pub(super) fn set(&mut self, report: &Report) {
-        let added = serde_json::to_string(report).and_then(|json| serde_json::from_str(&json));
-        let Self(added) = added.expect("a report is an object of strings and finite numbers");
-        self.0.retain(|(name, _)| added.iter().all(|(other, _)| other != name));
-        self.0.extend(added);
+    /// Adds a report: its fields, or one field of that name which holds them all.
+    ///
+    /// Refuses a record that has a field of such a name, also where this report leaves it out.
+    pub(super) fn add(&mut self, report: &Report, result_key: Option<&str>) -> Result<()> {
+        let is_reserved = |name: &str| match result_key {
+            Some(key) => name == key,
+            None => RESULT_KEYS.contains(&name),
+        };
+        if let Some(field) = self.0.iter().find(|field| is_reserved(&field.name)) {
+            return Err(Error::FieldTaken { name: field.name.clone() });
+        }
+        let results = raw(report);
+        if let Some(key) = result_key {
+            self.0.push(Field::new(key, results));
+        } else {
+            let Self(fields) = Self::parse(results.get()).expect("a report is an object");
+            self.0.extend(fields);
+        }
+        Ok(())
     }
 }
 
+impl Field {
+    fn new(name: &str, value: Box<RawValue>) -> Self {
+        Self { name: name.into(), raw_name: raw(&name), value }
+    }
+
+    /// The same; a text is written as it is read, other fields as they came.
+    fn with_readable_text(mut self) -> Self {
+        if self.name == TEXT
+            && let Cow::Owned(text) = json::replace_lone_surrogates(self.value.get())
+        {
+            self.value = RawValue::from_string(text).expect("one escape replaced another");
+        }
+        self
+    }
+}
+
+/// Texts and reports are JSON: strings and finite numbers.
+fn raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("strings and finite numbers are JSON")
+}
+
+/// The field that is scored.
+const TEXT: &str = "text";
+
+/// The fields of a report.
+const RESULT_KEYS: &[&str] = &[
+    "flagged",
+    "action",
+    "categories",
+    "n_tokens",
+    "n_windows",
+    "normalised",
+    "context_turns_used",
+];
+
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+        let fields: Vec<_> = self.0.iter().map(Field::to_string).collect();
+        let object = RawValue::from_string(format!("{{{}}}", fields.join(",")));
+        object.map_err(ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.raw_name, self.value)
     }
 }
 
@@ -83,8 +145,10 @@ impl<'de> Deserialize<'de> for Record {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
                 let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+                while let Some((raw_name, value)) = map.next_entry::<Box<RawValue>, _>()? {
+                    let name = json::replace_lone_surrogates(raw_name.get());
+                    let name = serde_json::from_str(&name).map_err(de::Error::custom)?;
+                    fields.push(Field { name, raw_name, value }.with_readable_text());
                 }
                 Ok(Record(fields))
             }
@@ -100,30 +164,53 @@ mod tests {
     use crate::policy::Action;
     use crate::score::ById;
 
+    const RESULTS: &str = concat!(
+        r#""flagged":true,"action":"block","categories":{},"n_tokens":3,"n_windows":1,"#,
+        r#""normalised":true,"context_turns_used":2"#
+    );
+
     #[test]
-    fn other_fields_pass_through_to_the_digit() {
-        let line = r#"{"id": 12345678901234567890123, "text": "hi", "n": 1.10, "flagged": 7}"#;
-        let mut record = Record::parse(line.as_bytes()).unwrap();
-        assert_eq!(record.text().unwrap(), "hi");
-        record.set(&Report {
-            flagged: true,
-            action: Action::Block,
-            categories: ById(Vec::new()),
-            n_tokens: 3,
-            n_windows: 1,
-            normalised: false,
-            context_turns_used: None,
-        });
-        let written = serde_json::to_string(&record).unwrap();
-        let passed = r#"{"id":12345678901234567890123,"text":"hi","n":1.10,"#;
-        let added =
-            r#""flagged":true,"action":"block","categories":{},"n_tokens":3,"n_windows":1}"#;
-        assert_eq!(written, format!("{passed}{added}"));
+    fn other_fields_pass_through_to_the_letter() {
+        let fields = concat!(
+            r#""id":12345678901234567890123,"text":"hi","n":1.10,"caf\u00e9":"\ud800","#,
+            r#""\udfff\/":{"\ud800":1},"text ":null"#
+        );
+        let written = |result_key| {
+            let mut record = Record::parse(&format!("{{{fields}}}")).unwrap();
+            assert_eq!(record.text().unwrap(), "hi");
+            record.add(&report(), result_key).unwrap();
+            serde_json::to_string(&record).unwrap()
+        };
+        assert_eq!(written(None), format!("{{{fields},{RESULTS}}}"));
+        let expected = format!("{{{fields},\"the \\\"results\":{{{RESULTS}}}}}");
+        assert_eq!(written(Some("the \"results")), expected);
+        // Escaped or not, it is the same name.
+        let mut record = Record::parse(r#"{"\u0066lagged": 1}"#).unwrap();
+        assert!(record.add(&report(), None).is_err());
+    }
+
+    #[test]
+    fn a_field_that_the_results_would_overwrite_is_refused() {
+        let Record(fields) = Record::parse(&format!("{{{RESULTS}}}")).unwrap();
+        let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, RESULT_KEYS, "these are the fields of a report");
+        for name in names {
+            let line = format!(r#"{{"text": "hi", "{name}": null}}"#);
+            let fault = Record::parse(&line).unwrap().add(&report(), None).unwrap_err();
+            let message = format!(
+                "field {name:?} is in the input already; --result-key NAME puts the results into \
+                 a field of another name"
+            );
+            assert_eq!(fault.to_string(), message);
+            Record::parse(&line).unwrap().add(&report(), Some("results")).unwrap();
+            let fault = Record::parse(&line).unwrap().add(&report(), Some(name)).unwrap_err();
+            assert_eq!(fault.to_string(), message);
+        }
     }
 
     #[test]
     fn of_two_texts_the_one_is_scored_that_a_reader_will_see() {
-        let record = Record::parse(br#"{"text": "first", "text": "second"}"#).unwrap();
+        let record = Record::parse(r#"{"text": "first", "text": "second"}"#).unwrap();
         assert_eq!(record.text().unwrap(), "second");
     }
 
@@ -139,9 +226,22 @@ mod tests {
             ("{\"txt\": \"hidden\"}", "text is missing"),
             ("{\"text\": [\"hidden\"]}", "text must be a string, found an array"),
             ("{\"text\": null}", "text must be a string, found null"),
+            ("{5: \"hidden\"}", "malformed JSON at line 1 column 2: key must be a string"),
         ] {
-            let fault = Record::parse(line.as_bytes()).and_then(|record| record.text());
+            let fault = Record::parse(line).and_then(|record| record.text());
             assert_eq!(fault.unwrap_err().to_string(), message, "{line}");
+        }
+    }
+
+    fn report() -> Report {
+        Report {
+            flagged: true,
+            action: Action::Block,
+            categories: ById(Vec::new()),
+            n_tokens: 3,
+            n_windows: 1,
+            normalised: true,
+            context_turns_used: Some(2),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `moderato score`: texts from the command line, or JSON lines from a file.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,9 +16,7 @@ use crate::cli::output;
 use crate::cli::output::Output;
 use crate::cli::record::Record;
 use crate::engine::Engine;
-use crate::engine::Patience;
 use crate::engine::Scored;
-use crate::error::Error;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
@@ -37,10 +37,11 @@ pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let mut output = Output::open(args.output.as_deref())?;
     output.is_live = is_live;
-    let scorer = Scoring { terms: Terms::of(engine.policy()), engine };
+    let result_key = args.result_key;
+    let scorer = Scoring { terms: Terms::of(engine.policy()), engine, result_key };
     let result = match input {
         Some(input) => scorer.file(input, limits, args.on_error, &mut output).await,
-        None => scorer.texts(args.texts, limits, &mut output).await,
+        None => scorer.texts(&args.texts, limits, &mut output).await,
     };
     // What was scored before a fault is written all the same.
     let flushed = output.flush();
@@ -51,27 +52,32 @@ pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
 struct Scoring {
     engine: Arc<Engine>,
     terms: Terms,
+    result_key: Option<String>, // field of an output line that holds the report
 }
 
 impl Scoring {
     /// Texts as typed: a table each on a terminal, else a line of JSON each.
     async fn texts(
         self,
-        raws: Vec<String>,
+        raws: &[OsString],
         limits: Limits,
         output: &mut Output,
     ) -> Result<ExitCode> {
-        let texts = Text::all(raws, &limits)?;
-        for (index, text) in texts.into_iter().enumerate() {
-            let scored = self.engine.score(vec![text.clone()], Patience::Endless).await?;
-            let report = scored.first().map(|scored| self.report(scored)).ok_or(Error::Stopped)?;
+        limits.check_count(raws.len())?;
+        // Bytes that are not UTF-8 are read as U+FFFD.
+        let raws: Vec<_> = raws.iter().map(|raw| raw.to_string_lossy()).collect();
+        let text = |(index, raw): (usize, &Cow<'_, str>)| {
+            Text::unless_blank(index, raw.to_string(), &limits)
+        };
+        // All are checked before the first is scored.
+        let texts: Vec<_> = raws.iter().enumerate().map(text).collect::<Result<_>>()?;
+        for (index, (raw, text)) in raws.iter().zip(texts).enumerate() {
+            let report = self.report(&bulk::score_text(text, &self.engine).await?);
             if output.is_terminal {
                 output.line(heading(index, &report))?;
                 output.line(table(&report))?;
             } else {
-                let mut record = Record::of_text(text.as_str());
-                record.set(&report);
-                output.json(&record)?;
+                output.json(&self.with_report(Record::of_text(raw), &report)?)?;
             }
         }
         Ok(ExitCode::Success)
@@ -86,11 +92,9 @@ impl Scoring {
         output: &mut Output,
     ) -> Result<ExitCode> {
         let mut n_skipped = 0;
-        let sink = |line: ScoredLine| match line.result {
-            Ok((mut record, scored)) => {
-                record.set(&self.report(&scored));
-                output.json(&record)
-            }
+        let add = |(record, scored)| self.with_report(record, &self.report(&scored));
+        let sink = |line: ScoredLine| match line.result.and_then(add) {
+            Ok(record) => output.json(&record),
             Err(error) if on_error == OnError::Stop => Err(error.at_line(line.number)),
             Err(error) => {
                 n_skipped += 1;
@@ -103,6 +107,11 @@ impl Scoring {
             tracing::warn!(n_skipped, "some lines were not scored");
         }
         Ok(ExitCode::Success)
+    }
+
+    fn with_report(&self, mut record: Record, report: &Report) -> Result<Record> {
+        record.add(report, self.result_key.as_deref())?;
+        Ok(record)
     }
 
     fn report(&self, scored: &Scored) -> Report {

@@ -46,6 +46,19 @@ pub struct ScoredWindow {
 }
 
 impl Scored {
+    /// What a blank text scores, which the model is not asked about: 0 in every category.
+    pub fn blank(policy: &Policy) -> Self {
+        let n_categories = policy.categories.len();
+        Self {
+            scores: Scores(vec![0.0; n_categories]),
+            log_odds: vec![f64::NEG_INFINITY; n_categories],
+            n_tokens: 0,
+            windows: Vec::new(),
+            normalised: false,
+            context_turns: None,
+        }
+    }
+
     /// Windows it was read in.
     pub fn n_windows(&self) -> usize {
         self.windows.len()

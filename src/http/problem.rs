@@ -264,6 +264,7 @@ fn param(error: &Error) -> Option<String> {
         Error::MalformedJson { .. }
         | Error::JsonTooDeep { .. }
         | Error::LineTooLong { .. }
+        | Error::FieldTaken { .. }
         | Error::QueueFull { .. }
         | Error::Starting
         | Error::Unaudited

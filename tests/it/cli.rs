@@ -68,17 +68,35 @@ fn wrong_arguments_end_with_64_and_name_the_fault() {
 
 #[test]
 fn a_text_that_cannot_be_scored_ends_with_65() {
-    for (arguments, message) in [
-        (&["score", "hi", " "][..], "error: text 1 is empty\n"),
-        (
-            &["score", "good morning", "--max-chars", "5"],
-            "error: text 0 has 12 characters, at most 5 are accepted\n",
-        ),
-    ] {
-        let output = run(arguments);
-        assert_eq!(stderr(&output), message);
-        assert_eq!(output.status.code(), Some(65), "{arguments:?}");
+    let output = run(&["score", "hi", "good morning", "--max-chars", "5"]);
+    assert_eq!(stderr(&output), "error: text 1 has 12 characters, at most 5 are accepted\n");
+    assert_eq!(output.status.code(), Some(65));
+    assert!(output.stdout.is_empty(), "all texts are checked before the first is scored");
+}
+
+#[test]
+fn blank_and_broken_texts_are_scored_and_results_put_where_they_are_asked_for() {
+    let lines = json_lines(&run(&["score", "", "tea", " \u{3000}", "--result-key", "results"]));
+    let flagged: Vec<_> = lines.iter().map(|line| &line["results"]["flagged"]).collect();
+    assert_eq!(flagged.len(), 3);
+    for (line, text) in [(&lines[0], ""), (&lines[2], " \u{3000}")] {
+        assert_eq!(line.as_object().unwrap().keys().collect::<Vec<_>>(), ["text", "results"]);
+        assert_eq!(line["text"], text);
+        assert_eq!(line["results"]["categories"]["spam"]["score"], 0.0);
+        assert_eq!(line["results"]["n_windows"], 0);
     }
+    assert_ne!(lines[1]["results"]["categories"]["spam"]["score"], 0.0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_text_that_is_not_utf_8_is_read_with_replacement_characters() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let broken = quiet().arg("score").arg(OsStr::from_bytes(b"tea\xffcake")).output().unwrap();
+    let expected = run(&["score", "tea\u{fffd}cake"]);
+    assert_eq!(json_lines(&broken), json_lines(&expected));
 }
 
 #[test]

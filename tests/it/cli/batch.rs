@@ -25,7 +25,7 @@ fn each_request_is_answered_in_order_under_its_own_id() {
     ];
     let mut lines: Vec<_> = lines.iter().map(Value::to_string).collect();
     lines.push("hidden".into());
-    let output = batch(&lines.join("\n"));
+    let output = batch(lines.join("\n"));
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
     let answers = answers(&output);
     let told: Vec<_> = answers
@@ -63,9 +63,32 @@ fn a_file_without_a_fault_ends_with_0() {
     let line = json!({
         "custom_id": "a", "method": "POST", "url": "/v1/moderations", "body": {"input": "Tea?"},
     });
-    let output = batch(&line.to_string());
+    let output = batch(line.to_string());
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(answers(&output)[0]["response"]["status_code"], 200);
+}
+
+#[test]
+fn broken_unicode_is_read_as_the_replacement_character_and_spans_fit_that_text() {
+    let lines = |text: &[u8]| {
+        [
+            b"\xef\xbb\xbf{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/score\",",
+            &b"\"body\":{\"spans\":true,\"thresholds\":{\"spam\":0},\"input\":\""[..],
+            text,
+            b" tea. Cake and cream. Jam.\"}}\r\n",
+        ]
+        .concat()
+    };
+    let results = |text: &[u8]| {
+        let output = batch(lines(text));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        answers(&output).remove(0)["response"]["body"]["results"].clone()
+    };
+    let expected = results("\u{fffd}\u{fffd}".as_bytes());
+    assert!(expected[0]["categories"]["spam"]["spans"].is_array(), "{expected}");
+    for text in [&b"\xff\xff"[..], b"\\ud800\\ud800", b"\xfe\\udfff"] {
+        assert_eq!(results(text), expected, "{}", text.escape_ascii());
+    }
 }
 
 /// The lines, also where the program says that some are faulty.
@@ -74,7 +97,7 @@ fn answers(output: &Output) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn batch(lines: &str) -> Output {
+fn batch(lines: impl AsRef<[u8]>) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("requests.jsonl");
     std::fs::write(&input, lines).unwrap();

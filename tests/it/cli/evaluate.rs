@@ -49,6 +49,18 @@ fn labels_may_be_numbers_booleans_or_digits_in_a_string() {
 }
 
 #[test]
+fn a_blank_text_counts_as_a_text_that_scores_0() {
+    let lines = concat!(
+        "{\"text\":\"\",\"labels\":{\"spam\":1}}\r\n",
+        "{\"text\":\"tea\\ud800\",\"labels\":{\"spam\":0}}\r\n"
+    );
+    let summary = json(&evaluate(lines, &["--json", "--max-windows", "1"]));
+    assert_eq!((&summary["n_texts"], &summary["n_left_out"]), (&2.into(), &0.into()));
+    // The only positive is ranked last.
+    assert_eq!(summary["categories"]["spam"]["roc_auc"], 0.0);
+}
+
+#[test]
 fn texts_of_many_windows_can_be_left_out() {
     let long = "tea ".repeat(300);
     let lines = format!("{LABELLED}{{\"text\": \"{long}\", \"labels\": {{\"spam\": 1}}}}\n");

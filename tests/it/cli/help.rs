@@ -351,6 +351,12 @@ fn help_of_score_names_texts_and_files() {
           --output <FILE>
               Where to write JSON lines; - is stdout [default: -]
 
+          --result-key <NAME>
+              Field to put the results into, as an object [default: their fields beside those of the
+              line]
+
+              [env: MODERATO_RESULT_KEY=]
+
           --on-error <ON_ERROR>
               What to do about a line that cannot be scored
 
