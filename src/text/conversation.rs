@@ -3,7 +3,6 @@
 mod label;
 
 use self::label::without_labels;
-pub(super) use self::label::without_labels_but;
 use crate::error::Error;
 use crate::error::Result;
 use crate::text::Limits;

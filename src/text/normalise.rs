@@ -13,7 +13,6 @@ use std::ops::Range;
 use self::glyphs::Glyph;
 pub(super) use self::glyphs::fold;
 pub use self::lexicon::Lexicon;
-use crate::text::conversation::without_labels_but;
 
 /// A text without its disguises, and where each part of it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +69,11 @@ impl Plain {
         start..holder(bytes.end - 1).to.max(start)
     }
 
-    /// Takes the colon from what looks like the label of a turn only now that it is plain; those of
-    /// the original's turns stand at the given bytes of it, in order.
-    pub fn drop_labels_but(&mut self, colons: &[usize]) {
-        let is_own = |at: usize| colons.binary_search(&self.original(at..at + 1).start).is_ok();
-        // No byte changes its place.
-        self.text = without_labels_but(&self.text, is_own).into_owned();
+    /// Spells characters of the text otherwise, in as many bytes as before.
+    pub(super) fn respell(&mut self, change: impl FnOnce(&Self) -> String) {
+        let text = change(self);
+        debug_assert_eq!(text.len(), self.text.len(), "a byte has changed its place");
+        self.text = text;
     }
 
     fn spell(glyphs: &[Glyph]) -> Self {

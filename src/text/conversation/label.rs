@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::text::Plain;
 use crate::text::Role;
 use crate::text::normalise::fold;
 
@@ -15,10 +16,7 @@ pub(super) fn without_labels(text: &str) -> Cow<'_, str> {
 }
 
 /// The same, but for the colons at the bytes that are the service's own.
-pub(in crate::text) fn without_labels_but(
-    text: &str,
-    is_own: impl Fn(usize) -> bool,
-) -> Cow<'_, str> {
+fn without_labels_but(text: &str, is_own: impl Fn(usize) -> bool) -> Cow<'_, str> {
     let mut changed = String::new();
     let mut n_copied = 0;
     let mut start = 0;
@@ -35,6 +33,18 @@ pub(in crate::text) fn without_labels_but(
     }
     changed += &text[n_copied..];
     changed.into()
+}
+
+impl Plain {
+    /// Takes the colon from what looks like the label of a turn only now that it is plain; those of
+    /// the original's turns stand at the given bytes of it, in order.
+    pub fn drop_labels_but(&mut self, colons: &[usize]) {
+        self.respell(|plain| {
+            let starts_at = |at: usize| plain.original(at..at + 1).start;
+            let is_own = |at| colons.binary_search(&starts_at(at)).is_ok();
+            without_labels_but(plain.as_str(), is_own).into_owned()
+        });
+    }
 }
 
 /// Whether a text ends in the name of a role.
