@@ -10,13 +10,58 @@ use std::sync::Arc;
 use tracing::info;
 
 use crate::cli::args::ListenAddress;
+use crate::cli::args::ServeArgs;
 use crate::cli::inherited::Inherited;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::Socket;
 
+/// Where the server will listen: for its clients, and for administrators if they are let in.
+pub(super) struct Places {
+    clients: Place,
+    admin: Option<Place>,
+}
+
+impl Places {
+    /// Looks up the names in the arguments.
+    pub(super) async fn find(args: &ServeArgs, inherited: &mut Inherited) -> Result<Self> {
+        let clients = Place::find("listen", &args.listen, inherited).await?;
+        let admin = match &args.admin_listen {
+            Some(address) => Some(Place::find("admin-listen", address, inherited).await?),
+            None => None,
+        };
+        Ok(Self { clients, admin })
+    }
+
+    /// Whoever reaches the administrators' routes decides what serves: from outside only with a key,
+    /// and unheard.
+    pub(super) fn check_admin(&self, is_guarded: bool) -> Result<()> {
+        match &self.admin {
+            Some(admin) if !admin.is_local() && !is_guarded => {
+                let reason = format!(
+                    "{} can be reached from outside; expected a loopback address or a Unix \
+                     socket, or --api-keys-file and --tls-cert beside it",
+                    admin.typed
+                );
+                Err(Error::Config { name: "admin-listen", reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Listens, and logs the addresses that it has got; the socket of the clients comes first.
+    pub(super) async fn bind(self) -> Result<(Socket, Option<Socket>)> {
+        let clients = self.clients.bind("listening").await?;
+        let admin = match self.admin {
+            Some(place) => Some(place.bind("listening for administrators").await?),
+            None => None,
+        };
+        Ok((clients, admin))
+    }
+}
+
 /// An address and what it stands for on this machine; nothing listens there yet.
-pub(super) struct Place {
+struct Place {
     typed: ListenAddress,
     found: Found,
 }
@@ -31,7 +76,7 @@ enum Found {
 
 impl Place {
     /// Looks up names, of hosts and of sockets.
-    pub(super) async fn find(
+    async fn find(
         flag: &'static str,
         typed: &ListenAddress,
         inherited: &mut Inherited,
@@ -58,7 +103,7 @@ impl Place {
     }
 
     /// Whether only processes of this machine can connect.
-    pub(super) fn is_local(&self) -> bool {
+    fn is_local(&self) -> bool {
         match &self.found {
             Found::Tcp(addresses) => addresses.iter().all(|address| address.ip().is_loopback()),
             Found::Unix(..) => true,
@@ -66,13 +111,8 @@ impl Place {
         }
     }
 
-    /// The address as it was typed.
-    pub(super) fn typed(&self) -> &ListenAddress {
-        &self.typed
-    }
-
     /// Listens, and logs the address that it has got.
-    pub(super) async fn bind(self, message: &str) -> Result<Socket> {
+    async fn bind(self, message: &str) -> Result<Socket> {
         let Self { typed, found } = self;
         let bound = match found {
             Found::Tcp(addresses) => bind_first(&addresses).await,

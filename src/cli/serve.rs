@@ -14,12 +14,13 @@ use tracing::warn;
 
 use crate::cli::ExitCode;
 use crate::cli::allocator;
+use crate::cli::args::ConnectionArgs;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::cli::config::QueueBounds;
 use crate::cli::environment::Environment;
 use crate::cli::inherited::Inherited;
-use crate::cli::listen::Place;
+use crate::cli::listen::Places;
 use crate::cli::listen::listen_error;
 use crate::cli::reload;
 use crate::cli::reload::WatchedFiles;
@@ -63,78 +64,84 @@ pub(super) async fn run(
 ) -> Result<ExitCode> {
     allocator::tune();
     let Process { environment, mut inherited, dropped_lines } = process;
-    let (drain, address) = (Drain::of(&args), args.listen.clone());
     let metrics = Arc::new(Metrics::with_dropped_lines(dropped_lines));
     let keys = args.access.api_keys_file.as_deref();
     let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
     let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
     let audit = AuditSettings::of(&args.audit);
     let audit = audit.map(|log| Audit::open(log, Arc::clone(&metrics))).transpose()?;
-    let has_keys = access.is_some();
     let traces = telemetry::traces(&args.traces, environment)?;
+    let tls = open_tls(&args.connections)?;
+    let places = Places::find(&args, &mut inherited).await?;
+    places.check_admin(access.is_some() && tls.is_some())?;
+    let terminations = lifecycle::terminations();
+    let terminations = terminations.map_err(|fault| listen_error(&args.listen, fault))?;
+    let reloads = lifecycle::reloads().map_err(|fault| listen_error(&args.listen, fault))?;
     let settings = HttpSettings::of(&args, access, audit.clone(), traces.clone());
-    let tls = match (&args.connections.tls_cert, &args.connections.tls_key) {
-        (Some(certificates), Some(key)) => Some(Tls::open(certificates, key)?),
-        // Clap asks for both or none.
-        _ => None,
-    };
-    let place = Place::find("listen", &args.listen, &mut inherited).await?;
-    let admin = match &args.admin_listen {
-        Some(address) => Some(Place::find("admin-listen", address, &mut inherited).await?),
-        None => None,
-    };
-    if let Some(admin) = &admin {
-        check_admin(admin, has_keys && tls.is_some())?;
-    }
-    let connections = ConnectionSettings::of(&args.connections);
-    let listen = |socket: Socket| Listener::new(socket, connections, tls.clone());
-    let queue = QueueBounds {
-        n_tokens: args.queue_tokens.get(),
-        time: Duration::from_millis(args.queue_ms),
-    };
-    let config =
-        EngineConfig::new(args.model, &args.limits, queue, hub)?.with_span_tokens(args.span_tokens);
-    let signals = lifecycle::terminations().map_err(|fault| listen_error(&address, fault))?;
-    let signals = count(signals);
-    let reloads = lifecycle::reloads().map_err(|fault| listen_error(&address, fault))?;
-    let listener = place.bind("listening").await?;
-    let admin = match admin {
-        Some(place) => Some(place.bind("listening for administrators").await?),
-        None => None,
-    };
-    if keys.is_none() && !listener.is_local() {
+    let (drain, connections) = (Drain::of(&args), ConnectionSettings::of(&args.connections));
+    let config = engine_config(args, hub)?;
+    let (clients, admin) = places.bind().await?;
+    if keys.is_none() && !clients.is_local() {
         warn!("whoever reaches this address may ask: there is no --api-keys-file");
     }
+    let listener = |socket: Socket| Listener::new(socket, connections, tls.clone());
+    let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
     let files = WatchedFiles { keys, tls: tls.clone(), metrics: Arc::clone(&metrics) };
     tokio::spawn(files.clone().watch());
-    let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
+    tokio::spawn(reload::follow(reloads, files, app.clone(), config.loader.clone()));
     keep_up(&metrics);
     let mut admins = JoinSet::new();
-    if let Some(listener) = admin {
-        admins.spawn(http::serve_admin(listen(listener), app.clone(), config.loader.clone()));
+    if let Some(socket) = admin {
+        admins.spawn(http::serve_admin(listener(socket), app.clone(), config.loader.clone()));
     }
-    tokio::spawn(reload::follow(reloads, files, app.clone(), config.loader.clone()));
-    let (failed, failure) = oneshot::channel();
-    tokio::spawn(run_engine(config, app.clone(), metrics, failed));
-    let fault = Arc::new(OnceLock::new());
-    let shutdown = wait_for_end(signals.clone(), failure, Arc::clone(&fault));
-    let served = http::serve(listen(listener), app, drain, shutdown);
-    let in_time = tokio::select! {
-        in_time = served => in_time,
-        () = reached(signals, 2) => false,
-    };
+    let in_time = serve(listener(clients), app, config, drain, count(terminations)).await;
     // With the file of its socket, if it has one.
     admins.shutdown().await;
     close(audit, traces).await;
-    if let Some(fault) = fault.get() {
-        return Err(Error::clone(fault));
-    }
-    if !in_time {
+    if !in_time? {
         error!("some requests were not answered before the end");
         return Ok(ExitCode::OutOfGrace);
     }
     info!("every accepted request was answered");
     Ok(ExitCode::Success)
+}
+
+/// Serves until a signal or a fault of the engine asks for the end, and drains; whether every
+/// request was answered in time.
+async fn serve(
+    listener: Listener,
+    app: App,
+    config: EngineConfig,
+    drain: Drain,
+    signals: watch::Receiver<usize>,
+) -> Result<bool> {
+    let (failed, failure) = oneshot::channel();
+    tokio::spawn(run_engine(config, app.clone(), failed));
+    let fault = Arc::new(OnceLock::new());
+    let shutdown = wait_for_end(signals.clone(), failure, Arc::clone(&fault));
+    let in_time = tokio::select! {
+        in_time = http::serve(listener, app, drain, shutdown) => in_time,
+        () = reached(signals, 2) => false,
+    };
+    fault.get().map_or(Ok(in_time), |fault| Err(Error::clone(fault)))
+}
+
+/// The certificates and their key, if they are told.
+fn open_tls(args: &ConnectionArgs) -> Result<Option<Tls>> {
+    match (&args.tls_cert, &args.tls_key) {
+        (Some(certificates), Some(key)) => Tls::open(certificates, key).map(Some),
+        // Clap asks for both or none.
+        _ => Ok(None),
+    }
+}
+
+fn engine_config(args: ServeArgs, hub: HubSettings) -> Result<EngineConfig> {
+    let queue = QueueBounds {
+        n_tokens: args.queue_tokens.get(),
+        time: Duration::from_millis(args.queue_ms),
+    };
+    let config = EngineConfig::new(args.model, &args.limits, queue, hub)?;
+    Ok(config.with_span_tokens(args.span_tokens))
 }
 
 /// After the last answer: has the audit log kept and the last traces sent.
@@ -149,27 +156,10 @@ async fn close(audit: Option<Audit>, traces: Option<Traces>) {
     }
 }
 
-/// Whoever reaches these routes decides what serves: from outside only with a key, and unheard.
-fn check_admin(place: &Place, is_guarded: bool) -> Result<()> {
-    if place.is_local() || is_guarded {
-        return Ok(());
-    }
-    let reason = format!(
-        "{} can be reached from outside; expected a loopback address or a Unix socket, or \
-         --api-keys-file and --tls-cert beside it",
-        place.typed()
-    );
-    Err(Error::Config { name: "admin-listen", reason })
-}
-
 /// Loads the models and watches over them; sends the fault that ends it, the only way it ends.
-async fn run_engine(
-    config: EngineConfig,
-    app: App,
-    metrics: Arc<Metrics>,
-    failed: oneshot::Sender<Error>,
-) {
+async fn run_engine(config: EngineConfig, app: App, failed: oneshot::Sender<Error>) {
     let models = config.models.clone();
+    let metrics = Arc::clone(app.metrics());
     let loading = tokio::task::spawn_blocking(move || config.start_all(&metrics));
     let fault = match loading.await {
         Ok(Ok(engines)) => {
