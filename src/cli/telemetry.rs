@@ -35,7 +35,7 @@ fn settings(args: &TraceArgs, environment: &Environment) -> Option<TraceSettings
     // First, so that nobody without a collector hears of the other variables.
     let endpoint = endpoint(args, environment)?;
     if is_off(environment) {
-        info!("no traces are sent, as the environment says");
+        info!("the environment turns traces off");
         return None;
     }
     check_protocol(environment);
@@ -47,6 +47,7 @@ fn settings(args: &TraceArgs, environment: &Environment) -> Option<TraceSettings
         endpoint,
         headers: headers::read(environment),
         service_name: service_name(args, environment),
+        queue_size: queue_size(environment),
         ratio,
         follows_callers,
     })
@@ -97,17 +98,29 @@ fn check_protocol(environment: &Environment) {
     }
 }
 
-/// What the collector knows us by.
+/// What the collector knows this service by.
 fn service_name(args: &TraceArgs, environment: &Environment) -> String {
     let attribute = || {
         let attributes = environment.text("OTEL_RESOURCE_ATTRIBUTES")?;
         let mut pairs = attributes.split(',').filter_map(|pair| pair.split_once('='));
         let (_, name) = pairs.find(|(key, _)| key.trim() == "service.name")?;
-        Some(name.trim().to_owned())
+        Some(name.trim()).filter(|name| !name.is_empty())
     };
-    let typed = args.service_name.clone();
-    let named = |name: &String| !name.trim().is_empty();
-    typed.filter(named).or_else(|| attribute().filter(named)).unwrap_or_else(|| "moderato".into())
+    let typed = args.service_name.as_deref().filter(|name| !name.trim().is_empty());
+    let name = typed.or_else(|| environment.text("OTEL_SERVICE_NAME")).or_else(attribute);
+    name.unwrap_or("moderato").to_owned()
+}
+
+/// Spans that wait to be sent. The exporter takes any number at its word, and the memory for it.
+fn queue_size(environment: &Environment) -> usize {
+    const QUEUE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
+    const MOST: usize = 1 << 20;
+    let Some(value) = environment.text(QUEUE) else { return DEFAULT_QUEUE_SIZE };
+    let size = value.parse().ok().filter(|size| (1..=MOST).contains(size));
+    size.unwrap_or_else(|| {
+        warn_ignored(QUEUE, value, "a number of spans from 1 to 1048576");
+        DEFAULT_QUEUE_SIZE
+    })
 }
 
 /// Which requests are traced.
@@ -163,6 +176,8 @@ fn warn_ignored(variable: &str, value: &str, expected: &str) {
     warn!(variable, value, "a variable of OpenTelemetry is ignored: expected {expected}");
 }
 
+/// That of the specification.
+const DEFAULT_QUEUE_SIZE: usize = 2048;
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 

@@ -20,6 +20,8 @@ use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_otlp::WithHttpConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::BatchConfigBuilder;
+use opentelemetry_sdk::trace::BatchSpanProcessor;
 use opentelemetry_sdk::trace::Sampler;
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -40,6 +42,8 @@ pub struct TraceSettings {
     pub headers: Vec<(String, String)>,
     /// What it knows this service by.
     pub service_name: String,
+    /// Spans that may wait to be sent, at least 1.
+    pub queue_size: usize,
     /// Share of the requests to trace, 0 to 1.
     pub ratio: f64,
     /// Whether requests with a `traceparent` are traced as that says instead.
@@ -79,7 +83,8 @@ impl Traces {
     ///
     /// [`Error::Config`] if the endpoint is no URL of HTTP.
     pub fn open(settings: TraceSettings) -> Result<Self> {
-        let TraceSettings { endpoint, headers, service_name, ratio, follows_callers } = settings;
+        let TraceSettings { endpoint, headers, service_name, queue_size, ratio, follows_callers } =
+            settings;
         let refused = |reason| Error::Config { name: "otlp-endpoint", reason };
         if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
             return Err(refused(format!("{endpoint}: expected a URL with http or https")));
@@ -92,8 +97,10 @@ impl Traces {
             .build()
             .map_err(|fault| refused(fault.to_string()))?;
         let sampler = Sampler::TraceIdRatioBased(ratio);
+        let batches = BatchConfigBuilder::default().with_max_queue_size(queue_size).build();
+        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
         let builder = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
+            .with_span_processor(processor)
             .with_resource(Resource::builder().with_service_name(service_name).build());
         let builder = if follows_callers {
             builder.with_sampler(Sampler::parent_based(sampler))

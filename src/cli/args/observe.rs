@@ -44,7 +44,10 @@ pub(in crate::cli) struct TraceArgs {
                        [default: none]")]
     pub(in crate::cli) endpoint: Option<String>,
     /// What the collector knows this service by [default: moderato]
-    #[arg(id = "otlp-service-name", long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    #[arg(id = "otlp-service-name", long, value_name = "NAME")]
+    #[arg(long_help = "What the collector knows this service by\n\n\
+                       [env: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES]\n\
+                       [default: moderato]")]
     pub(in crate::cli) service_name: Option<String>,
     /// Share to trace of the requests that come without a traceparent, 0 to 1 [default: 1]
     #[arg(id = "trace-ratio", long, value_name = "SHARE", value_parser = share)]

@@ -69,17 +69,40 @@ fn samplers_are_those_of_the_specification_and_a_flag_is_stronger() {
 }
 
 #[test]
-fn the_service_has_the_name_of_the_flag_or_the_attribute() {
-    for (typed, attributes, expected) in [
-        (None, "", "moderato"),
-        (None, "a=b, service.name = guard ,c=d", "guard"),
-        (None, "service.name=", "moderato"),
-        (Some("typed"), "service.name=guard", "typed"),
-        (Some(" "), "service.name=guard", "guard"),
+fn the_service_has_the_name_of_the_flag_the_variable_or_the_attribute() {
+    for (typed, variable, attributes, expected) in [
+        (None, "", "", "moderato"),
+        (None, "", "a=b, service.name = guard ,c=d", "guard"),
+        (None, "", "service.name=", "moderato"),
+        (None, "named", "service.name=guard", "named"),
+        (Some("typed"), "named", "service.name=guard", "typed"),
+        (Some(" "), " ", "service.name=guard", "guard"),
     ] {
         let args = TraceArgs { service_name: typed.map(str::to_owned), ..ARGS };
-        let environment = Environment::from([("OTEL_RESOURCE_ATTRIBUTES", attributes)]);
-        assert_eq!(service_name(&args, &environment), expected, "{typed:?} {attributes}");
+        let environment = Environment::from([
+            ("OTEL_SERVICE_NAME", variable),
+            ("OTEL_RESOURCE_ATTRIBUTES", attributes),
+        ]);
+        let found = service_name(&args, &environment);
+        assert_eq!(found, expected, "{typed:?} {variable} {attributes}");
+    }
+}
+
+#[test]
+fn a_queue_of_senseless_size_stops_nothing() {
+    for (size, expected) in [
+        ("", DEFAULT_QUEUE_SIZE),
+        ("100", 100),
+        ("0", DEFAULT_QUEUE_SIZE),
+        ("-1", DEFAULT_QUEUE_SIZE),
+        ("many", DEFAULT_QUEUE_SIZE),
+        ("18446744073709551615", DEFAULT_QUEUE_SIZE),
+    ] {
+        let environment =
+            Environment::from([(COMMON, "http://c:4318"), ("OTEL_BSP_MAX_QUEUE_SIZE", size)]);
+        let settings = settings(&ARGS, &environment).unwrap();
+        assert_eq!(settings.queue_size, expected, "{size:?}");
+        Traces::open(settings).unwrap();
     }
 }
 

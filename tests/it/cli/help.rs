@@ -292,9 +292,10 @@ fn help_of_serve_names_who_may_ask_and_the_shutdown() {
               [default: none]
 
           --otlp-service-name <NAME>
-              What the collector knows this service by [default: moderato]
+              What the collector knows this service by
 
-              [env: OTEL_SERVICE_NAME=]
+              [env: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES]
+              [default: moderato]
 
           --trace-ratio <SHARE>
               Share to trace of the requests that come without a traceparent, 0 to 1

@@ -125,6 +125,7 @@ fn settings(endpoint: String, ratio: f64) -> TraceSettings {
         endpoint,
         headers: vec![("x-key".to_owned(), "our key".to_owned())],
         service_name: "moderato".to_owned(),
+        queue_size: 2048,
         ratio,
         follows_callers: true,
     }
