@@ -23,9 +23,15 @@ pub struct KeyFile(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    file: Mutex<WatchedFile>, // held while it is read and its keys replace the old ones
+    file: Mutex<Source>, // held while it is read and its keys replace the old ones
     holders: watch::Sender<Arc<[Holder]>>,
     metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Source {
+    file: WatchedFile,
+    is_in_doubt: bool, // what was read last are no keys
 }
 
 /// The keys of a file as it was read last; a clone is the same one.
@@ -46,7 +52,8 @@ impl KeyFile {
         let holders: Arc<[_]> = keys(&file)?.into_iter().map(Holder::new).collect();
         info!(file = %path.display(), n_keys = holders.len(), "read the keys");
         let holders = watch::Sender::new(holders);
-        Ok(Self(Arc::new(Shared { file: Mutex::new(file), holders, metrics })))
+        let file = Mutex::new(Source { file, is_in_doubt: false });
+        Ok(Self(Arc::new(Shared { file, holders, metrics })))
     }
 
     /// Its keys, now and after every change.
@@ -55,27 +62,36 @@ impl KeyFile {
     }
 
     /// Reads it again and follows a change. Where that fails the old keys stay valid.
+    ///
+    /// What cannot be read is a fault only if it is still the same the next time: it may be half
+    /// written.
     pub fn refresh(&self) {
-        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.refresh() {
-            self.0.follow(&file);
+        let mut source = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_changed = source.file.refresh();
+        if has_changed || source.is_in_doubt {
+            let keys = keys(&source.file);
+            source.is_in_doubt = has_changed && keys.is_err();
+            if !source.is_in_doubt {
+                self.0.follow(source.file.path(), keys);
+            }
         }
     }
 
-    /// The same also if nothing has changed, so that a faulty file is told of again.
+    /// Reads it again, changed or not, and reports a fault at once.
     pub fn reload(&self) {
-        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.refresh();
-        self.0.follow(&file);
+        let mut source = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        source.file.refresh();
+        source.is_in_doubt = false;
+        self.0.follow(source.file.path(), keys(&source.file));
     }
 }
 
 impl Shared {
-    fn follow(&self, file: &WatchedFile) {
-        match keys(file) {
-            Ok(keys) => self.replace(file.path(), keys),
+    fn follow(&self, path: &Path, keys: Result<Vec<Key>>) {
+        match keys {
+            Ok(keys) => self.replace(path, keys),
             Err(fault) => {
-                let (file, detail) = (file.path().display(), fault.chain());
+                let (file, detail) = (path.display(), fault.chain());
                 error!(%file, detail, "the keys could not be read again; the old ones stay valid");
                 self.metrics.keys_kept();
             }

@@ -1,6 +1,7 @@
 //! A small text file that operators change while the server runs.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use crate::text_file;
 ///
 /// The content itself is compared. Size and times miss a file that is replaced by one of the same
 /// size and time, and a symbolic link whose folder is exchanged, as Kubernetes does it.
-#[derive(Debug)]
 pub(super) struct WatchedFile {
     path: PathBuf,
     content: std::io::Result<Vec<u8>>,
@@ -28,6 +28,9 @@ impl WatchedFile {
     /// Reads the file again. Returns whether the content, or the reason why it cannot be read, has
     /// changed.
     pub(super) fn refresh(&mut self) -> bool {
+        if self.is_pipe() {
+            return false;
+        }
         let before = std::mem::replace(&mut self.content, std::fs::read(&self.path));
         match (&before, &self.content) {
             (Ok(before), Ok(now)) => before != now,
@@ -40,6 +43,11 @@ impl WatchedFile {
         &self.path
     }
 
+    /// Whether it can be read only once, as what a shell makes of `<(command)`.
+    fn is_pipe(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+    }
+
     /// The text as it was read last, without its byte order mark.
     pub(super) fn content(&self) -> Result<Cow<'_, [u8]>> {
         let content = self.content.as_deref().map_err(|fault| Error::File {
@@ -48,6 +56,13 @@ impl WatchedFile {
             source: Arc::new(std::io::Error::new(fault.kind(), fault.to_string())),
         })?;
         text_file::decode(&self.path.display().to_string(), content.into())
+    }
+}
+
+impl fmt::Debug for WatchedFile {
+    /// Without the content, which may be a private key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("WatchedFile").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -102,5 +117,20 @@ mod tests {
         std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
         assert!(file.refresh());
         assert_eq!(*file.content().unwrap(), *b"new");
+    }
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_is_read_once() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"secret").unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let mut file = WatchedFile::read(Path::new(&path));
+        assert!(!file.refresh());
+        assert_eq!(*file.content().unwrap(), *b"secret");
+        assert!(!format!("{file:?}").contains(&format!("{:?}", b"secret")));
     }
 }

@@ -35,13 +35,14 @@ struct Shared {
 struct Files {
     certificates: WatchedFile,
     key: WatchedFile,
+    is_in_doubt: bool, // what was read last did not fit
 }
 
 impl Tls {
     /// Reads both files, in PEM: the chain with the server's own certificate first, and its key.
     pub fn open(certificates: &Path, key: &Path) -> Result<Self> {
         let (certificates, key) = (WatchedFile::read(certificates), WatchedFile::read(key));
-        let files = Files { certificates, key };
+        let files = Files { certificates, key, is_in_doubt: false };
         let config = RwLock::new(files.config()?);
         Ok(Self(Arc::new(Shared { files: Mutex::new(files), config })))
     }
@@ -50,18 +51,30 @@ impl Tls {
     pub fn reload(&self) -> Result<()> {
         let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.refresh();
+        files.is_in_doubt = false;
         self.0.replace(files.config()?);
         Ok(())
     }
 
-    /// The same, if either has changed; returns whether it has.
+    /// The same, if either has changed; returns whether they are in use now.
+    ///
+    /// What does not fit is a fault only if it is still the same the next time: the files are often
+    /// written one after the other.
     pub fn refresh(&self) -> Result<bool> {
         let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
         let has_changed = files.refresh();
-        if has_changed {
-            self.0.replace(files.config()?);
+        if !has_changed && !files.is_in_doubt {
+            return Ok(false);
         }
-        Ok(has_changed)
+        let config = files.config();
+        files.is_in_doubt = has_changed && config.is_err();
+        match config {
+            Err(_) if files.is_in_doubt => Ok(false),
+            config => {
+                self.0.replace(config?);
+                Ok(true)
+            }
+        }
     }
 
     /// Shakes hands.

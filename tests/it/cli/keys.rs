@@ -111,7 +111,7 @@ fn a_key_is_revoked_by_a_file_of_the_same_size_and_time() {
 }
 
 #[test]
-fn a_hangup_reads_keys_and_certificates_again() {
+fn a_hangup_reads_keys_and_certificates_again_and_so_does_a_change() {
     let keys = Keys::new();
     keys.write(&["web"]);
     let at = |name: &str| keys.path.with_file_name(name).into_os_string().into_string().unwrap();
@@ -127,6 +127,11 @@ fn a_hangup_reads_keys_and_certificates_again() {
     server.wait_for("read the keys again");
     server.wait_for("read the certificate again");
     server.wait_for("exchanged the model");
+    // So does a new pair, without a signal.
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(at("cert.pem"), pair.cert.pem()).unwrap();
+    std::fs::write(at("key.pem"), pair.signing_key.serialize_pem()).unwrap();
+    server.wait_for("read the certificate again");
 }
 
 #[test]

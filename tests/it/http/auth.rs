@@ -180,6 +180,8 @@ async fn keys_change_with_their_file_and_a_faulty_one_changes_nothing() {
     guarded.file.refresh();
     assert!(!valid(&guarded, "old").await && valid(&guarded, "new").await);
     guarded.write(&["new client sha256:hidden".into()]);
+    guarded.file.refresh();
+    assert_eq!(guarded.n_failures(), 0, "it may be half written");
     for _ in 0..3 {
         guarded.file.refresh();
     }

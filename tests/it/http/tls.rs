@@ -69,6 +69,27 @@ async fn the_certificate_may_change_while_the_server_runs() {
 }
 
 #[test]
+fn a_certificate_and_its_key_may_be_written_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    write(&certificate, &key);
+    let tls = Tls::open(&certificate, &key).unwrap();
+    assert!(!tls.refresh().unwrap(), "nothing has changed");
+    let old_key = std::fs::read(&key).unwrap();
+    write(&certificate, &key);
+    let new_key = std::fs::read(&key).unwrap();
+    std::fs::write(&key, &old_key).unwrap();
+    assert!(!tls.refresh().unwrap(), "the key is still the old one");
+    std::fs::write(&key, &new_key).unwrap();
+    assert!(tls.refresh().unwrap(), "both are new");
+    // It stays so: that is a fault, once.
+    std::fs::write(&key, &old_key).unwrap();
+    assert!(!tls.refresh().unwrap());
+    assert!(tls.refresh().is_err());
+    assert!(!tls.refresh().unwrap());
+}
+
+#[test]
 fn pem_may_begin_with_a_byte_order_mark_and_have_lines_that_end_in_crlf() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
@@ -124,6 +145,7 @@ fn a_pair_is_read_again_once_its_content_has_changed() {
     assert!(tls.refresh().unwrap(), "a new pair");
     let good = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
+    assert!(!tls.refresh().unwrap(), "another may come");
     assert!(tls.refresh().unwrap_err().to_string().contains("key.pem"));
     assert!(!tls.refresh().unwrap(), "a fault is told once");
     std::fs::write(&key, good).unwrap();
