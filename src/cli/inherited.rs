@@ -1,5 +1,7 @@
 //! Sockets that a supervisor has opened for us: systemd's socket activation, `sd_listen_fds(3)`.
 
+use std::collections::BTreeSet;
+
 use listenfd::ListenFd;
 
 use crate::cli::environment::Environment;
@@ -11,23 +13,44 @@ use crate::http::Socket;
 pub(super) struct Inherited {
     sockets: ListenFd,
     names: Vec<String>, // in the order of the sockets
+    free: BTreeSet<usize>,
 }
 
 impl Inherited {
     /// Finds them, and takes the variables that tell of them out of the environment. Call it while
     /// the process has one thread, as others may read the environment at the same time.
     pub(super) fn find(environment: &Environment) -> Self {
-        let names = environment.text("LISTEN_FDNAMES").unwrap_or_default();
+        let names = environment.text("LISTEN_FDNAMES").map(|names| names.split(':'));
+        let sockets = ListenFd::from_env();
         Self {
-            sockets: ListenFd::from_env(),
-            names: names.split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            names: names.into_iter().flatten().map(str::to_owned).collect(),
+            free: (0..sockets.len()).collect(),
+            sockets,
         }
+    }
+
+    /// Refuses sockets that nobody has taken: their clients would wait for ever.
+    pub(super) fn check_all_taken(&self) -> Result<()> {
+        let name = |&index: &usize| match self.names.get(index).map(String::as_str) {
+            None | Some("") => index.to_string(),
+            Some(name) => format!("{index} ({name})"),
+        };
+        let left: Vec<_> = self.free.iter().map(name).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let reason = format!(
+            "nothing listens on socket {} of the supervisor; expected --listen or --admin-listen \
+             systemd:NAME for each socket that it passes",
+            left.join(", ")
+        );
+        Err(Error::Config { name: "listen", reason })
     }
 
     /// Takes the socket of a name; without a name, the first that is left.
     pub(super) fn take(&mut self, flag: &'static str, name: Option<&str>) -> Result<Socket> {
         let refuse = |reason| Error::Config { name: flag, reason };
-        for index in 0..self.sockets.len() {
+        for index in self.free.clone() {
             let found = self.names.get(index).map(String::as_str);
             if name.is_none() || found == name {
                 let taken = self.take_at(index);
@@ -35,6 +58,7 @@ impl Inherited {
                     refuse(format!("socket {index} of the supervisor cannot be used: {fault}"))
                 });
                 if let Some(socket) = taken? {
+                    self.free.remove(&index);
                     return Ok(socket);
                 }
             }
@@ -64,7 +88,9 @@ impl Inherited {
             (None, _) => "every socket that the supervisor has passed is in use".into(),
             (Some(name), _) => {
                 let names = self.names.join(", ");
-                format!("the supervisor has passed no socket {name} that is free; its are: {names}")
+                format!(
+                    "the supervisor has passed no socket {name} that is free; it has passed: {names}"
+                )
             }
         }
     }

@@ -30,6 +30,7 @@ impl Places {
             Some(address) => Some(Place::find("admin-listen", address, inherited).await?),
             None => None,
         };
+        inherited.check_all_taken()?;
         Ok(Self { clients, admin })
     }
 

@@ -119,7 +119,7 @@ impl Listener {
 }
 
 impl House {
-    /// Ends a socket. Whom the system has let in, or is about to, is answered too.
+    /// Ends a socket. Connections that wait in its backlog are answered too.
     async fn receive_last(&self, socket: Socket) {
         socket.shut();
         let mut handshakes = pin!(tokio::time::sleep(LINGER));

@@ -56,12 +56,16 @@ fn tcp(text: &str) -> Result<ListenAddress, String> {
     const EXPECTED: &str = "expected HOST:PORT, :PORT, unix:PATH or systemd:NAME";
     let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
     let port = port.parse().map_err(|_| format!("{port:?} is no port; {EXPECTED}"))?;
+    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => Some(inner.to_owned()),
+        // A zone may follow: fe80::1%eth0.
+        Some(inner) if is_ipv6(inner.split('%').next().unwrap_or_default()) => {
+            Some(inner.to_owned())
+        }
         Some(inner) => return Err(format!("{inner:?} is no address of IPv6")),
         None if host.is_empty() || host == "*" => None,
-        None if host.parse::<Ipv6Addr>().is_ok() => {
+        None if is_ipv6(host) => {
             return Err(format!("an address of IPv6 stands in brackets: [{host}]:{port}"));
         }
         None if host.bytes().all(is_name) => Some(host.to_owned()),
@@ -111,6 +115,7 @@ mod tests {
             ("my_host-1.example.org:80", "my_host-1.example.org:80"),
             ("[::1]:8080", "[::1]:8080"),
             ("[::]:8080", "[::]:8080"),
+            ("[fe80::1%eth0]:8080", "[fe80::1%eth0]:8080"),
             (":8080", ":8080"),
             ("*:8080", ":8080"),
             ("unix:/run/moderato.sock", "unix:/run/moderato.sock"),

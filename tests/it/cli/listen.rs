@@ -47,7 +47,8 @@ fn an_address_that_cannot_be_had_ends_with_69_and_is_named_as_it_was_typed() {
     for address in [
         format!("localhost:{port}"),
         format!(":{port}"),
-        "nowhere.invalid:80".to_owned(),
+        // No name may be so long, so that nobody has to be asked for it.
+        format!("{}:80", "a".repeat(64)),
         "unix:/no/such/folder/moderato.sock".to_owned(),
     ] {
         let output = run(&["serve", "--listen", &address]);
@@ -167,14 +168,25 @@ fn sockets_of_a_supervisor_are_found_by_name_or_by_order_and_outlive_the_server(
 }
 
 #[test]
+fn a_socket_without_a_name_keeps_its_place() {
+    let supervisor = Supervisor::new();
+    let flags = ["--listen", "systemd:admin", "--admin-listen", "systemd:"];
+    let server = Server::of(&mut supervisor.hand_over(":admin", &flags));
+    assert_eq!(server.address(), format!("unix:{}", supervisor.path().display()));
+    stop(server);
+}
+
+#[test]
 fn a_socket_that_no_supervisor_has_passed_is_named() {
     let output = run(&["serve", "--listen", "systemd:"]);
     assert_eq!(output.status.code(), Some(64), "{}", stderr(&output));
     assert!(stderr(&output).contains("listen: the supervisor has passed no socket"));
     let supervisor = Supervisor::new();
     for (flags, message) in [
-        (["--listen", "systemd:other"], "no socket other that is free; its are: http, admin"),
+        (["--listen", "systemd:other"], "no socket other that is free; it has passed: http, admin"),
         (["--admin-listen", "systemd:other"], "admin-listen: the supervisor has passed no socket"),
+        // Its clients would wait for ever.
+        (["--listen", "systemd:http"], "listen: nothing listens on socket 1 (admin) of the"),
     ] {
         let output = supervisor.command(&flags).output().unwrap();
         assert_eq!(output.status.code(), Some(64), "{flags:?}: {}", stderr(&output));
@@ -209,14 +221,19 @@ impl Supervisor {
         self.folder.path().join("admin.sock")
     }
 
-    /// A server to which the sockets go as its descriptors 3 and 4.
     fn command(&self, flags: &[&str]) -> Command {
+        self.hand_over("http:admin", flags)
+    }
+
+    /// A server to which the sockets go as its descriptors 3 and 4, under these names.
+    fn hand_over(&self, names: &str, flags: &[&str]) -> Command {
         const HAND_OVER: &str = "exec 3<&0 4>&1 0</dev/null 1>/dev/null
-            export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=http:admin
+            export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=$NAMES
             exec \"$@\"";
         let server = program(flags);
         let mut command = Command::new("sh");
         command.args(["-c", HAND_OVER, "sh"]).arg(server.get_program()).args(server.get_args());
+        command.env("NAMES", names);
         command.stdin(Stdio::from(OwnedFd::from(self.tcp.try_clone().unwrap())));
         command.stdout(Stdio::from(OwnedFd::from(self.unix.try_clone().unwrap())));
         command

@@ -8,13 +8,14 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 
 use crate::http::connections::socket::BACKLOG;
 
-/// The file by which clients find a socket; it goes with it.
+/// The file by which clients find a socket; removed with it.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -50,7 +51,14 @@ pub(super) async fn bind(
 ) -> std::io::Result<(UnixListener, SocketFile)> {
     match create(path, mode) {
         Err(fault) if fault.kind() == ErrorKind::AddrInUse => {
+            let found = id(path)?;
             check_abandoned(path).await?;
+            // Whoever has just created it may not listen yet.
+            tokio::time::sleep(SETTLING).await;
+            check_abandoned(path).await?;
+            if id(path)? != found {
+                return Err(in_use());
+            }
             std::fs::remove_file(path)?;
             create(path, mode)
         }
@@ -79,6 +87,34 @@ async fn check_abandoned(path: &Path) -> std::io::Result<()> {
     match UnixStream::connect(path).await {
         Err(fault) if fault.kind() == ErrorKind::ConnectionRefused => Ok(()),
         // Also one whose queue is full, or that may not be asked.
-        _ => Err(Error::new(ErrorKind::AddrInUse, "another process listens on that file")),
+        _ => Err(in_use()),
+    }
+}
+
+fn in_use() -> Error {
+    Error::new(ErrorKind::AddrInUse, "another process listens on that file")
+}
+
+/// More than any process takes from creating the file to listening on it.
+const SETTLING: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_a_process_that_does_not_listen_yet_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let other = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+        let other = other.unwrap();
+        other.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+        let listen_later = async {
+            tokio::time::sleep(SETTLING / 4).await;
+            other.listen(1).unwrap();
+        };
+        let (bound, ()) = tokio::join!(bind(&path, None), listen_later);
+        assert_eq!(bound.unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert!(UnixStream::connect(&path).await.is_ok());
     }
 }
