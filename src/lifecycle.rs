@@ -31,6 +31,12 @@ impl Lifecycle {
         *self.0.borrow()
     }
 
+    /// Waits until it stands there, or further on.
+    pub async fn reached(&self, phase: Phase) {
+        // The sender lives as long as we do.
+        let _ = self.0.subscribe().wait_for(|current| *current >= phase).await;
+    }
+
     /// Moves on; a life never goes back.
     pub fn enter(&self, phase: Phase) {
         self.0.send_if_modified(|current| {

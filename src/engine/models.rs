@@ -65,6 +65,7 @@ impl Models {
     }
 
     /// Loads the same sources again, with their policies as they are now: all of them or none.
+    /// Waits for a model that is on its way.
     pub async fn reload(self: &Arc<Self>, loader: Loader) -> Result<()> {
         let models = Arc::clone(self);
         let reloading = tokio::spawn(async move { models.reload_all(loader).await });
@@ -91,7 +92,7 @@ impl Models {
     }
 
     async fn reload_all(&self, loader: Loader) -> Result<()> {
-        let _alone = self.staging.try_lock().map_err(|_| Error::Staging)?;
+        let _alone = self.staging.lock().await;
         let began = Instant::now();
         let mut staged: Vec<(&Slot, Arc<Engine>, _)> = Vec::new();
         for slot in &self.slots {

@@ -112,6 +112,16 @@ async fn a_reload_takes_all_models_or_none() {
 }
 
 #[tokio::test]
+async fn a_reload_waits_for_another_one() {
+    let (one, other) = (folder(|_| {}), folder(negate));
+    let (app, loader) = two(one.path(), other.path());
+    let models = app.models();
+    let (first, second) = tokio::join!(models.reload(loader.clone()), models.reload(loader));
+    first.unwrap();
+    second.unwrap();
+}
+
+#[tokio::test]
 async fn a_shadow_is_compared_and_answers_nobody() {
     let (one, other) = (folder(|_| {}), folder(negate));
     let (app, loader) = two(one.path(), one.path());
