@@ -25,6 +25,8 @@ mod supervisor;
 mod telemetry;
 
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ use self::args::Command;
 use self::environment::Environment;
 use self::inherited::Inherited;
 use self::log::Log;
+use self::log::Overflow;
 use self::serve::Process;
 use crate::error::Error;
 use crate::error::Kind;
@@ -76,15 +79,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Before the first thread, since it takes variables out of the environment.
     let inherited = Inherited::find(&environment);
-    let Ok(log) = Log::start(std::io::stderr()) else {
+    let overflow = match args.command {
+        Command::Serve(_) => Overflow::Drop,
+        _ => Overflow::Wait,
+    };
+    let Ok(log) = Log::start(std::io::stderr(), overflow) else {
         // The system gives us no thread, so there is nobody to tell it.
         return ExitCode::Internal;
     };
     let process = Process { environment: &environment, inherited, dropped_lines: log.dropped() };
-    let code = match start(args, process, &log) {
+    // What has panicked has said so in the log, which must be written before the end.
+    let result = catch_unwind(AssertUnwindSafe(|| start(args, process, &log)));
+    let code = match result.unwrap_or(Err(Error::Stopped)) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::Success,
         Err(error) => {
+            // The last word needs room.
+            log.flush();
             log.write(format!("error: {}\n", error.chain()).as_bytes());
             ExitCode::from(&error)
         }

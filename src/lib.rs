@@ -25,7 +25,7 @@
 //! | 4 | [`model`] | the arithmetic |
 //! | 3 | [`batch`] | nothing but numbers |
 //! | 2 | [`encode`], [`score`], [`mod@evaluate`] | pure |
-//! | 1 | [`policy`], [`mod@text`], [`text_file`], [`json`], [`key`], [`metrics`], [`lifecycle`] | vocabulary |
+//! | 1 | [`policy`], [`mod@text`], [`text_file`], [`json`], [`key`], [`metrics`], [`lifecycle`], [`progress_bar`] | vocabulary |
 //! | 0 | [`error`] | nobody |
 //!
 //! A module names lower layers and its own children only; modules of one layer do not know each
@@ -58,7 +58,8 @@
 //!   are and how they are bound: `cli/args/listen.rs`, `cli/listen.rs`, `http/connections/socket.rs`
 //! - what is written down about requests: `http/observe.rs`, `http/audit.rs`, `http/traces.rs`
 //! - starting and ending: `cli/serve.rs`; reading files again: `cli/reload.rs`, `http/watched.rs`;
-//!   what systemd is told: `cli/supervisor.rs`; the log on stderr: `cli/log.rs`
+//!   what systemd is told: `cli/supervisor.rs`; the log on stderr: `cli/log.rs`; progress bars:
+//!   `progress_bar.rs`
 //! - which variables are read beside those of flags: `cli/environment.rs`; of the hub: `cli/hub.rs`;
 //!   of OpenTelemetry: `cli/telemetry.rs`
 //! - every metric with its help: `metrics/catalogue.rs`; every flag: `cli/args.rs`
@@ -76,6 +77,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod model;
 pub mod policy;
+pub mod progress_bar;
 pub mod score;
 pub mod text;
 pub mod text_file;

@@ -8,9 +8,8 @@ use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
-use indicatif::ProgressBar;
-use indicatif::ProgressStyle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -21,6 +20,7 @@ use crate::engine::Patience;
 use crate::engine::Scored;
 use crate::error::Error;
 use crate::error::Result;
+use crate::progress_bar::ProgressBar;
 use crate::text::Limits;
 use crate::text::Text;
 use crate::text_file;
@@ -196,35 +196,34 @@ fn utf16() -> Error {
     Error::InvalidValue { param: "the line".into(), expected }
 }
 
-/// A bar on stderr; silent where that is no terminal.
+/// What was done of a file, for the terminal.
 struct Progress {
     bar: ProgressBar,
+    began: Instant,
     n_texts: u64,
+    n_bytes: u64,
 }
 
 impl Progress {
+    /// `n_bytes` is the size of the file, if it has one.
     fn new(n_bytes: Option<u64>) -> Self {
-        let (bar, template) = match n_bytes {
-            Some(n_bytes) => (ProgressBar::new(n_bytes), "{wide_bar} {percent}% {msg} eta {eta}"),
-            None => (ProgressBar::no_length(), "{spinner} {msg}"),
+        let bar = match n_bytes {
+            Some(_) => ProgressBar::start("{wide_bar} {percent}% {msg} eta {eta}"),
+            None => ProgressBar::start("{spinner} {msg}"),
         };
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { bar: bar.with_style(style), n_texts: 0 }
+        if let Some(n_bytes) = n_bytes {
+            bar.set_length(n_bytes);
+        }
+        Self { bar, began: Instant::now(), n_texts: 0, n_bytes: 0 }
     }
 
     /// Counts one more line.
     fn advance(&mut self, n_bytes: u64) {
         self.n_texts += 1;
-        let per_second = self.n_texts as f64 / self.bar.elapsed().as_secs_f64();
-        self.bar.set_message(format!("{} texts {per_second:.0} texts/s", self.n_texts));
-        self.bar.inc(n_bytes);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.n_bytes += n_bytes;
+        self.bar.set_position(self.n_bytes);
+        let per_second = self.n_texts as f64 / self.began.elapsed().as_secs_f64();
+        self.bar.set_message(|| format!("{} texts {per_second:.0} texts/s", self.n_texts));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The log: lines on stderr, written by a thread of its own, so that nobody ever waits for stderr.
+//! The log: lines on stderr, written by a thread of its own, so that a server never waits for
+//! stderr.
 //!
 //! `tracing-appender` was looked at: it swallows the errors of the writer uncounted, and on closing
 //! a log that is stuck it prints to stdout, which may be the very pipe that is stuck.
@@ -23,7 +24,17 @@ use crate::metrics::DroppedLines;
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     messages: mpsc::SyncSender<Message>,
+    overflow: Overflow,
     dropped: DroppedLines,
+}
+
+/// What becomes of a line for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overflow {
+    /// It is lost and counted: no request waits for a log.
+    Drop,
+    /// Whoever writes it waits, as a command does whose reports are read slowly.
+    Wait,
 }
 
 /// What the thread is sent.
@@ -36,12 +47,15 @@ enum Message {
 
 impl Log {
     /// Starts the thread that writes to `output`.
-    pub(super) fn start(output: impl Write + Send + 'static) -> std::io::Result<Self> {
+    pub(super) fn start(
+        output: impl Write + Send + 'static,
+        overflow: Overflow,
+    ) -> std::io::Result<Self> {
         let (messages, queue) = mpsc::sync_channel(QUEUED_LINES);
         let dropped = DroppedLines::default();
         let writer = Writer { output, is_torn: false, dropped: dropped.clone() };
         std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&queue))?;
-        Ok(Self { messages, dropped })
+        Ok(Self { messages, overflow, dropped })
     }
 
     /// Takes the events of the whole process, and its panics.
@@ -62,21 +76,33 @@ impl Log {
         Ok(())
     }
 
-    /// Hands over a line with its end. Never waits: a line for which there is no room is lost and
-    /// counted.
+    /// Hands over a line with its end.
     pub(super) fn write(&self, line: &[u8]) {
-        if self.messages.try_send(Message::Line(line.to_vec())).is_err() {
+        let line = Message::Line(line.to_vec());
+        let is_taken = match self.overflow {
+            Overflow::Drop => self.messages.try_send(line).is_ok(),
+            Overflow::Wait => self.messages.send(line).is_ok(),
+        };
+        if !is_taken {
             self.dropped.increment();
         }
     }
 
-    /// Waits until everything is written; false if that takes longer than a second.
+    /// Waits until everything is written; a server for a second at most. False if there was more.
     pub(super) fn flush(&self) -> bool {
         let (flushed, done) = mpsc::channel();
         let messages = self.messages.clone();
         // Where stderr is stuck there may be no room for the message either.
-        std::thread::spawn(move || messages.send(Message::Flush(flushed)).is_ok());
-        done.recv_timeout(FLUSH_TIMEOUT) == Err(mpsc::RecvTimeoutError::Disconnected)
+        let send = move || messages.send(Message::Flush(flushed)).is_ok();
+        if std::thread::Builder::new().spawn(send).is_err() {
+            return false;
+        }
+        match self.overflow {
+            Overflow::Drop => {
+                done.recv_timeout(FLUSH_TIMEOUT) == Err(mpsc::RecvTimeoutError::Disconnected)
+            }
+            Overflow::Wait => done.recv().is_err(),
+        }
     }
 
     /// The counter of lost lines.
@@ -175,16 +201,31 @@ mod tests {
         }
     }
 
-    fn gated() -> (Log, mpsc::Sender<bool>, Arc<Mutex<Vec<u8>>>) {
+    fn gated(overflow: Overflow) -> (Log, mpsc::Sender<bool>, Arc<Mutex<Vec<u8>>>) {
         let (gate, leave) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
         let output = Gated { leave, written: Arc::clone(&written) };
-        (Log::start(output).unwrap(), gate, written)
+        (Log::start(output, overflow).unwrap(), gate, written)
+    }
+
+    #[test]
+    fn a_command_waits_for_whoever_reads_its_reports() {
+        let (log, gate, written) = gated(Overflow::Wait);
+        let n_lines = 2 * QUEUED_LINES;
+        let writing = std::thread::spawn({
+            let log = log.clone();
+            move || (0..n_lines).for_each(|_| log.write(b"line\n"))
+        });
+        drop(gate);
+        writing.join().unwrap();
+        assert!(log.flush());
+        assert_eq!(written.lock().unwrap().len(), 5 * n_lines);
+        assert_eq!(log.dropped().count(), 0);
     }
 
     #[test]
     fn an_output_that_is_stuck_holds_nobody_up_and_what_finds_no_room_is_counted() {
-        let (log, gate, written) = gated();
+        let (log, gate, written) = gated(Overflow::Drop);
         let n_lines = QUEUED_LINES as u64 + 100;
         for _ in 0..n_lines {
             log.write(b"line\n");
@@ -200,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_line_that_could_not_be_written_is_counted_and_the_next_one_begins_anew() {
-        let (log, gate, written) = gated();
+        let (log, gate, written) = gated(Overflow::Drop);
         for leave in [true, false, true, true] {
             gate.send(leave).unwrap();
         }

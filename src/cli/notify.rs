@@ -1,35 +1,74 @@
-//! A message to the supervisor's socket; see `sd_notify(3)`.
+//! Messages to the supervisor's socket; see `sd_notify(3)`.
 
 use std::io::Error;
 use std::io::Result;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::SyncSender;
 
 use sd_notify::NotifyState;
+use tokio::sync::oneshot;
+use tracing::warn;
 
 use crate::cli::environment::Environment;
 
-/// Sends it, if there is a supervisor. Never waits: a supervisor that does not read loses it.
+/// Sends messages from a thread of its own, in order; a clone is the same one.
 ///
+/// Nobody waits for a supervisor that does not read, and no message is lost to one that reads late.
 /// The library would take the `@` of an abstract socket for a file, and wait.
-pub(super) fn notify(state: &[NotifyState<'_>]) -> Result<()> {
-    let environment = Environment::of_process();
-    let Some(name) = environment.text("NOTIFY_SOCKET") else {
-        return Ok(());
-    };
-    let address = match name.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(name)?,
-    };
-    let words: Vec<_> = state.iter().map(ToString::to_string).collect();
-    let message = words.join("\n");
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    let n_bytes = socket.send_to_addr(message.as_bytes(), &address)?;
-    if n_bytes == message.len() {
-        Ok(())
-    } else {
-        Err(Error::other("only a part of the message was taken"))
+#[derive(Debug, Clone)]
+pub(super) struct Notifier(SyncSender<Message>);
+
+#[derive(Debug)]
+struct Message {
+    words: String,
+    sent: oneshot::Sender<()>, // dropped once the message is sent, or cannot be
+}
+
+impl Notifier {
+    /// Starts the thread; `None` where there is no supervisor.
+    pub(super) fn start(environment: &Environment) -> Result<Option<Self>> {
+        let Some(name) = environment.text("NOTIFY_SOCKET") else {
+            return Ok(None);
+        };
+        let address = match name.strip_prefix('@') {
+            Some(name) => SocketAddr::from_abstract_name(name)?,
+            None => SocketAddr::from_pathname(name)?,
+        };
+        let socket = UnixDatagram::unbound()?;
+        let (sender, messages) = mpsc::sync_channel(QUEUED);
+        let send_all = move || send_all(&socket, &address, &messages);
+        std::thread::Builder::new().name("notify".into()).spawn(send_all)?;
+        Ok(Some(Self(sender)))
+    }
+
+    /// Hands over a message; what is returned ends once it is sent, or cannot be.
+    pub(super) fn send(&self, state: &[NotifyState<'_>]) -> impl Future<Output = ()> + use<> {
+        let words: Vec<_> = state.iter().map(ToString::to_string).collect();
+        let (sent, waiting) = oneshot::channel();
+        let message = Message { words: words.join("\n"), sent };
+        if self.0.try_send(message).is_err() {
+            warn!("the supervisor does not read its messages: one of them is lost");
+        }
+        async { waiting.await.unwrap_or(()) }
     }
 }
+
+fn send_all(socket: &UnixDatagram, address: &SocketAddr, messages: &Receiver<Message>) {
+    while let Ok(Message { words, sent }) = messages.recv() {
+        let result = match socket.send_to_addr(words.as_bytes(), address) {
+            Ok(n_bytes) if n_bytes < words.len() => Err(Error::other("only a part was taken")),
+            result => result.map(drop),
+        };
+        if let Err(fault) = result {
+            warn!("a message to the supervisor could not be sent: {fault}");
+        }
+        drop(sent);
+    }
+}
+
+/// A reload is two messages, and the watchdog gets one every few seconds.
+const QUEUED: usize = 16;

@@ -8,16 +8,17 @@ use tracing::error;
 use tracing::info;
 use tracing::warn;
 
-use crate::cli::supervisor;
+use crate::cli::supervisor::Supervisor;
 use crate::engine::Loader;
 use crate::error::Error;
 use crate::http::App;
 use crate::http::KeyFile;
 use crate::http::Tls;
+use crate::lifecycle::Phase;
 use crate::lifecycle::Reloads;
 use crate::metrics::Metrics;
 
-/// The small files that are looked at every second; a clone is the same ones.
+/// The small files that are looked at every second; a clone shares them.
 #[derive(Debug, Clone)]
 pub(super) struct WatchedFiles {
     pub(super) keys: Option<KeyFile>,
@@ -72,18 +73,36 @@ impl WatchedFiles {
     }
 }
 
-/// Reads all files again whenever a signal asks for it: keys, certificates, policies and models.
-pub(super) async fn follow(mut reloads: Reloads, files: WatchedFiles, app: App, loader: Loader) {
-    loop {
-        reloads.next().await;
-        supervisor::reloading();
-        let small = files.clone();
-        // Where it panics, the panic has been logged.
-        let _ = tokio::task::spawn_blocking(move || small.reload()).await;
-        info!("reading the policies and the model again");
-        // Models tells what came of it.
-        let _ = app.models().reload(loader.clone()).await;
-        supervisor::ready();
+/// What a signal has read again: keys, certificates, policies and models.
+pub(super) struct Reloading {
+    pub(super) files: WatchedFiles,
+    pub(super) app: App,
+    pub(super) loader: Loader,
+    pub(super) supervisor: Supervisor,
+}
+
+impl Reloading {
+    /// Reads all of them again whenever a signal asks for it.
+    pub(super) async fn follow(self, mut reloads: Reloads) {
+        let lifecycle = self.app.lifecycle();
+        loop {
+            reloads.next().await;
+            let is_serving = lifecycle.phase() >= Phase::Ready;
+            if is_serving {
+                self.supervisor.reloading();
+            }
+            let files = self.files.clone();
+            // Where it panics, the panic has been logged.
+            let _ = tokio::task::spawn_blocking(move || files.reload()).await;
+            // The first models may have read their policies before they were changed.
+            lifecycle.reached(Phase::Ready).await;
+            info!("reading the policies and the model again");
+            // What came of it has been logged.
+            let _ = self.app.models().reload(self.loader.clone()).await;
+            if is_serving {
+                self.supervisor.ready();
+            }
+        }
     }
 }
 

@@ -22,9 +22,9 @@ use crate::cli::environment::Environment;
 use crate::cli::inherited::Inherited;
 use crate::cli::listen::Places;
 use crate::cli::listen::listen_error;
-use crate::cli::reload;
+use crate::cli::reload::Reloading;
 use crate::cli::reload::WatchedFiles;
-use crate::cli::supervisor;
+use crate::cli::supervisor::Supervisor;
 use crate::cli::telemetry;
 use crate::error::Error;
 use crate::error::Result;
@@ -88,13 +88,21 @@ pub(super) async fn run(
     let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
     let files = WatchedFiles { keys, tls: tls.clone(), metrics: Arc::clone(&metrics) };
     tokio::spawn(files.clone().watch());
-    tokio::spawn(reload::follow(reloads, files, app.clone(), config.loader.clone()));
+    let supervisor = Supervisor::find(environment);
+    let reloading = Reloading {
+        files,
+        app: app.clone(),
+        loader: config.loader.clone(),
+        supervisor: supervisor.clone(),
+    };
+    tokio::spawn(reloading.follow(reloads));
     keep_up(&metrics);
     let mut admins = JoinSet::new();
     if let Some(socket) = admin {
         admins.spawn(http::serve_admin(listener(socket), app.clone(), config.loader.clone()));
     }
-    let in_time = serve(listener(clients), app, config, drain, count(terminations)).await;
+    let in_time =
+        serve(listener(clients), app, config, drain, count(terminations), supervisor).await;
     // With the file of its socket, if it has one.
     admins.shutdown().await;
     close(audit, traces).await;
@@ -114,11 +122,12 @@ async fn serve(
     config: EngineConfig,
     drain: Drain,
     signals: watch::Receiver<usize>,
+    supervisor: Supervisor,
 ) -> Result<bool> {
     let (failed, failure) = oneshot::channel();
-    tokio::spawn(run_engine(config, app.clone(), failed));
+    tokio::spawn(run_engine(config, app.clone(), supervisor.clone(), failed));
     let fault = Arc::new(OnceLock::new());
-    let shutdown = wait_for_end(signals.clone(), failure, Arc::clone(&fault));
+    let shutdown = wait_for_end(signals.clone(), failure, Arc::clone(&fault), supervisor);
     let in_time = tokio::select! {
         in_time = http::serve(listener, app, drain, shutdown) => in_time,
         () = reached(signals, 2) => false,
@@ -157,7 +166,12 @@ async fn close(audit: Option<Audit>, traces: Option<Traces>) {
 }
 
 /// Loads the models and watches over them; sends the fault that ends it, the only way it ends.
-async fn run_engine(config: EngineConfig, app: App, failed: oneshot::Sender<Error>) {
+async fn run_engine(
+    config: EngineConfig,
+    app: App,
+    supervisor: Supervisor,
+    failed: oneshot::Sender<Error>,
+) {
     let models = config.models.clone();
     let metrics = Arc::clone(app.metrics());
     let loading = tokio::task::spawn_blocking(move || config.start_all(&metrics));
@@ -169,8 +183,8 @@ async fn run_engine(config: EngineConfig, app: App, failed: oneshot::Sender<Erro
             }
             app.lifecycle().enter(Phase::Ready);
             info!("ready");
-            supervisor::ready();
-            tokio::spawn(supervisor::keep_alive());
+            supervisor.ready();
+            tokio::spawn(supervisor.keep_alive());
             app.models().crashed().await;
             Error::Stopped
         }
@@ -187,11 +201,12 @@ async fn wait_for_end(
     signals: watch::Receiver<usize>,
     failure: oneshot::Receiver<Error>,
     fault: Arc<OnceLock<Error>>,
+    supervisor: Supervisor,
 ) {
     tokio::select! {
         () = reached(signals, 1) => {
             info!("draining");
-            supervisor::stopping();
+            supervisor.stopping().await;
         }
         failure = failure => {
             let failure = failure.unwrap_or(Error::Stopped);

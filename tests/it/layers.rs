@@ -7,7 +7,7 @@ use crate::support;
 /// From the bottom; a module names modules of lower layers and itself.
 const LAYERS: &[&[&str]] = &[
     &["error"],
-    &["policy", "text", "metrics", "lifecycle", "json", "key", "text_file"],
+    &["policy", "text", "metrics", "lifecycle", "json", "key", "text_file", "progress_bar"],
     &["encode", "score", "evaluate"],
     &["batch"],
     &["model"],
@@ -49,7 +49,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["clap", "comfy_table", "tracing_subscriber"], &["cli"]),
     (&["toml"], &["policy.rs", "cli"]),
     (&["tokio"], &["engine", "http", "cli", "lifecycle.rs", "main.rs"]),
-    (&["indicatif"], &["cli", "model/hub"]),
+    (&["indicatif"], &["progress_bar.rs"]),
     (&["metrics", "metrics_exporter_prometheus"], &["metrics"]),
     (&["utoipa"], &["http", "policy", "score"]),
     (&["ndarray"], &["score", "evaluate", "model", "engine", "cli"]),

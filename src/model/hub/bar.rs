@@ -1,22 +1,23 @@
 //! A download on the terminal.
 
+use std::sync::Arc;
+
 use hf_hub::progress::DownloadEvent;
 use hf_hub::progress::FileProgress;
 use hf_hub::progress::ProgressEvent;
 use hf_hub::progress::ProgressHandler;
-use indicatif::ProgressBar;
-use indicatif::ProgressStyle;
 
-/// A bar on stderr; silent where that is no terminal.
-pub(super) struct Bar(pub(super) ProgressBar);
+use crate::progress_bar::ProgressBar;
+
+/// The bar of one file.
+pub(super) struct Bar(pub(super) Arc<ProgressBar>);
 
 impl Bar {
     pub(super) fn new(file: &str) -> Self {
-        let style = ProgressStyle::with_template(
-            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta}",
-        );
-        let bar = ProgressBar::no_length().with_message(file.to_owned());
-        Self(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+        let bar =
+            ProgressBar::start("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta}");
+        bar.set_message(|| file.to_owned());
+        Self(Arc::new(bar))
     }
 
     fn advance(&self, files: &[FileProgress]) {
@@ -35,7 +36,8 @@ impl ProgressHandler for Bar {
             DownloadEvent::AggregateProgress { bytes_completed, .. } => {
                 self.0.set_position(*bytes_completed);
             }
-            DownloadEvent::Complete => self.0.finish_and_clear(),
+            // The bar goes with its last owner.
+            DownloadEvent::Complete => {}
         }
     }
 }

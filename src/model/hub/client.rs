@@ -15,7 +15,6 @@ use hf_hub::HFError;
 use hf_hub::HFRepositorySync;
 use hf_hub::RepoTypeModel;
 use hf_hub::repository::FileMetadataInfo;
-use indicatif::ProgressBar;
 use tracing::warn;
 
 use crate::error::Cause;
@@ -34,6 +33,7 @@ use crate::model::hub::refusal::is_away;
 use crate::model::weights::INDEX;
 use crate::model::weights::Index;
 use crate::model::weights::SINGLE;
+use crate::progress_bar::ProgressBar;
 use crate::text_file;
 
 /// Brings the files of a model into the cache, all of one commit, and none that is not needed.

@@ -28,10 +28,10 @@ fn a_supervisor_without_a_file_is_told_too() {
 }
 
 #[test]
-fn a_supervisor_that_does_not_read_is_not_waited_for() {
+fn a_supervisor_that_does_not_read_is_not_waited_for_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
-    let _unread = UnixDatagram::bind(&path).unwrap();
+    let unread = UnixDatagram::bind(&path).unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
     while sender.send_to(b"STATUS=full", &path).is_ok() {}
@@ -40,6 +40,13 @@ fn a_supervisor_that_does_not_read_is_not_waited_for() {
     server.wait_for("ready");
     let answer = server.post(r#"{"input": "Good morning"}"#);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    unread.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut bytes = [0; 100];
+    let mut n_bytes = 0;
+    while &bytes[..n_bytes] != b"READY=1" {
+        n_bytes = unread.recv(&mut bytes).unwrap();
+    }
+    while sender.send_to(b"STATUS=full", &path).is_ok() {}
     stop(server);
 }
 

@@ -6,12 +6,16 @@ use std::io::PipeReader;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpListener;
-use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
+
+use tempfile::TempDir;
 
 use super::json_lines;
 use super::quiet;
@@ -72,6 +76,30 @@ fn without_a_log_texts_are_scored_all_the_same() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(json_lines(&output)[0].get(field).is_some(), "{arguments:?}");
     }
+}
+
+#[test]
+fn every_line_that_is_skipped_is_named_however_slowly_that_is_read() {
+    // More than the pipe and the queue before it hold.
+    let n_lines = 20_000;
+    let mut command = quiet();
+    command.env("MODERATO_LOG", "warn");
+    command.args(["score", "--input", "-", "--on-error", "skip"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let (fed, waiting) = std::sync::mpsc::channel::<()>();
+    let feeding = std::thread::spawn(move || {
+        stdin.write_all("none\n".repeat(n_lines).as_bytes()).unwrap();
+        drop(fed);
+    });
+    // Does not end before somebody reads.
+    let _ = waiting.recv_timeout(Duration::from_secs(2));
+    let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    feeding.join().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(stderr.matches("skipped: ").count(), n_lines);
+    assert!(stderr.trim_end().ends_with("some lines were not scored n_skipped=20000"), "{stderr}");
 }
 
 #[test]
@@ -147,19 +175,20 @@ fn rates<const N: usize>(servers: &mut [Silent; N]) -> [f64; N] {
 struct Silent {
     name: &'static str,
     child: Child,
-    address: String,
-    connection: BufReader<TcpStream>,
+    _folder: TempDir,
+    address: PathBuf,
+    connection: BufReader<UnixStream>,
 }
 
 impl Silent {
     fn start(name: &'static str, command: &mut Command, stderr: Stdio) -> Self {
-        // The port is free again; whoever takes it meanwhile fails this test, and nothing else.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
-        let child = command.args(["--listen", &address]).stderr(stderr).spawn().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        // Its log is not read, so it cannot tell which port it has got.
+        let address = folder.path().join("socket");
+        command.args(["--listen", &format!("unix:{}", address.display())]);
+        let child = command.stderr(stderr).spawn().unwrap();
         let connection = connect(&address);
-        let mut server = Self { name, child, address, connection };
+        let mut server = Self { name, child, _folder: folder, address, connection };
         let began = Instant::now();
         while !server.get("/health/ready").starts_with("HTTP/1.1 200 OK") {
             assert!(began.elapsed() < PATIENCE, "{name} is never ready");
@@ -204,7 +233,7 @@ impl Silent {
         signal(&self.child, "TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.name);
         assert!(began.elapsed() < Duration::from_secs(25), "{}", self.name);
-        assert!(TcpStream::connect(&self.address).is_err(), "{}", self.name);
+        assert!(UnixStream::connect(&self.address).is_err(), "{}", self.name);
     }
 }
 
@@ -216,16 +245,15 @@ impl Drop for Silent {
     }
 }
 
-fn connect(address: &str) -> BufReader<TcpStream> {
+fn connect(address: &Path) -> BufReader<UnixStream> {
     let began = Instant::now();
     loop {
-        match TcpStream::connect(address) {
+        match UnixStream::connect(address) {
             Ok(stream) => {
-                stream.set_nodelay(true).unwrap();
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 return BufReader::new(stream);
             }
-            Err(fault) => assert!(began.elapsed() < PATIENCE, "{address}: {fault}"),
+            Err(fault) => assert!(began.elapsed() < PATIENCE, "{}: {fault}", address.display()),
         }
         std::thread::yield_now();
     }

@@ -12,6 +12,7 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -195,16 +196,27 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(server.child.wait().unwrap().code(), Some(75));
 }
 
+/// A server that has got two signals within a second and holds a request that is half there; `None`
+/// if that took longer.
+fn signalled_twice(signals: [&str; 2]) -> Option<(Server, TcpStream)> {
+    let mut server = Server::start(&support::tiny());
+    server.wait_for("ready");
+    let request = server.begin_request();
+    let began = Instant::now();
+    for signal in signals {
+        server.signal(signal);
+        server.wait_for("received a signal");
+    }
+    (began.elapsed() < Duration::from_millis(900)).then_some((server, request))
+}
+
 #[test]
 fn a_signal_that_is_repeated_within_a_second_cuts_nothing_off() {
     for signals in [["TERM", "TERM"], ["INT", "TERM"]] {
-        let mut server = Server::start(&support::tiny());
-        server.wait_for("ready");
-        let mut request = server.begin_request();
-        for signal in signals {
-            server.signal(signal);
-            server.wait_for("received a signal");
-        }
+        let (mut server, mut request) = std::iter::repeat_with(|| signalled_twice(signals))
+            .take(10)
+            .find_map(|in_time| in_time)
+            .expect("the machine is too busy for two signals within a second");
         request.write_all(&[b' '; BEGUN_LENGTH - BEGUN_BODY.len()]).unwrap();
         request.write_all(BEGUN_BODY.as_bytes()).unwrap();
         let mut answer = String::new();
