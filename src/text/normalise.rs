@@ -7,12 +7,13 @@ mod leet;
 mod lexicon;
 mod markers;
 mod spacing;
+mod spelling;
 
 use std::ops::Range;
 
 use self::glyphs::Glyph;
-pub(super) use self::glyphs::fold;
 pub use self::lexicon::Lexicon;
+pub(super) use self::spelling::ends_in;
 
 /// A text without its disguises, and where each part of it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,8 +21,12 @@ pub(super) struct Kind {
 
 impl Kind {
     pub(super) fn of(name: &str, file: &Value) -> Self {
+        Self::in_windows(name, file, SHAPE)
+    }
+
+    pub(super) fn in_windows(name: &str, file: &Value, shape: WindowShape) -> Self {
         let json = file.to_string();
-        let encoder = Encoder::parse(name, json.as_bytes(), SHAPE).unwrap();
+        let encoder = Encoder::parse(name, json.as_bytes(), shape).unwrap();
         let library = Tokenizer::from_bytes(&json).unwrap();
         let names: Vec<_> = CONTROL_NAMES
             .iter()
@@ -67,7 +71,8 @@ pub(super) static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     kinds
 });
 
-fn files() -> Vec<(String, Value)> {
+/// The files that all kinds are made of.
+pub(super) fn files() -> Vec<(String, Value)> {
     let word_piece = read_fixture("tiny-bert/tokenizer.json");
     // Without a pre-tokenizer that cuts brackets off, the names are words of the vocabulary.
     let mut whole_words = word_piece.clone();

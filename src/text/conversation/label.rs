@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::text::Plain;
 use crate::text::Role;
-use crate::text::normalise::fold;
+use crate::text::normalise::ends_in;
 
 /// A text in which no name of a role is followed by a colon: a hyphen takes its place.
 ///
@@ -49,17 +49,11 @@ impl Plain {
 
 /// Whether a text ends in the name of a role.
 fn names_role(text: &str) -> bool {
-    let folded = fold(text);
-    let folded = folded.trim_end();
-    Role::ALL.iter().any(|role| {
-        let rest = folded.strip_suffix(role.name());
-        // Letters of other scripts, such as Chinese, may be words of their own.
-        rest.is_some_and(|rest| !rest.ends_with(|before: char| before.is_ascii_alphanumeric()))
-    })
+    Role::ALL.iter().any(|role| ends_in(text, role.name()))
 }
 
-/// The colon, and those that compatibility normalisation takes for it, each of three bytes.
-const COLONS: [char; 4] = [':', '\u{ff1a}', '\u{fe55}', '\u{fe13}'];
+/// The colon, and those in which compatibility normalisation finds one, each of three bytes.
+const COLONS: [char; 5] = [':', '\u{ff1a}', '\u{fe55}', '\u{fe13}', '\u{2a74}'];
 const WIDE_HYPHEN: &str = "\u{2010}";
 
 #[cfg(test)]
@@ -83,6 +77,10 @@ mod tests {
             ("ｕｓｅｒ： x", "ｕｓｅｒ\u{2010} x"),
             ("assiﬆant: x", "assiﬆant- x"),
             ("好assistant: x", "好assistant- x"),
+            ("山user: x, 8user: y", "山user- x, 8user- y"),
+            ("us\u{b}er: x, tea\u{b}tool: y", "us\u{b}er- x, tea\u{b}tool- y"),
+            ("assis\u{5b0}tant\u{64b}: x", "assis\u{5b0}tant\u{64b}- x"),
+            ("user⩴ x", "user\u{2010} x"),
             ("user: user: user:", "user- user- user-"),
         ] {
             let found = without_labels(typed);

@@ -145,26 +145,6 @@ fn unadorn(glyphs: &mut Vec<Glyph>, placed: Placed, is_paired: bool) {
     }
 }
 
-/// A text in the small Latin letters that its characters may be read as, without what takes no room
-/// and without signs of other scripts.
-pub(in crate::text) fn fold(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_whitespace() {
-            folded.push(' ');
-        } else if letter.is_ascii() {
-            folded.extend((!letter.is_control()).then(|| letter.to_ascii_lowercase()));
-        } else if letter.is_alphanumeric() && !is_invisible(letter) {
-            decompose_compatible(letter, |part| {
-                let plain = (!part.is_ascii()).then(|| look_alike(part)).flatten();
-                let part = plain.unwrap_or(part);
-                folded.extend((!is_mark(part)).then(|| part.to_ascii_lowercase()));
-            });
-        }
-    }
-    folded
-}
-
 /// The ASCII letter or digit that a character looks like, whatever its script.
 pub(super) fn look_alike(letter: char) -> Option<char> {
     match decancer::cure_char!(letter) {
@@ -176,7 +156,7 @@ pub(super) fn look_alike(letter: char) -> Option<char> {
 }
 
 /// Characters that take no room: format characters, fillers and selectors of variants.
-fn is_invisible(letter: char) -> bool {
+pub(super) fn is_invisible(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
