@@ -11,30 +11,45 @@ pub fn benign_labels(labels: &[String]) -> Vec<String> {
 }
 
 fn is_benign(label: &[String], all: &[Vec<String>]) -> bool {
-    let is_other = |rest: &[String]| all.iter().any(|other| other == rest);
-    match label {
-        [word] if HARMLESS.contains(&word.as_str()) => true,
-        // `nothate`, but not `nonsense`: only beside a label `hate`.
-        [word] => NEGATIONS.iter().any(|negation| {
-            word.strip_prefix(negation).is_some_and(|rest| is_other(&[rest.to_owned()]))
-        }),
-        [negation, rest @ ..] if NEGATIONS.contains(&negation.as_str()) => {
-            let mut harm = rest;
-            while let [before @ .., last] = harm
-                && !before.is_empty()
-                && CARRIERS.contains(&last.as_str())
-            {
-                harm = before;
-            }
-            // More than one word may be a harm of its own: `non-violent crimes`.
-            let is_one_harm = harm.len() == 1 || (all.len() == 2 && is_other(rest));
-            let is_good = |word: &String| {
-                HARMLESS.contains(&word.as_str()) || WELCOME.contains(&word.as_str())
-            };
-            is_one_harm && !harm.iter().any(is_good)
-        }
-        _ => false,
+    if let [negation, rest @ ..] = label
+        && NEGATIONS.contains(&negation.as_str())
+        && !rest.is_empty()
+    {
+        return negates_harm(rest, all);
     }
+    if let Some(rest) = unglued(label, all) {
+        return negates_harm(&rest, all);
+    }
+    matches!(without_carriers(label), [word] if HARMLESS.contains(&word.as_str()))
+}
+
+/// What follows the negation in `nothate`; in `nonsense` nothing, but beside a label `sense`.
+fn unglued(label: &[String], all: &[Vec<String>]) -> Option<Vec<String>> {
+    let [glued, others @ ..] = label else { return None };
+    let rests = NEGATIONS.iter().filter_map(|negation| glued.strip_prefix(negation));
+    let labels = rests.map(|rest| [&[rest.to_owned()], others].concat());
+    labels.into_iter().find(|label| all.contains(label))
+}
+
+/// Whether the words that follow a negation name one harm.
+fn negates_harm(words: &[String], all: &[Vec<String>]) -> bool {
+    let harm = without_carriers(words);
+    // More than one word may be a harm of its own: `non-violent crimes`.
+    let is_one_harm = harm.len() == 1 || (all.len() == 2 && all.iter().any(|other| other == words));
+    let is_good =
+        |word: &String| [HARMLESS, WELCOME].iter().any(|good| good.contains(&word.as_str()));
+    is_one_harm && !harm.iter().any(is_good)
+}
+
+/// The words before those that carry them; a carrier by itself stays.
+fn without_carriers(mut words: &[String]) -> &[String] {
+    while let [before @ .., last] = words
+        && !before.is_empty()
+        && CARRIERS.contains(&last.as_str())
+    {
+        words = before;
+    }
+    words
 }
 
 /// Lower-case words: between them is anything but letters and digits, or the hump of `noHate`.
@@ -81,25 +96,60 @@ const HARMLESS: &[&str] = &[
 
 const NEGATIONS: &[&str] = &["no", "non", "not"];
 
-/// What carries a harm, and is none: `not hate speech`.
+/// What a harm or a harmless name may be followed by: `not hate speech`, `safe content`.
 const CARRIERS: &[&str] = &["comment", "content", "language", "message", "speech", "text"];
 
 /// Words whose negation is a harm, such as `non-consensual`; so is that of every harmless name.
 const WELCOME: &[&str] = &[
+    "accurate",
     "allowed",
+    "authentic",
     "authorised",
     "authorized",
+    "civil",
     "compliance",
     "compliant",
     "consensual",
     "consent",
+    "constructive",
+    "correct",
+    "credible",
+    "entailed",
+    "entailment",
+    "ethical",
     "factual",
+    "fair",
+    "faithful",
+    "friendly",
+    "genuine",
     "good",
+    "grounded",
+    "healthy",
+    "helpful",
+    "honest",
+    "human",
+    "inclusive",
+    "kind",
+    "lawful",
     "legal",
+    "moral",
     "permitted",
+    "polite",
+    "positive",
+    "proper",
     "real",
+    "relevant",
+    "reliable",
+    "respectful",
+    "secure",
     "suitable",
+    "supported",
+    "topic",
     "true",
+    "trusted",
+    "trustworthy",
+    "truthful",
+    "valid",
     "verified",
 ];
 
@@ -133,6 +183,11 @@ mod tests {
             (&["Non-offensive language", "Offensive language"], &["Non-offensive language"]),
             (&["not-self-harm", "self-harm"], &["not-self-harm"]),
             (&["safe", "neutral", "threat"], &["safe", "neutral"]),
+            (&["safe content", "harmful content"], &["safe content"]),
+            (&["clean_text", "spam_text"], &["clean_text"]),
+            (&["normal language", "hate speech", "insults"], &["normal language"]),
+            (&["nonhate speech", "hate speech", "insults"], &["nonhate speech"]),
+            (&["safe", "notsafe"], &["safe"]),
         ] {
             assert_eq!(recognised(labels), benign, "{labels:?}");
         }
@@ -146,6 +201,7 @@ mod tests {
             &["no", "yes"],
             &["negative", "positive"],
             &["", "-"],
+            &["no", "-"],
             &["unclean", "abnormal"],
             &["not_safe", "not safe for work", "not_ok", "Not Appropriate"],
             &["non-consensual", "non_consensual_content", "no consent"],
@@ -154,8 +210,60 @@ mod tests {
             &["nonsense", "notorious", "nonconsensual", "nothing"],
             &["not legal", "not_true", "non_compliant"],
             &["normalisation of violence", "safety", "safe_for_nobody"],
+            &["consensual", "nonconsensual"],
+            &["compliant", "noncompliant"],
+            &["factual", "nonfactual"],
+            &["legal", "nonlegal"],
+            &["consensual content", "nonconsensual content"],
         ] {
             assert!(recognised(labels).is_empty(), "{:?}", recognised(labels));
+        }
+    }
+
+    #[test]
+    fn the_negation_of_a_good_word_is_a_harm() {
+        for good in [
+            "accurate",
+            "authentic",
+            "civil",
+            "constructive",
+            "correct",
+            "credible",
+            "entailed",
+            "entailment",
+            "ethical",
+            "fair",
+            "faithful",
+            "family friendly",
+            "friendly",
+            "genuine",
+            "grounded",
+            "healthy",
+            "helpful",
+            "honest",
+            "human",
+            "inclusive language",
+            "kind",
+            "lawful",
+            "moral",
+            "on topic",
+            "polite",
+            "positive",
+            "proper",
+            "relevant",
+            "reliable",
+            "respectful",
+            "secure",
+            "supported",
+            "trusted",
+            "trustworthy",
+            "truthful",
+            "valid",
+        ] {
+            for negation in ["not", "non", "no"] {
+                let labels = [format!("{negation} {good}"), good.to_owned()];
+                assert!(benign_labels(&labels).is_empty(), "{labels:?}");
+            }
         }
     }
 
