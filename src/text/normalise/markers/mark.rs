@@ -17,7 +17,9 @@ pub(super) struct Mark {
     pub(super) n_words: usize,
     /// How many letters the word before it has.
     pub(super) n_letters: usize,
-    /// Whether something stands before it and after it on its line, or nothing on either side.
+    /// Whether something stands before it and after it on its line, or nothing on either side. In
+    /// brackets it is also not between if what follows is no word, or if it belongs to one of the
+    /// words at its sides only: `read()`, `<b>tea`.
     pub(super) is_between: bool,
 }
 
@@ -76,7 +78,11 @@ impl Scan {
         let mut rest = glyphs[places.end..].iter().map(|glyph| glyph.letter);
         let next = rest.find(|&letter| letter == '\n' || !letter.is_whitespace());
         let goes_on = next.is_some_and(|letter| letter != '\n');
-        let is_between = self.has_line == goes_on;
+        let mut is_between = self.has_line == goes_on;
+        if goes_on && is_closed(&glyphs[places.clone()]) {
+            let is_glued = glyphs.get(places.end).is_some_and(|after| is_of_word(after.letter));
+            is_between &= next.is_some_and(is_of_word) && is_glued == self.is_in_word;
+        }
         self.is_in_word = false;
         self.has_line = true;
         let Self { n_words, n_letters, .. } = *self;
@@ -95,13 +101,7 @@ fn mark_at(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
 
 /// A short word in brackets.
 fn bracketed(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
-    let close = match glyphs[at].letter {
-        '[' => ']',
-        '<' => '>',
-        '{' => '}',
-        '(' => ')',
-        _ => return None,
-    };
+    let close = closing(glyphs[at].letter)?;
     let within = glyphs[at + 1..].iter().take(MAX_NAME).map(|glyph| glyph.letter);
     let mut within =
         within.take_while(|letter| !letter.is_whitespace() && !"[<{(".contains(*letter));
@@ -111,7 +111,33 @@ fn bracketed(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     if is_control_name(&word) {
         return Some((end, Kind::Control));
     }
-    (n_within <= MAX_LEN).then_some((end, Kind::Odd))
+    let kind = if is_tag(&word) { Kind::Ordinary } else { Kind::Odd };
+    (n_within <= MAX_LEN).then_some((end, kind))
+}
+
+/// Whether glyphs begin with a bracket and end with the one that closes it.
+fn is_closed(glyphs: &[Glyph]) -> bool {
+    let close = glyphs.first().and_then(|first| closing(first.letter));
+    close.is_some() && close == glyphs.last().map(|last| last.letter)
+}
+
+fn closing(open: char) -> Option<char> {
+    match open {
+        '[' => Some(']'),
+        '<' => Some('>'),
+        '{' => Some('}'),
+        '(' => Some(')'),
+        _ => None,
+    }
+}
+
+/// Whether a word in angle brackets is a tag of HTML.
+fn is_tag(word: &str) -> bool {
+    let name = word.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+    name.is_some_and(|name| {
+        let name = name.trim_matches('/');
+        TAGS.iter().any(|tag| name.eq_ignore_ascii_case(tag))
+    })
 }
 
 /// Signs that stand between white space, or two of a kind within a word.
@@ -143,6 +169,11 @@ pub(super) fn is_doubled(bytes: &[u8]) -> bool {
 const MAX_NAME: usize = 32;
 /// Longer marks say something.
 const MAX_LEN: usize = 8;
+/// Tags that stand between words.
+const TAGS: &[&str] = &[
+    "a", "b", "br", "code", "dd", "div", "dt", "em", "hr", "i", "li", "ol", "p", "pre", "span",
+    "strong", "sub", "sup", "td", "th", "tr", "u", "ul",
+];
 /// What stands between words in lists, tables, formulas and dialogues.
 const ORDINARY: &[&str] = &[
     "-", "--", "\u{2013}", "\u{2014}", "\u{2022}", "\u{b7}", "|", "||", "/", "//", "\\", "&", "&&",

@@ -71,6 +71,13 @@ fn marks_of_ordinary_texts_stay() {
         "what are [brackets] and <angles> and {braces}",
         "roses are red / violets are blue / sugar is sweet / and so are you",
         "Good morning! Tea? Yes! Cake? No!",
+        "Call open(), read() and close() first.",
+        "the item(s), the date(s) and name(s) below",
+        "rice (hot), cake (cold), tea (hot), coffee (cold), cocoa (hot).",
+        "A <b>hot</b> rice, <b>cold</b> tea and <b>sweet</b> cake",
+        "<tr><td>rice</td><td>tea</td><td>cake</td><td>cocoa</td></tr>",
+        "hot rice<br>green tea<br>cold cake<br/>sweet cocoa<br>books",
+        "rice <br> tea <br> cake <br> cocoa",
     ]);
 }
 
