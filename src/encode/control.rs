@@ -16,6 +16,7 @@ use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::models::wordpiece::WordPiece;
 
 use super::template::Template;
+use super::unknown;
 use crate::text::is_control_name;
 
 /// Makes a tokenizer read the names of its control tokens as any other text.
@@ -35,7 +36,7 @@ pub(super) fn read_as_text(tokenizer: &mut Tokenizer, unk_id: Option<usize>) -> 
     let model = tokenizer.get_model();
     let vocab = model.get_vocab().into_iter();
     names.extend(vocab.filter(|(_, id)| ids.contains(id)).map(|(name, _)| name));
-    names.extend(unknown_token(model, unk_id));
+    names.extend(unknown::token(model, unk_id));
     if falls_back(model) {
         names.retain(|name| !is_byte(name)); // the library looks these up by their names
     }
@@ -64,15 +65,6 @@ pub(super) fn control_ids(tokenizer: &Tokenizer) -> HashSet<u32> {
 
 fn is_control(token: &AddedToken) -> bool {
     token.special || is_control_name(&token.content)
-}
-
-fn unknown_token(model: &ModelWrapper, unk_id: Option<usize>) -> Option<String> {
-    match model {
-        ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
-        ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
-        ModelWrapper::BPE(model) => model.get_unk_token().clone(),
-        ModelWrapper::Unigram(model) => model.id_to_token(u32::try_from(unk_id?).ok()?),
-    }
 }
 
 /// Whether what is unknown is spelt in tokens of bytes.

@@ -7,18 +7,21 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 /// Why a tokenizer could not read every text; the library would tell, or lose characters, only at
 /// the first text that has such a character.
 pub(super) fn fault(model: &ModelWrapper, unk_id: Option<usize>) -> Option<String> {
-    let unknown = match model {
-        ModelWrapper::WordPiece(model) => Some(&model.unk_token),
-        ModelWrapper::WordLevel(model) => Some(&model.unk_token),
-        ModelWrapper::BPE(model) => model.get_unk_token().as_ref(),
-        ModelWrapper::Unigram(_) if unk_id.is_some() => return None,
-        ModelWrapper::Unigram(_) => None,
-    };
-    match unknown {
-        Some(token) if model.token_to_id(token).is_some() => None,
+    match token(model, unk_id) {
+        Some(token) if model.token_to_id(&token).is_some() => None,
         Some(token) => Some(format!("{token:?}, which the vocabulary lacks")),
         None if has_every_byte(model) => None,
         None => Some("none, and a vocabulary that lacks some bytes".into()),
+    }
+}
+
+/// The unknown token; some files of byte-level tokenizers write the lack of one as `""`.
+pub(super) fn token(model: &ModelWrapper, unk_id: Option<usize>) -> Option<String> {
+    match model {
+        ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
+        ModelWrapper::WordLevel(model) => Some(model.unk_token.clone()),
+        ModelWrapper::BPE(model) => model.unk_token.clone().filter(|token| !token.is_empty()),
+        ModelWrapper::Unigram(model) => model.id_to_token(u32::try_from(unk_id?).ok()?),
     }
 }
 
