@@ -11,6 +11,7 @@ use self::kinds::CONTROL_NAMES;
 use self::kinds::KINDS;
 use self::kinds::Kind;
 use self::kinds::SHAPE;
+use self::kinds::add;
 use self::kinds::inner;
 use self::kinds::read_fixture;
 use self::kinds::word_level;
@@ -73,11 +74,7 @@ fn a_long_text_of_nothing_but_names_takes_little_time() {
 #[test]
 fn ordinary_added_tokens_are_found_as_before() {
     let mut file = read_fixture("tokenizers/byte-level.json");
-    let id = file["model"]["vocab"].as_object().unwrap().len();
-    file["added_tokens"].as_array_mut().unwrap().push(json!({
-        "id": id, "content": "teapot", "single_word": false, "lstrip": false, "rstrip": false,
-        "normalized": true, "special": false,
-    }));
+    add(&mut file, "teapot");
     let kind = Kind::of("with a word added", &file);
     assert!(kind.tokens("a teapot <s>").contains(&"teapot".to_owned()));
 }

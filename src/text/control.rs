@@ -1,13 +1,20 @@
 //! Names of control tokens: what tokenizers put around and between texts, and no person writes.
 
 /// Whether a word is the name of a control token in one of the spellings that models use:
-/// `[MASK]`, `</s>`, `<|endoftext|>`; case does not matter.
+/// `[MASK]`, `</s>`, `<|endoftext|>`, `[unused12]`; case does not matter.
 pub fn is_control_name(word: &str) -> bool {
     inner(word).is_some_and(|name| {
         let is_in = |names: &[&str]| names.iter().any(|other| name.eq_ignore_ascii_case(other));
         let is_piped = name.len() > 2 && name.starts_with('|') && name.ends_with('|');
-        is_in(&NAMES) || (word.starts_with('<') && (is_in(&ENDS) || is_piped))
+        is_in(&NAMES) || is_unused(name) || (word.starts_with('<') && (is_in(&ENDS) || is_piped))
     })
+}
+
+/// Whether it is the name of a row that a vocabulary keeps free, `unused12`.
+fn is_unused(name: &str) -> bool {
+    let (start, digits) = name.split_at_checked("unused".len()).unwrap_or_default();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    start.eq_ignore_ascii_case("unused") && is_number
 }
 
 /// The length of the control token's name that a text begins with, in bytes.
@@ -55,6 +62,9 @@ mod tests {
             "<eos>",
             "<|endoftext|>",
             "<|im_start|>",
+            "[unused12]",
+            "<unused7>",
+            "[UNUSED0]",
         ] {
             assert!(is_control_name(name), "{name}");
             assert_eq!(control_name_at(&format!("{name}]> é")), Some(name.len()), "{name}");
@@ -64,8 +74,26 @@ mod tests {
     #[test]
     fn other_words_are_none() {
         for word in [
-            "", "[", "<>", "[]", "mask", "[mask>", "<mask]", "[s]", "[/s]", "<b>", "<0x0A>",
-            "<||>", "[note]", "[ MASK ]", "<mask", "<é>",
+            "",
+            "[",
+            "<>",
+            "[]",
+            "mask",
+            "[mask>",
+            "<mask]",
+            "[s]",
+            "[/s]",
+            "<b>",
+            "<0x0A>",
+            "<||>",
+            "[note]",
+            "[unused]",
+            "[unused 1]",
+            "[unused1a]",
+            "[1]",
+            "[ MASK ]",
+            "<mask",
+            "<é>",
         ] {
             assert!(!is_control_name(word), "{word}");
             assert_eq!(control_name_at(word), None, "{word}");

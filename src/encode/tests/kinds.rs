@@ -78,6 +78,9 @@ pub(super) fn files() -> Vec<(String, Value)> {
     let mut whole_words = word_piece.clone();
     whole_words["pre_tokenizer"] = json!({"type": "WhitespaceSplit"});
     whole_words["normalizer"] = json!(null);
+    for name in ["[unused12]", "<unused7>"] {
+        add(&mut whole_words, name);
+    }
     let unigram = read_fixture("tokenizers/unigram.json");
     let mut pieces_only = unigram.clone();
     pieces_only["added_tokens"] = json!([]);
@@ -110,6 +113,18 @@ pub(super) fn word_level() -> Value {
     file
 }
 
+/// Declares an ordinary token beside those of the vocabulary.
+pub(super) fn add(file: &mut Value, content: &str) {
+    let vocab = file["model"]["vocab"].as_object().unwrap();
+    let added = file["added_tokens"].as_array().unwrap().iter();
+    let ids = vocab.values().chain(added.map(|token| &token["id"]));
+    let id = ids.filter_map(Value::as_u64).max().unwrap() + 1;
+    file["added_tokens"].as_array_mut().unwrap().push(json!({
+        "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": true, "special": false,
+    }));
+}
+
 fn declared(file: &Value, field: &str, is_so: bool) -> Value {
     let mut file = file.clone();
     for token in file["added_tokens"].as_array_mut().unwrap() {
@@ -118,7 +133,19 @@ fn declared(file: &Value, field: &str, is_so: bool) -> Value {
     file
 }
 
-pub(super) const CONTROL_NAMES: &[&str] =
-    &["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>", "<pad>", "<unk>", "<mask>"];
+pub(super) const CONTROL_NAMES: &[&str] = &[
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "<s>",
+    "</s>",
+    "<pad>",
+    "<unk>",
+    "<mask>",
+    "[unused12]",
+    "<unused7>",
+];
 pub(super) const SHAPE: WindowShape =
     WindowShape { vocab_size: 40_000, max_tokens: 64, overlap: 16, normalise: true };
