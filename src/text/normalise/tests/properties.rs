@@ -19,44 +19,7 @@ fn a_plain_text_has_nothing_left_to_undo() {
 #[test]
 fn long_texts_take_linear_time() {
     let lexicon = lexicon();
-    let units = [
-        "a ",
-        "1",
-        "a1",
-        "a.",
-        ". ",
-        "a . . . . ",
-        "\u{200b}",
-        "\u{301}",
-        "a\u{336}",
-        "@.",
-        "!",
-        "a  ",
-        "k i t t e n ",
-        "1!1!1!ing ",
-        "1 ! 1 ! 1 ! a s  ",
-        "а",
-        "aа ",
-        "1 ",
-        "a\u{200b}",
-        "a-b_",
-        "🇰",
-        "a b  ",
-        " ",
-        "'",
-        "a'",
-        "@",
-        "|1",
-        "[MASK]",
-        "a [x] ",
-        "[",
-        "<<<<a",
-        "## a ",
-        "a##",
-        "(a",
-        "# ",
-    ];
-    for unit in units {
+    for unit in UNITS {
         let text = unit.repeat(100_000 / unit.chars().count());
         let start = Instant::now();
         let _ = Plain::of(&text, &lexicon);
@@ -109,6 +72,44 @@ proptest! {
     }
 }
 
+/// What long texts are made of.
+const UNITS: &[&str] = &[
+    "a ",
+    "1",
+    "a1",
+    "a.",
+    ". ",
+    "a . . . . ",
+    "\u{200b}",
+    "\u{301}",
+    "a\u{336}",
+    "@.",
+    "!",
+    "a  ",
+    "k i t t e n ",
+    "1!1!1!ing ",
+    "1 ! 1 ! 1 ! a s  ",
+    "а",
+    "aа ",
+    "1 ",
+    "a\u{200b}",
+    "a-b_",
+    "🇰",
+    "a b  ",
+    " ",
+    "'",
+    "a'",
+    "@",
+    "|1",
+    "[MASK]",
+    "a [x] ",
+    "[",
+    "<<<<a",
+    "## a ",
+    "a##",
+    "(a",
+    "# ",
+];
 const PARTS: &[&str] = &[
     "a",
     "k",
