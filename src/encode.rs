@@ -118,8 +118,8 @@ struct Model {
     unk_id: Option<usize>, // Unigram's
 }
 
-/// A tokenizer as its file has it, without truncation and padding, and the id of what is unknown to
-/// it if the file tells an id.
+/// A tokenizer as its file has it, without truncation and padding, and the id of its unknown token,
+/// if the file gives one.
 fn read(json: &[u8]) -> tokenizers::Result<(Tokenizer, Option<usize>)> {
     let Readable { model: Model { unk_id }, .. } = serde_json::from_slice(json)?;
     let mut tokenizer = Tokenizer::from_bytes(json)?;
@@ -128,12 +128,13 @@ fn read(json: &[u8]) -> tokenizers::Result<(Tokenizer, Option<usize>)> {
     Ok((tokenizer, unk_id))
 }
 
-/// What a tokenizer must have, and what it has instead.
+/// The first requirement that a tokenizer fails: what was expected, what was found.
 fn misfit(tokenizer: &Tokenizer, unk_id: Option<usize>) -> Option<(&'static str, String)> {
-    let template = tokenizer.get_post_processor().map(Template::of).unwrap_or_default();
+    let template = tokenizer.get_post_processor().map(Template::from_processor).unwrap_or_default();
     let unknown = unknown::fault(tokenizer.get_model(), unk_id)
         .map(|found| ("an unknown token that its vocabulary has", found));
-    let dangling = || template.dangling().map(|found| ("a template of what there is", found));
+    let dangling =
+        || template.dangling().map(|found| ("a template whose special tokens are declared", found));
     let odd_type = || template.odd_token_type().map(|odd| (ONE_TOKEN_TYPE, odd.to_string()));
     unknown.or_else(dangling).or_else(odd_type)
 }

@@ -57,7 +57,7 @@ pub(super) fn without_reserved(text: &str) -> Cow<'_, str> {
 pub(super) fn control_ids(tokenizer: &Tokenizer) -> HashSet<u32> {
     let added = tokenizer.get_added_tokens_decoder().into_iter();
     let declared = added.filter(|(_, token)| is_control(token)).map(|(id, _)| id);
-    let template = tokenizer.get_post_processor().map(Template::of).unwrap_or_default();
+    let template = tokenizer.get_post_processor().map(Template::from_processor).unwrap_or_default();
     let vocab = tokenizer.get_vocab(false).into_iter();
     let named = vocab.filter(|(name, _)| is_control_name(name)).map(|(_, id)| id);
     declared.chain(template.control_ids()).chain(named).collect()
@@ -88,7 +88,7 @@ struct Hiding {
 }
 
 impl Hiding {
-    /// The same model, in whose vocabulary the names are none that a text can have.
+    /// The same model with those names replaced by ones that no text can contain.
     fn model(&self, model: &ModelWrapper, unk_id: Option<usize>) -> Result<ModelWrapper> {
         Ok(match model {
             ModelWrapper::WordPiece(model) => WordPiece::builder()

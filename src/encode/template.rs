@@ -25,7 +25,7 @@ struct Special {
 }
 
 impl Template {
-    pub(super) fn of(processor: &PostProcessorWrapper) -> Self {
+    pub(super) fn from_processor(processor: &PostProcessorWrapper) -> Self {
         serde_json::to_value(processor)
             .and_then(serde_json::from_value)
             .expect("a post-processor is written as it is read")

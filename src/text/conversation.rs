@@ -88,9 +88,9 @@ impl Conversation {
 
     /// Each turn on a line of its own, `role: content`, after as many turns of context as given.
     ///
-    /// Without context it is the bare content: a single turn scores as the same text does. What a
-    /// turn has of such labels itself loses its colons, so that no turn passes for several; all
-    /// bytes of the last turn stay where they were.
+    /// Without context it is the content of the last turn alone. A label within a content loses its
+    /// colon, with context and without, so that no turn passes for several; otherwise a single turn
+    /// scores as the same text does. All bytes of the last turn stay where they were.
     pub fn render(&self, n_context: usize) -> Rendered {
         let skipped = self.context.len().saturating_sub(n_context);
         let context = &self.context[skipped..];
@@ -102,8 +102,7 @@ impl Conversation {
         }
         if !context.is_empty() {
             colons.push(text.len() + self.role.name().len());
-            text += self.role.name();
-            text += ": ";
+            text.push_str(&self.role.label());
         }
         let start = text.len();
         text.push_str(&without_labels(self.last.as_str()));
@@ -120,8 +119,7 @@ impl Conversation {
         let context = self.context.iter().map(|turn| turn.role.line(turn.content.trim()));
         let mut text: String = context.collect();
         if !self.context.is_empty() {
-            text += self.role.name();
-            text += ": ";
+            text.push_str(&self.role.label());
         }
         text + self.last.as_str()
     }
@@ -148,7 +146,12 @@ impl Role {
     }
 
     fn line(self, content: &str) -> String {
-        format!("{}: {content}\n", self.name())
+        format!("{}{content}\n", self.label())
+    }
+
+    /// What stands before a turn of this role.
+    fn label(self) -> String {
+        format!("{}: ", self.name())
     }
 
     fn name(self) -> &'static str {

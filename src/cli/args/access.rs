@@ -13,7 +13,7 @@ pub(in crate::cli) struct AccessArgs {
     /// Keys that may ask, a line each, as moderato key new prints it [default: anybody may ask]
     #[arg(long, env = "MODERATO_API_KEYS_FILE", value_name = "FILE")]
     pub(in crate::cli) api_keys_file: Option<PathBuf>,
-    /// What needs no key where there are keys, parted by commas
+    /// What needs no key where there are keys, separated by commas
     #[arg(long, env = "MODERATO_OPEN", value_name = "AREAS", value_delimiter = ',')]
     #[arg(default_value = "health")]
     pub(in crate::cli) open: Vec<OpenArea>,

@@ -245,7 +245,7 @@ fn help_of_serve_names_who_may_ask_and_the_shutdown() {
               [env: MODERATO_API_KEYS_FILE=]
 
           --open <AREAS>
-              What needs no key where there are keys, parted by commas
+              What needs no key where there are keys, separated by commas
 
               Possible values:
               - health:  /health/live, /health/ready and /v2/health
