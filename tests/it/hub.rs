@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use self::fake_hub::COMMIT;
 use self::fake_hub::FakeHub;
 use self::fake_hub::NEXT_COMMIT;
+use self::fake_hub::NOWHERE;
 use crate::support;
 
 #[test]
@@ -406,6 +407,3 @@ fn lay_out_as_python_does(home: &Path) {
         symlink(format!("../../blobs/{blob}"), snapshot.join(name)).unwrap();
     }
 }
-
-/// A port that nobody listens on.
-const NOWHERE: &str = "http://127.0.0.1:9";

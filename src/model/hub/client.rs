@@ -25,11 +25,13 @@ use crate::model::hub::Snapshot;
 use crate::model::hub::Token;
 use crate::model::hub::bar::Bar;
 use crate::model::hub::integrity;
+use crate::model::hub::refusal::DEFAULT_ENDPOINT;
 use crate::model::hub::refusal::Place;
 use crate::model::hub::refusal::explain;
 use crate::model::hub::refusal::explain_first;
 use crate::model::hub::refusal::host_of;
 use crate::model::hub::refusal::is_away;
+use crate::model::hub::refusal::with_remedy;
 use crate::model::weights::INDEX;
 use crate::model::weights::Index;
 use crate::model::weights::SINGLE;
@@ -105,7 +107,7 @@ impl Checkout {
         let known = self.cached(CONFIG, &self.revision).map(|config| commit_of(&config));
         match known {
             Ok(commit) if self.offline || commit == self.revision => return Ok(commit),
-            Err(fault) if self.offline => return Err(self.fault(CONFIG, fault)),
+            Err(fault) if self.offline => return Err(self.first_fault(fault)),
             _ => {}
         }
         match (self.metadata(), known) {
@@ -115,7 +117,7 @@ impl Checkout {
                 self.offline = true;
                 Ok(commit)
             }
-            (Err(fault), _) => Err(self.fault(CONFIG, fault)),
+            (Err(fault), _) => Err(self.first_fault(fault)),
         }
     }
 
@@ -173,7 +175,8 @@ impl Checkout {
                 request.progress(bar).send()
             }
         };
-        let path = while_it_moves(&announced, download)?;
+        let path = while_it_moves(&announced, download)
+            .map_err(|fault| with_remedy(fault, &self.place))?;
         // The client keeps what it is sent, be it the page of an error.
         let Some(fault) = integrity::fault(&path, announced.length())? else { return Ok(path) };
         std::fs::remove_file(path.canonicalize()?)?;
@@ -203,12 +206,22 @@ impl Checkout {
     }
 
     fn fault(&self, file: &str, fault: HFError) -> Error {
-        let explain = if file == CONFIG { explain_first } else { explain };
+        let message = explain(&fault, &self.place);
+        self.explained(file, fault, message)
+    }
+
+    /// The same where the repository is looked up.
+    fn first_fault(&self, fault: HFError) -> Error {
+        let message = explain_first(&fault, &self.place);
+        self.explained(CONFIG, fault, message)
+    }
+
+    fn explained(&self, file: &str, fault: HFError, message: Option<String>) -> Error {
         Error::Hub {
             repo: self.repo.clone(),
             revision: self.revision.clone(),
             file: file.into(),
-            source: match explain(&fault, &self.place) {
+            source: match message {
                 Some(message) => Arc::from(Box::<dyn StdError + Send + Sync>::from(message)),
                 None => Arc::new(fault),
             },
@@ -293,7 +306,6 @@ fn read_index(path: &Path) -> Result<Index> {
 }
 
 const CONFIG: &str = "config.json";
-const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 /// No header can hold it, so none is sent, and the client does not look for a token of its own.
 const NO_TOKEN: &str = "\n";
 

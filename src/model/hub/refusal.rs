@@ -1,6 +1,7 @@
 //! What the faults of the hub's client mean, and what to do about them.
 
 use std::error::Error as StdError;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use hf_hub::HFError;
@@ -15,13 +16,31 @@ pub(super) struct Place {
 
 /// The cause and its remedy, where the client's own words do not tell them.
 pub(super) fn explain(fault: &HFError, place: &Place) -> Option<String> {
-    if let HFError::Io(fault) = fault {
-        return Some(format!(
-            "the cache {} cannot be used ({fault}); HF_HOME or HF_HUB_CACHE names another folder",
-            place.cache.display()
-        ));
+    match fault {
+        HFError::Io(fault) => Some(unusable_cache(fault, place)),
+        // The client keeps the kind of this fault to itself; its text begins with it.
+        HFError::Xet { source, .. } if source.to_string().starts_with("I/O error") => {
+            Some(unusable_cache(source, place))
+        }
+        HFError::Xet { operation, source } => {
+            let cause = format!("Xet {operation} failed: {source}");
+            Some(unreached(&cause, &cause, place))
+        }
+        // Where no connection was made, the URL is the hub's, whichever host was asked last.
+        HFError::Request { source, url } => {
+            let cause = innermost(source).to_string();
+            Some(unreached(&cause, url.as_deref().unwrap_or(&cause), place))
+        }
+        _ => missing(fault, place).or_else(|| refused(fault, place)),
     }
-    missing(fault, place).or_else(|| refused(fault, place))
+}
+
+/// The fault of a download that stands still, of which nobody knows the cause, with the usual one.
+pub(super) fn with_remedy(fault: HFError, place: &Place) -> HFError {
+    match fault {
+        HFError::Other(message) => HFError::Other(unreached(&message, &message, place)),
+        fault => fault,
+    }
 }
 
 /// The same for the first file: what is not on the hub may have been meant as a folder.
@@ -58,6 +77,24 @@ pub(super) fn host_of(fault: &HFError) -> Option<&str> {
     }
 }
 
+fn unusable_cache(fault: impl Display, place: &Place) -> String {
+    format!(
+        "the cache {} cannot be used ({fault}); HF_HOME or HF_HUB_CACHE names another folder",
+        place.cache.display()
+    )
+}
+
+/// Nothing comes of a file, perhaps since the host behind the hub is out of reach; which one that is
+/// may be found in a text with a URL.
+fn unreached(cause: &str, url: &str, Place { endpoint, .. }: &Place) -> String {
+    let cause = without_queries(cause);
+    if let Some(store) = host(url).filter(|_| !is_same_host(url, endpoint)) {
+        return format!("{cause}; the hub keeps the file on {store}: {PASS}");
+    }
+    let usual = if is_same_host(endpoint, DEFAULT_ENDPOINT) { " (one of *.hf.co)" } else { "" };
+    format!("{cause}; if the hub keeps the file on another host{usual}, {PASS}")
+}
+
 /// What is missing, if the hub says that something is; the client always blames the file.
 fn missing(fault: &HFError, place: &Place) -> Option<String> {
     let code = match fault {
@@ -82,19 +119,16 @@ fn missing(fault: &HFError, place: &Place) -> Option<String> {
 fn refused(fault: &HFError, Place { endpoint, repo, .. }: &Place) -> Option<String> {
     let (HFError::Forbidden { context }
     | HFError::AuthRequired { context }
+    | HFError::RateLimited { context, .. }
     | HFError::Http { context }) = fault
     else {
         return None;
     };
     let status = context.status;
     let answered = host(&context.url)?;
-    if Some(answered) != host(endpoint) {
-        let remedy = if status.is_server_error() {
-            "try again later"
-        } else {
-            "let the proxy or firewall pass that host too, name a mirror by HF_ENDPOINT, or fetch \
-             the files elsewhere and name their folder"
-        };
+    if !is_same_host(&context.url, endpoint) {
+        let is_busy = status.is_server_error() || matches!(fault, HFError::RateLimited { .. });
+        let remedy = if is_busy { "try again later" } else { PASS };
         return Some(format!("{status} from {answered}, where the hub keeps the file: {remedy}"));
     }
     match fault {
@@ -111,6 +145,10 @@ fn refused(fault: &HFError, Place { endpoint, repo, .. }: &Place) -> Option<Stri
             "{status}: access to the repository is restricted; ask for it at {endpoint}/{repo}, and \
              give a token of that account by HF_TOKEN"
         )),
+        HFError::RateLimited { .. } => Some(format!(
+            "{status} from {answered}: try again later; with a token in HF_TOKEN the limit may be \
+             higher"
+        )),
         _ => None,
     }
 }
@@ -118,18 +156,127 @@ fn refused(fault: &HFError, Place { endpoint, repo, .. }: &Place) -> Option<Stri
 /// The message with its innermost cause; those between repeat each other.
 fn with_cause(fault: &HFError) -> String {
     let message = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(inner) = cause.and_then(StdError::source) {
-        cause = Some(inner);
-    }
-    match cause.map(ToString::to_string) {
-        Some(cause) if !message.contains(&cause) => format!("{message}: {cause}"),
-        _ => message,
-    }
+    let cause = innermost(fault).to_string();
+    if message.contains(&cause) { message } else { format!("{message}: {cause}") }
 }
 
-/// The host of a URL, with its port; the rest may hold a signature, which stays out of logs.
-fn host(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    rest.split(['/', '?', '#']).next().map(|host| host.rsplit('@').next().unwrap_or(host))
+fn innermost<'a>(fault: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let mut innermost = fault;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost
+}
+
+/// Whether two URLs name one host, in small or large letters and with or without the usual port.
+fn is_same_host(one: &str, other: &str) -> bool {
+    let plain = |url| {
+        let host = host(url)?.to_ascii_lowercase();
+        let usual_port = if url.contains("https://") { ":443" } else { ":80" };
+        Some(host.strip_suffix(usual_port).unwrap_or(&host).to_owned())
+    };
+    plain(one) == plain(other)
+}
+
+/// The host of the first URL in a text, with its port; the rest may hold a signature, which stays
+/// out of logs.
+fn host(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let host = rest.split(['/', '?', '#', ' ', ')', '"']).next()?;
+    Some(host.rsplit('@').next().unwrap_or(host))
+}
+
+/// A message without the queries of its URLs, which may hold a signature.
+fn without_queries(message: &str) -> String {
+    let cut = |word: &str| match word.split_once('?') {
+        Some((url, query)) if url.contains("://") => {
+            format!("{url}{}", query.find(')').map_or("", |end| &query[end..]))
+        }
+        _ => word.to_owned(),
+    };
+    message.split(' ').map(cut).collect::<Vec<_>>().join(" ")
+}
+
+pub(super) const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+
+const PASS: &str = "let the proxy or firewall pass that host too, name a mirror by HF_ENDPOINT, or \
+                    fetch the files elsewhere and name their folder";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use hf_hub::XetOperation;
+
+    use super::*;
+
+    #[test]
+    fn a_store_behind_the_hub_that_is_not_reached_is_told_with_the_remedy() {
+        for (endpoint, cause, told) in [
+            (
+                DEFAULT_ENDPOINT,
+                "Network error: connection reset",
+                "Network error: connection reset; if the hub keeps the file on another host (one \
+                 of *.hf.co), let the proxy",
+            ),
+            (
+                "https://hub.example",
+                "Network error: connection reset",
+                "Network error: connection reset; if the hub keeps the file on another host, let \
+                 the proxy",
+            ),
+            (
+                DEFAULT_ENDPOINT,
+                "Task error: for url (https://cas.example/v2/ab?key=hidden): timed out",
+                "Task error: for url (https://cas.example/v2/ab): timed out; the hub keeps the \
+                 file on cas.example: let the proxy",
+            ),
+            (
+                DEFAULT_ENDPOINT,
+                "Task error: for url (https://HuggingFace.co:443/api)",
+                "Task error: for url (https://HuggingFace.co:443/api); if the hub keeps the file \
+                 on another host (one of *.hf.co), let the proxy",
+            ),
+        ] {
+            let fault = HFError::xet(XetOperation::Download, io::Error::other(cause));
+            let message = explain(&fault, &place(endpoint)).unwrap();
+            let expected = format!("Xet download failed: {told}");
+            assert!(message.starts_with(&expected), "{message}");
+            assert!(message.ends_with("fetch the files elsewhere and name their folder"));
+            let fault = with_remedy(HFError::Other(cause.into()), &place(endpoint));
+            assert!(fault.to_string().starts_with(told), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_a_store_cannot_write_is_that_of_the_cache() {
+        let fault = HFError::xet(XetOperation::Download, io::Error::other("I/O error: disk full"));
+        assert_eq!(
+            explain(&fault, &place(DEFAULT_ENDPOINT)).unwrap(),
+            "the cache /caches/hub cannot be used (I/O error: disk full); HF_HOME or HF_HUB_CACHE \
+             names another folder"
+        );
+    }
+
+    #[test]
+    fn a_host_is_the_same_in_any_letters_and_with_its_usual_port() {
+        for (one, other, is_same) in [
+            ("https://Hub.example.com", "https://hub.example.com/org/tiny", true),
+            ("https://hub:443", "https://hub/org/tiny?a=b", true),
+            ("http://hub:80/", "http://hub", true),
+            ("https://user@hub", "https://hub", true),
+            ("https://[::1]:443", "https://[::1]", true),
+            ("https://hub:80", "https://hub", false),
+            ("http://hub:443", "http://hub", false),
+            ("https://hub:8443", "https://hub", false),
+            ("https://cdn.hub", "https://hub", false),
+        ] {
+            assert_eq!(is_same_host(one, other), is_same, "{one} {other}");
+            assert_eq!(is_same_host(other, one), is_same, "{other} {one}");
+        }
+    }
+
+    fn place(endpoint: &str) -> Place {
+        Place { endpoint: endpoint.into(), cache: "/caches/hub".into(), repo: "org/tiny".into() }
+    }
 }

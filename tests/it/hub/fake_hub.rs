@@ -17,6 +17,7 @@ use axum::http::response::Builder;
 use axum::response::Response;
 use http_body_util::BodyExt;
 use http_body_util::Full;
+use serde_json::json;
 use sha2::Digest;
 use sha2::Sha256;
 use tokio::sync::oneshot;
@@ -26,6 +27,9 @@ pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The commit that a push makes.
 pub(super) const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
+
+/// A port that nobody listens on.
+pub(super) const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// Serves `org/tiny` until dropped.
 pub(super) struct FakeHub {
@@ -50,6 +54,7 @@ struct Shared {
     commits: BTreeMap<&'static str, Files>,
     cdn_status: StatusCode,
     gate: Option<&'static str>,
+    is_xet: bool,
     fault: Fault,
     asked: Vec<Asked>,
 }
@@ -66,6 +71,8 @@ pub(super) enum Fault {
     Lies,
     /// Sends as many bytes as it should, of which one is another.
     Corrupts,
+    /// The same, but of `config.json`, which the hub itself sends.
+    CorruptsConfig,
 }
 
 impl FakeHub {
@@ -79,6 +86,7 @@ impl FakeHub {
             commits: [(COMMIT, files(folder))].into(),
             cdn_status: StatusCode::OK,
             gate: None,
+            is_xet: false,
             fault: Fault::None,
             asked: Vec::new(),
         }));
@@ -103,6 +111,16 @@ impl FakeHub {
     /// Refuses the repository to everybody, with a code, or without as a proxy would.
     pub(super) fn gate(&self, code: &'static str) {
         self.shared.lock().unwrap().gate = Some(code);
+    }
+
+    /// Keeps the weights where nobody answers any more.
+    pub(super) fn lose_cdn(&self) {
+        self.shared.lock().unwrap().cdn = NOWHERE.into();
+    }
+
+    /// Keeps the weights in a Xet store at the host of the weights.
+    pub(super) fn use_xet(&self) {
+        self.shared.lock().unwrap().is_xet = true;
     }
 
     /// Lets the host of the weights do wrong, or right again.
@@ -183,6 +201,11 @@ fn serve(
 
 impl Shared {
     fn hub(&self, request: &Request) -> Response {
+        if request.uri().path().starts_with("/api/models/org/tiny/xet-read-token/") {
+            let token =
+                json!({"casUrl": self.cdn, "exp": 4_000_000_000_u64, "accessToken": "xet_token"});
+            return Response::builder().body(token.to_string().into()).unwrap();
+        }
         let Some(rest) = request.uri().path().strip_prefix("/org/tiny/resolve/") else {
             // To a stranger, a repository that is not there may as well be a private one.
             let status = match header(request, "authorization") {
@@ -224,10 +247,17 @@ impl Shared {
             return empty(response.status(StatusCode::NOT_MODIFIED));
         }
         if !name.ends_with(".safetensors") {
-            return response.header("etag", etag).body(bytes.to_vec().into()).unwrap();
+            let mut bytes = bytes.to_vec();
+            if self.fault == Fault::CorruptsConfig && name == "config.json" {
+                bytes[0] ^= 1;
+            }
+            return response.header("etag", etag).body(bytes.into()).unwrap();
         }
         let location = format!("{}/{}", self.cdn, etag.trim_matches('"'));
-        let response = response.status(StatusCode::FOUND).header("location", location);
+        let mut response = response.status(StatusCode::FOUND).header("location", location);
+        if self.is_xet {
+            response = response.header("x-xet-hash", "0123456789abcdef".repeat(4));
+        }
         empty(response.header("x-linked-etag", etag).header("x-linked-size", bytes.len()))
     }
 
@@ -244,7 +274,7 @@ impl Shared {
         let response = Response::builder().header("etag", wanted);
         let whole = bytes.len();
         match self.fault {
-            Fault::None => response.body(bytes.into()).unwrap(),
+            Fault::None | Fault::CorruptsConfig => response.body(bytes.into()).unwrap(),
             Fault::Lies => response.body(half.into()).unwrap(),
             Fault::Corrupts => {
                 let mut bytes = bytes;

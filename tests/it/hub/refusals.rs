@@ -45,6 +45,7 @@ fn a_host_behind_the_hub_that_refuses_is_named_with_the_remedy() {
         (StatusCode::FORBIDDEN, "let the proxy or firewall pass that host too"),
         (StatusCode::UNAUTHORIZED, "let the proxy or firewall pass that host too"),
         (StatusCode::SERVICE_UNAVAILABLE, "try again later"),
+        (StatusCode::TOO_MANY_REQUESTS, "try again later"),
     ] {
         let (hub, home) = (FakeHub::start(&support::tiny()), home());
         hub.set_cdn_status(status);
@@ -59,6 +60,48 @@ fn a_host_behind_the_hub_that_refuses_is_named_with_the_remedy() {
         assert!(line.starts_with(&message), "{line}");
         assert_eq!(output.status.code(), Some(69), "{status}");
     }
+}
+
+#[test]
+fn a_host_behind_the_hub_that_nobody_reaches_is_told_with_the_remedy() {
+    let (hub, home) = (FakeHub::start(&support::tiny()), home());
+    hub.lose_cdn();
+    let output = score(&hub.endpoint, home.path(), "org/tiny", &[]);
+    let line = last_line(&output);
+    let start = "error: org/tiny@main: fetching model.safetensors failed: Connection refused";
+    assert!(line.starts_with(start), "{line}");
+    assert!(line.contains("let the proxy or firewall pass that host too"), "{line}");
+    assert!(!line.contains("http://"), "a link may be signed: {line}");
+    assert_eq!(output.status.code(), Some(69));
+}
+
+#[test]
+fn a_xet_store_that_nobody_reaches_is_named_with_the_remedy() {
+    let (hub, home) = (FakeHub::start(&support::tiny()), home());
+    hub.use_xet();
+    hub.lose_cdn();
+    let at_once = [("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "0")];
+    for (variables, message) in
+        [(&at_once[..], "Xet download failed: "), (&[], "nothing came for 10s; ")]
+    {
+        let output = score(&hub.endpoint, home.path(), "org/tiny", variables);
+        let line = last_line(&output);
+        let start = "error: org/tiny@main: fetching model.safetensors failed: ";
+        assert!(line.starts_with(&format!("{start}{message}")), "{line}");
+        assert!(line.contains("let the proxy or firewall pass that host too"), "{line}");
+        assert_eq!(output.status.code(), Some(69));
+    }
+}
+
+#[test]
+fn a_damaged_configuration_is_not_blamed_on_a_missing_folder() {
+    let (hub, home) = (FakeHub::start(&support::tiny()), home());
+    hub.set_fault(Fault::CorruptsConfig);
+    let output = score(&hub.endpoint, home.path(), "org/tiny", &[]);
+    let line = last_line(&output);
+    let message = "fetching config.json failed: the SHA-256 of what came is ";
+    assert!(line.contains(message), "{line}");
+    assert!(!line.contains("nor is there a folder"), "{line}");
 }
 
 #[test]
@@ -90,6 +133,16 @@ fn a_refusal_that_is_not_the_hubs_own_is_not_blamed_on_the_repository() {
         );
         assert_eq!(last_line(&output), message, "{}", stderr(&output));
     }
+}
+
+#[test]
+fn the_hub_is_known_in_any_spelling_of_its_name() {
+    let (hub, home) = (FakeHub::start(&support::tiny()), home());
+    hub.gate("");
+    let port = hub.endpoint.rsplit(':').next().unwrap();
+    let endpoint = format!("http://LocalHost:{port}");
+    let output = score(&endpoint, home.path(), "org/tiny", &[("NO_PROXY", "localhost")]);
+    assert!(last_line(&output).contains(": the token in HF_TOKEN"), "{}", stderr(&output));
 }
 
 #[test]
