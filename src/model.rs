@@ -13,6 +13,7 @@ mod hub;
 pub mod ops;
 mod parameters;
 mod raw;
+mod sha256;
 mod source;
 mod tensor;
 mod weights;

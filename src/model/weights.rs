@@ -10,8 +10,6 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 use safetensors::tensor::TensorInfo;
 use serde::Deserialize;
-use sha2::Digest;
-use sha2::Sha256;
 use tracing::info;
 
 use crate::error::Error;
@@ -21,6 +19,7 @@ use crate::model::checkpoint::TensorNames;
 use crate::model::family::Family;
 use crate::model::raw::Format;
 use crate::model::raw::Raw;
+use crate::model::sha256;
 use crate::model::source::Files;
 
 /// The tensors of a model, until each is taken.
@@ -54,10 +53,8 @@ impl Weights {
             Some(index) => Index::parse(&files.display(INDEX), &index)?.open(files)?,
             None => vec![Shard::open(files, SINGLE)?],
         };
-        let mut sha256 = Sha256::new();
         let mut places = BTreeMap::new();
         for (place, shard) in shards.iter().enumerate() {
-            sha256.update(&shard.bytes);
             for name in shard.metadata.offset_keys() {
                 if let Some(other) = places.insert(name.clone(), place) {
                     let found = format!("it in {} too", shards[other].file);
@@ -70,7 +67,8 @@ impl Weights {
         tell(&names, &shards);
         let stored = |(name, stored)| (name, Stored { shard: places[&stored], name: stored });
         let waiting = names.stored.into_iter().map(stored).collect();
-        Ok(Self { sha256: hex(&sha256.finalize()), shards, waiting })
+        let sha256 = sha256::of_pieces(shards.iter().map(|shard| &*shard.bytes));
+        Ok(Self { sha256, shards, waiting })
     }
 
     /// The types of the stored tensors, `F16` say.
@@ -271,11 +269,6 @@ fn tell(names: &TensorNames, shards: &[Shard]) {
 /// The names of all files, for an error.
 fn files(shards: &[Shard]) -> String {
     shards.iter().map(|shard| shard.file.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// How many names the log shows of each kind.

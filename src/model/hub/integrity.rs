@@ -2,14 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::io::BufRead;
-use std::io::BufReader;
 use std::path::Path;
 
-use sha2::Digest;
-use sha2::Sha256;
-
-use crate::model::weights::hex;
+use crate::model::sha256;
 
 /// What is wrong with a file that has just been downloaded: its length or its SHA-256.
 ///
@@ -22,10 +17,10 @@ pub(super) fn fault(path: &Path, announced: Option<u64>) -> io::Result<Option<St
     }
     let blob = path.canonicalize()?;
     let etag = blob.file_name().unwrap_or_default().to_string_lossy();
-    if etag.len() != SHA256_DIGITS || !etag.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if !sha256::is_sha256(&etag) {
         return Ok(None);
     }
-    let found = sha256(&blob)?;
+    let found = sha256::of_reader(File::open(&blob)?)?;
     Ok((!etag.eq_ignore_ascii_case(&found)).then(|| {
         format!(
             "the SHA-256 of what came is {found}, and the hub says {etag}; the file was removed \
@@ -33,22 +28,6 @@ pub(super) fn fault(path: &Path, announced: Option<u64>) -> io::Result<Option<St
         )
     }))
 }
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
-    let mut sha256 = Sha256::new();
-    loop {
-        let bytes = file.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(hex(&sha256.finalize()));
-        }
-        sha256.update(bytes);
-        let n_bytes = bytes.len();
-        file.consume(n_bytes);
-    }
-}
-
-const SHA256_DIGITS: usize = 64;
 
 #[cfg(test)]
 mod tests {
