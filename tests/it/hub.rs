@@ -1,5 +1,6 @@
 //! Models from a hub: the program against a fake one on loopback.
 
+mod damaged;
 mod environment;
 mod fake_hub;
 mod refusals;

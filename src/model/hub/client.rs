@@ -107,7 +107,10 @@ impl Checkout {
         let known = self.cached(CONFIG, &self.revision).map(|config| commit_of(&config));
         match known {
             Ok(commit) if self.offline || commit == self.revision => return Ok(commit),
-            Err(fault) if self.offline => return Err(self.first_fault(fault)),
+            Err(fault @ HFError::LocalEntryNotFound { .. }) if self.offline => {
+                return Err(self.first_fault(fault));
+            }
+            Err(fault) if self.offline => return Err(self.fault(CONFIG, fault)),
             _ => {}
         }
         match (self.metadata(), known) {
@@ -155,9 +158,21 @@ impl Checkout {
         }
     }
 
+    /// A file of the cache. A damaged one is removed and as good as none where there is a hub.
     fn cached(&self, name: &str, revision: &str) -> Result<PathBuf, HFError> {
         let request = self.handle.download_file().filename(name).revision(revision);
-        request.local_files_only(true).send()
+        let path = request.local_files_only(true).send()?;
+        match integrity::damage(&path)? {
+            None => Ok(path),
+            Some(damage) if self.offline => Err(HFError::Other(format!(
+                "{damage}; remove it, and a start with the hub fetches it again"
+            ))),
+            Some(damage) => {
+                warn!(file = name, "{damage}; it is removed, and is fetched again");
+                integrity::remove(&path)?;
+                Err(HFError::LocalEntryNotFound { path: name.into() })
+            }
+        }
     }
 
     /// A file, from the cache if it is there.
@@ -179,8 +194,7 @@ impl Checkout {
             .map_err(|fault| with_remedy(fault, &self.place))?;
         // The client keeps what it is sent, be it the page of an error.
         let Some(fault) = integrity::fault(&path, announced.length())? else { return Ok(path) };
-        std::fs::remove_file(path.canonicalize()?)?;
-        std::fs::remove_file(path)?;
+        integrity::remove(&path)?;
         // The client tells the status of an answer only where it does not write it to a file.
         let again = in_time(move || {
             handle.download_file_to_bytes().filename(&file).revision(&commit).range(0..1).send()

@@ -2,31 +2,63 @@
 
 use std::fs::File;
 use std::io;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::model::sha256;
 
 /// What is wrong with a file that has just been downloaded: its length or its SHA-256.
-///
-/// The cache names a blob by its `ETag`, and the hub makes that of the SHA-256 for every file in Git
-/// LFS; small files in Git itself have another kind of name, and only their length is known.
 pub(super) fn fault(path: &Path, announced: Option<u64>) -> io::Result<Option<String>> {
     let came = path.metadata()?.len();
     if let Some(n_bytes) = announced.filter(|&n_bytes| n_bytes > 0 && n_bytes != came) {
         return Ok(Some(format!("{came} bytes came of {n_bytes}")));
     }
+    Ok(mismatch(path)?.map(|Mismatch { found, expected }| {
+        format!(
+            "the SHA-256 of what came is {found}, and the hub says {expected}; the file was \
+             removed from the cache, so that another start fetches it again"
+        )
+    }))
+}
+
+/// What is wrong with a file that was in the cache before: its SHA-256.
+///
+/// An earlier process may have been killed after its client had put the file there, and before it
+/// was checked; and disks fail.
+pub(super) fn damage(path: &Path) -> io::Result<Option<String>> {
+    let Some(Mismatch { found, expected }) = mismatch(path)? else { return Ok(None) };
     let blob = path.canonicalize()?;
-    let etag = blob.file_name().unwrap_or_default().to_string_lossy();
-    if !sha256::is_sha256(&etag) {
+    let blob = blob.display();
+    Ok(Some(format!("{blob} is damaged: its SHA-256 is {found}, and the hub says {expected}")))
+}
+
+/// Takes a file out of the cache, of which another process may do the same.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    for file in [path.canonicalize()?.as_path(), path] {
+        match std::fs::remove_file(file) {
+            Err(fault) if fault.kind() != ErrorKind::NotFound => return Err(fault),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Two SHA-256 that should be one.
+struct Mismatch {
+    found: String,
+    expected: String,
+}
+
+/// The cache names a blob by its `ETag`, and the hub makes that of the SHA-256 for every file in Git
+/// LFS; small files in Git itself have another kind of name, and only their length is known.
+fn mismatch(path: &Path) -> io::Result<Option<Mismatch>> {
+    let blob = path.canonicalize()?;
+    let expected = blob.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if !sha256::is_sha256(&expected) {
         return Ok(None);
     }
     let found = sha256::of_reader(File::open(&blob)?)?;
-    Ok((!etag.eq_ignore_ascii_case(&found)).then(|| {
-        format!(
-            "the SHA-256 of what came is {found}, and the hub says {etag}; the file was removed \
-             from the cache, so that another start fetches it again"
-        )
-    }))
+    Ok((!expected.eq_ignore_ascii_case(&found)).then_some(Mismatch { found, expected }))
 }
 
 #[cfg(test)]
