@@ -1,6 +1,5 @@
 //! How to talk to the hub, by the variables that its own clients read.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use tracing::warn;
@@ -8,6 +7,7 @@ use tracing::warn;
 use crate::cli::environment::Environment;
 use crate::model::HubSettings;
 use crate::model::Token;
+use crate::text_file;
 
 /// Reads the variables, with the precedence of the Python client, `huggingface_hub`.
 pub(super) fn settings(environment: &Environment) -> HubSettings {
@@ -32,15 +32,18 @@ fn token(environment: &Environment) -> Option<Token> {
         return Some(Token::new(token));
     }
     let file = environment.path("HF_TOKEN_PATH").unwrap_or_else(|| home(environment).join("token"));
-    match std::fs::read_to_string(&file) {
-        Ok(token) if token.trim().is_empty() => None,
-        Ok(token) => Some(Token::new(token.trim())),
-        Err(fault) if fault.kind() == ErrorKind::NotFound => None,
-        Err(fault) => {
-            warn!(file = %file.display(), "the token of the hub cannot be read: {fault}");
-            None
-        }
+    if matches!(file.try_exists(), Ok(false)) {
+        return None;
     }
+    let fault = match text_file::read(&file).map(String::from_utf8) {
+        Ok(Ok(token)) => {
+            return Some(token.trim()).filter(|token| !token.is_empty()).map(Token::new);
+        }
+        Ok(Err(_)) => "it is not UTF-8".to_owned(),
+        Err(fault) => fault.chain(),
+    };
+    warn!(file = %file.display(), "the token of the hub cannot be read, and none is sent: {fault}");
+    None
 }
 
 /// The folder of repositories.
@@ -114,6 +117,23 @@ mod tests {
             let token = settings.token.as_ref().map(Token::reveal);
             assert_eq!(token, expected, "{variables:?}");
             assert!(!format!("{settings:?}").contains("hf_"), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_file_of_an_editor_is_read_and_one_in_another_encoding_is_not_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        for (bytes, expected) in [
+            (&b"\xef\xbb\xbfhf_one\r\n"[..], Some("hf_one")),
+            (b"\xef\xbb\xbf \n", None),
+            (b"\xff\xfeh\0f\0_\0", None),
+            (b"hf_\xff", None),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            let variables = [("HF_TOKEN_PATH", file.to_str().unwrap())];
+            let settings = settings(&Environment::from(variables));
+            assert_eq!(settings.token.as_ref().map(Token::reveal), expected, "{bytes:?}");
         }
     }
 
