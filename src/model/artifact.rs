@@ -43,30 +43,18 @@ impl Artifact {
     pub fn open(source: &Source, own: Overrides, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
         let mut config = read_config(&files)?;
+        // What can be told without the weights is told before gigabytes are read. Where
+        // config.json leaves the labels unsaid, what does not fit them may be right: their number
+        // is held against the head first.
+        let mut parts = Parts::open(&files, &mut config, own);
+        if !config.has_default_labels {
+            parts = Ok(parts?);
+        }
         let weights = Weights::open(&files, config.family)?;
         check_head(&files, &config, &weights)?;
-        let Overrides { mut policies, head } = own;
-        if let Some(activation) = head.activation {
-            config.override_activation(activation)?;
-        }
-        if policies.is_empty() {
-            policies.extend(read_policy(&files)?);
-        }
-        let has_policy = !policies.is_empty();
-        if !has_policy {
-            policies.push(OwnPolicy::from_labels(&files, &config, &head.benign_labels)?);
-        }
-        check_ids(&policies)?;
-        let calibration = files.read(CALIBRATION)?;
-        let ruleset = |own| ruleset(own, &config, &files, calibration.as_deref());
-        let rulesets = policies.into_iter().map(ruleset).collect::<Result<Vec<_>>>()?;
+        let Parts { rulesets, has_policy, canaries, tokenizer } = parts?;
         let calibration =
             rulesets.first().and_then(|ruleset| ruleset.scorer.calibration.version.clone());
-        let canaries = match files.read(CANARIES)? {
-            Some(lines) => Canaries::parse(&files.display(CANARIES), &lines)?,
-            None => Canaries::default(),
-        };
-        let tokenizer = files.require(TOKENIZER)?;
         Ok(Self {
             files,
             name,
@@ -95,6 +83,41 @@ impl Artifact {
 impl fmt::Display for Artifact {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.files.fmt(formatter)
+    }
+}
+
+/// What belongs to a model beside its configuration and its weights.
+struct Parts {
+    rulesets: Vec<Ruleset>,
+    has_policy: bool,
+    canaries: Canaries,
+    tokenizer: Cow<'static, [u8]>,
+}
+
+impl Parts {
+    /// Reads the files, and holds them and the operator's decisions against the configuration.
+    fn open(files: &Files, config: &mut Config, own: Overrides) -> Result<Self> {
+        let Overrides { mut policies, head } = own;
+        if let Some(activation) = head.activation {
+            config.override_activation(activation)?;
+        }
+        if policies.is_empty() {
+            policies.extend(read_policy(files)?);
+        }
+        let has_policy = !policies.is_empty();
+        if !has_policy {
+            policies.push(OwnPolicy::from_labels(files, config, &head.benign_labels)?);
+        }
+        check_ids(&policies)?;
+        let calibration = files.read(CALIBRATION)?;
+        let ruleset = |own| ruleset(own, config, files, calibration.as_deref());
+        let rulesets = policies.into_iter().map(ruleset).collect::<Result<_>>()?;
+        let canaries = match files.read(CANARIES)? {
+            Some(lines) => Canaries::parse(&files.display(CANARIES), &lines)?,
+            None => Canaries::default(),
+        };
+        let tokenizer = files.require(TOKENIZER)?;
+        Ok(Self { rulesets, has_policy, canaries, tokenizer })
     }
 }
 

@@ -9,6 +9,7 @@ use half::f16;
 use moderato::batch::Batch;
 use moderato::error::Result;
 use moderato::model::Artifact;
+use moderato::model::HeadSettings;
 use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Logits;
@@ -157,6 +158,23 @@ fn an_overlap_as_long_as_the_window_is_refused() {
     let settings = LoadSettings { overlap: 126, ..SETTINGS };
     let error = Model::load(artifact, &settings).unwrap_err().to_string();
     assert_eq!(error, "overlap: 126 tokens, but a window of this model has 126");
+}
+
+#[test]
+fn a_fault_that_shows_without_the_weights_is_told_before_they_are_read() {
+    let folder = support::tiny_copy();
+    let folder = folder.path();
+    remove(folder, "model.safetensors");
+    for name in ["policy.toml", "calibration.json", "canaries.jsonl"] {
+        write(folder, name, b"neither TOML nor JSON");
+        let fault = load(folder).unwrap_err().to_string();
+        assert!(fault.contains(name), "{fault}");
+        remove(folder, name);
+    }
+    let misspelt = HeadSettings { benign_labels: vec!["harmles".into()], activation: None };
+    let own = Overrides { policies: Vec::new(), head: misspelt };
+    let fault = Artifact::open(&Source::Folder(folder.into()), own, OFFLINE).unwrap_err();
+    assert!(fault.to_string().starts_with("benign-label: \"harmles\" is no label"), "{fault}");
 }
 
 proptest! {

@@ -235,6 +235,15 @@ const CASES: &[Case] = &[
                   id2label nor num_labels",
     },
     Case {
+        name: "no word about the labels that a policy names",
+        damage: |folder| {
+            policy(folder, |toml| toml);
+            edit(folder, |config| config["id2label"] = json!(null));
+        },
+        file: "config.json",
+        message: "expected id2label with the names of the 4 outputs of the head, found neither",
+    },
+    Case {
         name: "a policy with an unknown key",
         damage: |folder| policy(folder, |toml| toml.replace("title", "titel")),
         file: "policy.toml",
