@@ -9,7 +9,11 @@ use std::path::PathBuf;
 /// A limit of any group above the process holds for it too, so every group is asked, from that of
 /// the process up to the root of its hierarchy. `/proc` and `/sys` are read below `root`.
 pub(super) fn available(root: &Path) -> Option<u64> {
-    let read = |path| std::fs::read_to_string(root.join(path)).unwrap_or_default();
+    // A path may be any bytes; one that is not UTF-8 must not hide the others.
+    let read = |path| {
+        let bytes = std::fs::read(root.join(path)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
     let (groups, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
     let groups: Vec<_> = groups.lines().filter_map(Group::parse).collect();
     let mounts = mounts.lines().filter_map(Mount::parse);

@@ -111,6 +111,15 @@ fn in_a_mixture_the_hierarchy_with_the_memory_controller_counts() {
 }
 
 #[test]
+fn a_mount_point_that_is_not_utf_8_hides_no_other() {
+    let tree = Tree::new("0::/\n", "");
+    let mounts = [&b"20 1 8:1 / /mnt/caf\xe9 rw - ext4 /dev/sda1 rw\n"[..], V2.as_bytes()].concat();
+    std::fs::write(tree.0.path().join("proc/self/mountinfo"), mounts).unwrap();
+    tree.v2("sys/fs/cgroup", ("5000", "2000"));
+    assert_eq!(tree.available(), Some(3000));
+}
+
+#[test]
 fn a_system_without_control_groups_has_no_limit() {
     for (groups, mounts) in [
         ("", ""),
