@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::quiet;
 use super::serve::Server;
+use super::serve::program;
 use super::stderr;
 use crate::support;
 
@@ -33,7 +34,7 @@ fn an_empty_variable_of_a_flag_is_an_unset_one() {
         assert_eq!(output.status.code(), Some(0), "{value:?}: {}", stderr(&output));
         let mut server = serve(&names.iter().map(|name| (*name, value)).collect::<Vec<_>>());
         server.wait_for("ready");
-        stop(server);
+        server.stop();
     }
 }
 
@@ -72,7 +73,7 @@ fn without_a_collector_no_variable_of_opentelemetry_stops_a_start_or_is_told() {
     let mut server = serve(&NONSENSE);
     server.wait_for("ready");
     assert!(!server.seen.contains("OTEL_"), "{}", server.seen);
-    stop(server);
+    server.stop();
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn with_a_collector_nonsense_is_told_by_name_and_left_alone() {
         assert!(is_told, "{variable}: {}", server.seen);
     }
     assert!(!server.seen.contains("hidden"), "a header may be a key: {}", server.seen);
-    stop(server);
+    server.stop();
     for variable in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
         let mut server = serve(&[(variable, "localhost:4317")]);
         server.wait_for("ready");
@@ -95,7 +96,7 @@ fn with_a_collector_nonsense_is_told_by_name_and_left_alone() {
             warning["reason"].as_str().is_some_and(|reason| reason.contains("localhost:4317"))
         });
         assert!(is_named, "{variable}: {}", server.seen);
-        stop(server);
+        server.stop();
     }
 }
 
@@ -113,7 +114,7 @@ fn the_collector_is_told_at_the_url_for_traces_with_its_headers() {
     ]);
     server.wait_for("ready");
     server.post(r#"{"input": "Good morning"}"#);
-    stop(server);
+    server.stop();
     let head = collector.heads.recv_timeout(PATIENCE).unwrap();
     assert!(head.starts_with("POST /some/path HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("x-key: our key\r\n"), "{head}");
@@ -136,26 +137,18 @@ fn nothing_is_sent_where_a_variable_turns_traces_off() {
         server.wait_for("ready");
         server.post(r#"{"input": "Good morning"}"#);
         // What was left would be sent by the end.
-        stop(server);
+        server.stop();
         assert!(collector.heads.try_recv().is_err(), "{variable}");
     }
 }
 
 /// Serves the tiny model with so many variables.
 fn serve(variables: &[(&str, &str)]) -> Server {
-    let mut command = support::moderato();
+    let mut command = program(&["--listen", "127.0.0.1:0"]);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {
         command.env_remove(name);
     }
-    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info", "--log-format", "json"]);
-    command.arg("--model").arg(support::tiny()).envs(variables.iter().copied());
-    Server::of(&mut command)
-}
-
-fn stop(mut server: Server) {
-    server.signal("TERM");
-    server.wait_for("every accepted request was answered");
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    Server::of(command.envs(variables.iter().copied()))
 }
 
 fn warnings(server: &Server) -> Vec<Value> {
@@ -200,10 +193,11 @@ impl Collector {
                 let head = lines.take_while(|line| !line.is_empty());
                 let head = head.flat_map(|line| [line, "\r\n".into()]).collect();
                 let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                let _ = (&stream).write_all(answer.as_bytes());
+                // Before the answer, with which the server may end.
                 if sender.send(head).is_err() {
                     return;
                 }
+                let _ = (&stream).write_all(answer.as_bytes());
             }
         });
         Self { address, heads }

@@ -17,8 +17,8 @@ use std::time::Duration;
 use super::run;
 use super::serve::Server;
 use super::serve::ask;
+use super::serve::program;
 use super::stderr;
-use crate::support;
 
 #[test]
 fn a_name_or_a_port_alone_is_an_address() {
@@ -36,7 +36,7 @@ fn a_name_or_a_port_alone_is_an_address() {
             let answer = ask(&address, LIVE);
             assert!(answer.starts_with("HTTP/1.1 200 OK"), "{typed} at {address}: {answer}");
         }
-        stop(server);
+        server.stop();
     }
 }
 
@@ -66,7 +66,7 @@ fn a_name_that_is_not_of_the_loopback_is_no_address_for_administrators() {
         assert!(stderr(&output).contains("can be reached from outside"), "{}", stderr(&output));
     }
     let server = serve(&["--listen", "127.0.0.1:0", "--admin-listen", "localhost:0"]);
-    stop(server);
+    server.stop();
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_unix_socket_has_its_mode_and_its_file_ends_with_it() {
     server.wait_for("ready");
     let answer = ask_file(&path, &score());
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    stop(server);
+    server.stop();
     assert!(!path.exists());
 }
 
@@ -97,7 +97,7 @@ fn a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
     assert!(stderr(&second).contains("another process listens"), "{}", stderr(&second));
     let answer = ask_file(&path, LIVE);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    stop(server);
+    server.stop();
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn administrators_need_no_key_on_a_unix_socket() {
     server.wait_for("ready");
     let answer = ask_file(&path, ADMIN);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    stop(server);
+    server.stop();
     assert!(!path.exists());
 }
 
@@ -138,7 +138,7 @@ fn draining_answers_everybody_who_has_connected_to_a_unix_socket() {
         .collect::<Vec<std::thread::JoinHandle<Vec<String>>>>();
     // So that they are in the middle of it.
     assert!(burst(&path).is_some());
-    stop(server);
+    server.stop();
     for client in clients {
         let answers = client.join().unwrap();
         assert!(!answers.is_empty());
@@ -162,7 +162,7 @@ fn sockets_of_a_supervisor_are_found_by_name_or_by_order_and_outlive_the_server(
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{listen}: {answer}");
         let answer = ask_file(&supervisor.path(), ADMIN);
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{admin}: {answer}");
-        stop(server);
+        server.stop();
         supervisor.still_listens();
     }
 }
@@ -173,7 +173,7 @@ fn a_socket_without_a_name_keeps_its_place() {
     let flags = ["--listen", "systemd:admin", "--admin-listen", "systemd:"];
     let server = Server::of(&mut supervisor.hand_over(":admin", &flags));
     assert_eq!(server.address(), format!("unix:{}", supervisor.path().display()));
-    stop(server);
+    server.stop();
 }
 
 #[test]
@@ -251,22 +251,8 @@ impl Supervisor {
     }
 }
 
-/// `serve` over the tiny model.
-fn program(flags: &[&str]) -> Command {
-    let mut command = support::moderato();
-    command.args(["serve", "--log", "info", "--log-format", "json"]).args(flags);
-    command.arg("--model").arg(support::tiny());
-    command
-}
-
 fn serve(flags: &[&str]) -> Server {
     Server::of(&mut program(flags))
-}
-
-fn stop(mut server: Server) {
-    server.signal("TERM");
-    server.wait_for("every accepted request was answered");
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
 fn ask_file(path: &Path, request: &str) -> String {

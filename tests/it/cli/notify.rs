@@ -3,11 +3,10 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
 use std::time::Duration;
 
 use super::serve::Server;
-use crate::support;
+use super::serve::program;
 
 #[test]
 fn a_supervisor_without_a_file_is_told_too() {
@@ -20,10 +19,10 @@ fn a_supervisor_without_a_file_is_told_too() {
         let n_bytes = socket.recv(&mut bytes).unwrap();
         String::from_utf8_lossy(&bytes[..n_bytes]).into_owned()
     };
-    let mut command = program();
+    let mut command = program(&["--listen", "127.0.0.1:0"]);
     let server = Server::of(command.env("NOTIFY_SOCKET", format!("@{name}")));
     assert_eq!(hear(), "READY=1");
-    stop(server);
+    server.stop();
     assert_eq!(hear(), "STOPPING=1");
 }
 
@@ -35,7 +34,7 @@ fn a_supervisor_that_does_not_read_is_not_waited_for_and_loses_nothing() {
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
     while sender.send_to(b"STATUS=full", &path).is_ok() {}
-    let mut command = program();
+    let mut command = program(&["--listen", "127.0.0.1:0"]);
     let mut server = Server::of(command.env("NOTIFY_SOCKET", &path));
     server.wait_for("ready");
     let answer = server.post(r#"{"input": "Good morning"}"#);
@@ -47,20 +46,7 @@ fn a_supervisor_that_does_not_read_is_not_waited_for_and_loses_nothing() {
         n_bytes = unread.recv(&mut bytes).unwrap();
     }
     while sender.send_to(b"STATUS=full", &path).is_ok() {}
-    stop(server);
-}
-
-fn program() -> Command {
-    let mut command = support::moderato();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--log", "info", "--log-format", "json"]);
-    command.arg("--model").arg(support::tiny());
-    command
-}
-
-fn stop(mut server: Server) {
-    server.signal("TERM");
-    server.wait_for("every accepted request was answered");
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    server.stop();
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

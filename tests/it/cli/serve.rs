@@ -382,9 +382,24 @@ impl Server {
         ask(&self.address, request)
     }
 
+    /// Asks it to end, which it does well.
+    pub(crate) fn stop(mut self) {
+        self.signal("TERM");
+        self.wait_for("every accepted request was answered");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
     }
+}
+
+/// `serve` over the tiny model, with its log.
+pub(super) fn program(flags: &[&str]) -> Command {
+    let mut command = support::moderato();
+    command.args(["serve", "--log", "info", "--log-format", "json"]).args(flags);
+    command.arg("--model").arg(support::tiny());
+    command
 }
 
 /// Sends a signal to a process.
