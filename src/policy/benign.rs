@@ -31,14 +31,16 @@ fn unglued(label: &[String], all: &[Vec<String>]) -> Option<Vec<String>> {
     labels.into_iter().find(|label| all.contains(label))
 }
 
-/// Whether the words that follow a negation name one harm.
+/// Whether the words that follow a negation name one harm: a usual one, or another label.
 fn negates_harm(words: &[String], all: &[Vec<String>]) -> bool {
     let harm = without_carriers(words);
+    let is_usual = matches!(harm, [word] if HARMS.iter().any(|stem| word.starts_with(stem)));
+    let is_label = all.iter().any(|other| without_carriers(other) == harm);
     // More than one word may be a harm of its own: `non-violent crimes`.
-    let is_one_harm = harm.len() == 1 || (all.len() == 2 && all.iter().any(|other| other == words));
+    let is_one = harm.len() == 1 || all.len() == 2;
     let is_good =
         |word: &String| [HARMLESS, WELCOME].iter().any(|good| good.contains(&word.as_str()));
-    is_one_harm && !harm.iter().any(is_good)
+    (is_usual || (is_label && is_one)) && !harm.iter().any(is_good)
 }
 
 /// The words before those that carry them; a carrier by itself stays.
@@ -99,10 +101,77 @@ const NEGATIONS: &[&str] = &["no", "non", "not"];
 /// What a harm or a harmless name may be followed by: `not hate speech`, `safe content`.
 const CARRIERS: &[&str] = &["comment", "content", "language", "message", "speech", "text"];
 
+/// How the usual words for harms begin, so that their negation is harmless also where no label has
+/// them by themselves.
+const HARMS: &[&str] = &[
+    "abus",
+    "aggress",
+    "attack",
+    "bully",
+    "clickbait",
+    "cyberbully",
+    "discriminat",
+    "disinformation",
+    "dox",
+    "erotic",
+    "explicit",
+    "extremis",
+    "fake",
+    "flag",
+    "fraud",
+    "harass",
+    "harmful",
+    "hate",
+    "hateful",
+    "hatred",
+    "hazard",
+    "homophob",
+    "illegal",
+    "inappropriate",
+    "injection",
+    "insult",
+    "jailbreak",
+    "leak",
+    "malicious",
+    "malware",
+    "misinformation",
+    "misogyn",
+    "nsfw",
+    "nude",
+    "nudity",
+    "obscen",
+    "offen",
+    "phishing",
+    "porn",
+    "profan",
+    "propaganda",
+    "racis",
+    "rude",
+    "scam",
+    "selfharm",
+    "sexis",
+    "sexual",
+    "slur",
+    "spam",
+    "stalk",
+    "suicid",
+    "terror",
+    "threat",
+    "toxic",
+    "transphob",
+    "unsaf",
+    "violat",
+    "violen",
+    "vulgar",
+];
+
 /// Words whose negation is a harm, such as `non-consensual`; so is that of every harmless name.
 const WELCOME: &[&str] = &[
+    "accepted",
     "accurate",
+    "advised",
     "allowed",
+    "approved",
     "authentic",
     "authorised",
     "authorized",
@@ -111,9 +180,12 @@ const WELCOME: &[&str] = &[
     "compliant",
     "consensual",
     "consent",
+    "consented",
+    "consenting",
     "constructive",
     "correct",
     "credible",
+    "eligible",
     "entailed",
     "entailment",
     "ethical",
@@ -132,12 +204,14 @@ const WELCOME: &[&str] = &[
     "kind",
     "lawful",
     "legal",
+    "licensed",
     "moral",
     "permitted",
     "polite",
     "positive",
     "proper",
     "real",
+    "recommended",
     "relevant",
     "reliable",
     "respectful",
@@ -188,6 +262,9 @@ mod tests {
             (&["normal language", "hate speech", "insults"], &["normal language"]),
             (&["nonhate speech", "hate speech", "insults"], &["nonhate speech"]),
             (&["safe", "notsafe"], &["safe"]),
+            (&["non_toxic", "insulting", "obscene"], &["non_toxic"]),
+            (&["not_leak", "leak", "cats"], &["not_leak"]),
+            (&["not_cats", "cats"], &["not_cats"]),
         ] {
             assert_eq!(recognised(labels), benign, "{labels:?}");
         }
@@ -215,6 +292,11 @@ mod tests {
             &["factual", "nonfactual"],
             &["legal", "nonlegal"],
             &["consensual content", "nonconsensual content"],
+            // What they negate may be as well to be wished for.
+            &["not_consenting", "not_accepted", "non_disclosure", "non_payment"],
+            &["no_context", "not_english", "no_warning", "not_child", "non_sense"],
+            &["approved", "not_approved", "spam"],
+            &["not_licensed", "licensed"],
         ] {
             assert!(recognised(labels).is_empty(), "{:?}", recognised(labels));
         }
