@@ -60,7 +60,7 @@ impl Log {
 
     /// Takes the events of the whole process, and its panics.
     pub(super) fn install(&self, args: &LoggingArgs, default: &str) -> Result<()> {
-        let filter = filter::parse(args.log.as_deref().unwrap_or(default))?;
+        let filter = filter::parse(args.log.as_deref().unwrap_or(default), default)?;
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(self.clone())

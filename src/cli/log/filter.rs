@@ -5,13 +5,19 @@ use tracing_subscriber::EnvFilter;
 use crate::error::Error;
 use crate::error::Result;
 
-/// Reads directives separated by commas, each `LEVEL` or `MODULE=LEVEL`. The libraries below take a
-/// word that they do not know for a module, and then log nothing of any other; here it is refused.
-pub(super) fn parse(text: &str) -> Result<EnvFilter> {
-    let directives = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
-    let directives: Vec<_> = directives.map(directive).collect::<Result<_>>()?;
+/// Reads directives separated by commas, each `LEVEL` or `MODULE=LEVEL`; modules without one have the
+/// default level.
+///
+/// The libraries below take a word that they do not know for a module, and log nothing of modules
+/// without a directive; here such a word is refused, and no error is lost by it.
+pub(super) fn parse(text: &str, default: &str) -> Result<EnvFilter> {
+    let typed = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    let mut directives: Vec<_> = typed.map(directive).collect::<Result<_>>()?;
     if directives.is_empty() {
         return Err(refuse(format!("{text:?} names no level; expected {EXPECTED}")));
+    }
+    if directives.iter().all(|directive| directive.contains('=')) {
+        directives.push(default.to_owned());
     }
     EnvFilter::try_new(directives.join(",")).map_err(|fault| refuse(fault.to_string()))
 }
@@ -25,7 +31,18 @@ fn directive(typed: &str) -> Result<String> {
     let Some(level) = level(word) else {
         return Err(refuse(format!("unknown level {word:?}; expected {EXPECTED}")));
     };
-    Ok(module.map_or_else(|| level.into(), |module| format!("{module}={level}")))
+    match module {
+        Some(module) if !is_module(module) => {
+            Err(refuse(format!("{module:?} is no module; expected {EXPECTED}")))
+        }
+        Some(module) => Ok(format!("{module}={level}")),
+        None => Ok(level.into()),
+    }
+}
+
+fn is_module(path: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    path.split("::").all(|name| !name.is_empty() && name.bytes().all(is_letter))
 }
 
 /// The level that a word stands for, in the usual spellings of loggers and of syslog.
@@ -64,10 +81,13 @@ mod tests {
             ("verbose", "debug"),
             ("notice", "info"),
             ("none", "off"),
+            ("hyper=debug", "hyper=debug,warn"),
+            ("moderato::http=off", "moderato::http=off,warn"),
+            ("hyper=debug,off", "hyper=debug,off"),
             (" info , hyper = Warning ", "hyper=warn,info"),
             ("warning,moderato::http::observe=critical", "moderato::http::observe=error,warn"),
         ] {
-            assert_eq!(parse(typed).unwrap().to_string(), filter, "{typed}");
+            assert_eq!(parse(typed, "warn").unwrap().to_string(), filter, "{typed}");
         }
     }
 
@@ -80,8 +100,13 @@ mod tests {
             ("moderato=", "unknown level \"\""),
             (",", "names no level"),
             ("=(", "unknown level \"(\""),
+            ("=info", "\"\" is no module"),
+            ("moderato-x=info", "\"moderato-x\" is no module"),
+            ("moderato::http:observe=info", "\"moderato::http:observe\" is no module"),
+            ("a b=warn", "\"a b\" is no module"),
+            ("[x]=warn", "\"[x]\" is no module"),
         ] {
-            let fault = parse(typed).unwrap_err();
+            let fault = parse(typed, "warn").unwrap_err();
             assert!(matches!(fault, Error::Config { name: "log", .. }), "{fault}");
             assert!(fault.to_string().contains(named), "{typed}: {fault}");
         }
