@@ -132,11 +132,11 @@ pub(super) struct ServeArgs {
     pub(super) traces: TraceArgs,
     /// On SIGTERM: how long to go on serving while unready, in milliseconds
     #[arg(long, env = "MODERATO_DRAIN_DELAY_MS", value_name = "MS", default_value_t = 0)]
-    #[arg(help_heading = "Shutdown")]
+    #[arg(help_heading = "Shutdown", value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
     pub(super) drain_delay_ms: u64,
     /// After that: how long to finish what was accepted, in milliseconds
     #[arg(long, env = "MODERATO_GRACE_MS", value_name = "MS", default_value_t = 25_000)]
-    #[arg(help_heading = "Shutdown")]
+    #[arg(help_heading = "Shutdown", value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
     pub(super) grace_ms: u64,
 }
 

@@ -112,7 +112,9 @@ impl Worker {
         let batch_tokens = self.capacity.settings.batch_tokens;
         let parts = match self.priority() {
             Priority::Background => BACKGROUND_PARTS,
-            Priority::Foreground if self.waiting.is_hogged(batch_tokens * HOGGED_BATCHES) => {
+            Priority::Foreground
+                if self.waiting.is_hogged(batch_tokens.saturating_mul(HOGGED_BATCHES)) =>
+            {
                 HOGGED_PARTS
             }
             Priority::Foreground => 1,

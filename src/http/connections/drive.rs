@@ -49,7 +49,7 @@ where
     let mut connection = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         // Ours is the bound that is answered; beyond that bytes of a body may be in there too.
-        .max_buf_size(max_header_bytes.max(LEAST_BUFFER) * 2)
+        .max_buf_size(max_header_bytes.max(LEAST_BUFFER).saturating_mul(2))
         .serve_connection(TokioIo::new(watched), service(house, &progress));
     let end = drive(house, &mut connection, &progress).await;
     let stream = connection.into_parts().io.into_inner().stream;
