@@ -1,6 +1,7 @@
 //! Text files as editors and exports leave them: UTF-8, perhaps after a byte order mark.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,12 +10,31 @@ use crate::error::Result;
 
 /// Reads a text file, without its byte order mark.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(|fault| Error::File {
+    let bytes = read_bytes(path).map_err(|fault| Error::File {
         path: path.into(),
         action: "reading",
         source: Arc::new(fault),
     })?;
     decode(&path.display().to_string(), bytes.into()).map(Cow::into_owned)
+}
+
+/// Reads the bytes of a file. A named pipe or a device is refused: it may have no end, or nobody who
+/// writes to it.
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let found = std::fs::metadata(path)?;
+    // Folders are refused by the system, in better words.
+    if !found.is_file() && !found.is_dir() && !is_descriptor(path) {
+        return Err(io::Error::other("it is a pipe or a device, not a file"));
+    }
+    std::fs::read(path)
+}
+
+/// Whether a path names something that the process has been given open, as a shell makes it of
+/// `<(command)`. It can be read only once.
+pub fn is_descriptor(path: &Path) -> bool {
+    path.starts_with("/dev/fd")
+        || path.starts_with("/proc/self/fd")
+        || path == Path::new("/dev/stdin")
 }
 
 /// The text of a file whose bytes have been read; `file` is named in errors.
@@ -74,6 +94,14 @@ mod tests {
         for bytes in [b"\xff\xfe{\0}\0", b"\xfe\xff\0{\0}"] {
             let fault = decode("a.json", Cow::Borrowed(bytes)).unwrap_err();
             assert_eq!(fault.to_string(), "a.json: expected text in UTF-8, found UTF-16");
+        }
+    }
+    #[cfg(unix)]
+    #[test]
+    fn what_may_have_no_end_is_not_read() {
+        for device in ["/dev/zero", "/dev/null"] {
+            let fault = read(Path::new(device)).unwrap_err();
+            assert!(fault.chain().ends_with("it is a pipe or a device, not a file"), "{fault}");
         }
     }
 }

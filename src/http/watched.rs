@@ -22,16 +22,16 @@ pub(super) struct WatchedFile {
 impl WatchedFile {
     /// Reads the file, which may be missing.
     pub(super) fn read(path: &Path) -> Self {
-        Self { path: path.into(), content: std::fs::read(path) }
+        Self { path: path.into(), content: text_file::read_bytes(path) }
     }
 
     /// Reads the file again. Returns whether the content, or the reason why it cannot be read, has
     /// changed.
     pub(super) fn refresh(&mut self) -> bool {
-        if self.is_pipe() {
+        if text_file::is_descriptor(&self.path) {
             return false;
         }
-        let before = std::mem::replace(&mut self.content, std::fs::read(&self.path));
+        let before = std::mem::replace(&mut self.content, text_file::read_bytes(&self.path));
         match (&before, &self.content) {
             (Ok(before), Ok(now)) => before != now,
             (Err(before), Err(now)) => before.kind() != now.kind(),
@@ -41,11 +41,6 @@ impl WatchedFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Whether it can be read only once, as what a shell makes of `<(command)`.
-    fn is_pipe(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir())
     }
 
     /// The text as it was read last, without its byte order mark.
@@ -73,6 +68,7 @@ mod tests {
 
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_change_is_seen_whatever_the_size_and_the_times_say() {
         let folder = tempfile::tempdir().unwrap();
@@ -95,6 +91,10 @@ mod tests {
         assert_eq!(file.content().unwrap_err().code(), "file_error");
         write("new");
         assert!(file.refresh(), "it is there again");
+        std::fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(file.refresh(), "a pipe to which nobody writes is a fault, and not waited for");
+        assert_eq!(file.content().unwrap_err().code(), "file_error");
     }
 
     #[cfg(unix)]

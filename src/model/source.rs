@@ -122,8 +122,12 @@ impl Files {
             Self::Embedded => Ok(embedded::file(name).map(Cow::Borrowed)),
             Self::Folder(folder) => {
                 let path = folder.join(name);
-                match std::fs::read(&path) {
-                    Ok(bytes) if bytes.starts_with(LFS_POINTER) => Err(pointer(self, name)),
+                match text_file::read_bytes(&path) {
+                    Ok(bytes)
+                        if text_file::without_byte_order_mark(&bytes).starts_with(LFS_POINTER) =>
+                    {
+                        Err(pointer(self, name))
+                    }
                     Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
                     Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(None),
                     Err(fault) => Err(unreadable(&path, fault)),
