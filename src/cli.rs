@@ -42,6 +42,7 @@ use self::serve::Process;
 use crate::error::Error;
 use crate::error::Kind;
 use crate::error::Result;
+use crate::lifecycle;
 
 /// How the process ends; the numbers are those of BSD's sysexits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(_) => Overflow::Drop,
         _ => Overflow::Wait,
     };
-    let Ok(log) = Log::start(std::io::stderr(), overflow) else {
+    let Ok(log) = Log::start(output::stderr(), overflow) else {
         // The system gives us no thread, so there is nobody to tell it.
         return ExitCode::Internal;
     };
@@ -117,6 +118,7 @@ fn start(args: Args, process: Process<'_>, log: &Log) -> Result<ExitCode> {
         .build()
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
     let result = runtime.block_on(async {
+        lifecycle::survive_file_size_limit();
         match args.command {
             Command::Serve(args) => serve::run(*args, hub, process).await,
             Command::Score(args) => score::run(args, hub).await,

@@ -55,6 +55,20 @@ impl Default for Lifecycle {
     }
 }
 
+/// Has writes beyond the limit on the size of files fail like any other, instead of ending the
+/// process by the signal that comes with them.
+pub fn survive_file_size_limit() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::SignalKind;
+        use tokio::signal::unix::signal;
+
+        const SIGXFSZ: i32 = 25; // in Linux, macOS and the BSDs
+        // A handler that is installed stays. Without one all is as it was.
+        drop(signal(SignalKind::from_raw(SIGXFSZ)));
+    }
+}
+
 /// Calls for the files to be read again: SIGHUP, where there is such a signal.
 ///
 /// Takes the signal over at once, not when first polled.

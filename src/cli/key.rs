@@ -1,6 +1,5 @@
 //! `moderato key`: makes keys.
 
-use std::io::Write;
 use std::path::Path;
 
 use crate::cli::ExitCode;
@@ -9,6 +8,7 @@ use crate::cli::args::KeyCommand;
 use crate::cli::args::KeyRole;
 use crate::cli::args::NewKeyArgs;
 use crate::cli::file_error;
+use crate::cli::output;
 use crate::cli::output::Output;
 use crate::error::Error;
 use crate::error::Result;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &KeyArgs) -> Result<ExitCode> {
 /// On stderr, so that stdout can be appended to the file as it is; and in no log.
 fn show(secret: &Secret) -> std::io::Result<()> {
     let text = format!("The key, which is shown only this once:\n{}\n", secret.reveal());
-    std::io::stderr().write_all(text.as_bytes())
+    output::stderr().write_all(text.as_bytes())
 }
 
 impl From<KeyRole> for Role {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::io::IsTerminal;
 use std::io::Write;
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -32,7 +34,7 @@ impl Output {
         let is_terminal = stdout.is_terminal();
         Self {
             path: "stdout".into(),
-            writer: Box::new(BufWriter::new(stdout)),
+            writer: Box::new(BufWriter::new(strict(stdout))),
             is_terminal,
             is_live: false,
         }
@@ -80,10 +82,43 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 
 /// Writing to the file that is being read would lose it.
 pub(super) fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
-    match (input.canonicalize(), output.canonicalize()) {
-        (Ok(input), Ok(output)) if input == output && output.is_file() => {
-            Err(Error::Config { name: "output", reason: "the same file as the input".into() })
-        }
-        _ => Ok(()),
+    let input = if input == Path::new("-") { Path::new("/dev/stdin") } else { input };
+    if output.is_file() && is_same_file(input, output) {
+        return Err(Error::Config { name: "output", reason: "the same file as the input".into() });
     }
+    Ok(())
+}
+
+/// Whether two paths name one file, also by two links to it.
+#[cfg(unix)]
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let id = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino()));
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(not(unix))]
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Stderr, not buffered.
+pub(super) fn stderr() -> Box<dyn Write + Send> {
+    strict(std::io::stderr())
+}
+
+/// The same stream, but for one fault: the library takes a descriptor that cannot be written to for
+/// one that takes everything.
+#[cfg(unix)]
+fn strict(stream: impl Write + Send + AsFd + 'static) -> Box<dyn Write + Send> {
+    match stream.as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        Err(_) => Box::new(stream),
+    }
+}
+
+#[cfg(not(unix))]
+fn strict(stream: impl Write + Send + 'static) -> Box<dyn Write + Send> {
+    Box::new(stream)
 }

@@ -258,6 +258,14 @@ fn files_that_cannot_be_used_are_named() {
     let output = score(&input, &["--output", input.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(64));
     assert_eq!(stderr(&output), "error: output: the same file as the input\n");
+    let link = folder.path().join("link.jsonl");
+    std::fs::hard_link(&input, &link).unwrap();
+    let output = score(&input, &["--output", link.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(64), "a link to the same file");
+    let mut command = quiet();
+    command.args(["score", "--input", "-", "--output", input.to_str().unwrap()]);
+    let output = command.stdin(std::fs::File::open(&input).unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(64), "the same file as stdin");
     assert_eq!(std::fs::read_to_string(&input).unwrap(), "{\"text\": \"tea\"}\n");
 }
 

@@ -1,5 +1,6 @@
 //! Outputs that are closed, full or deaf: no answer waits for them.
 
+use std::fs::File;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::PipeReader;
@@ -119,9 +120,33 @@ fn the_last_lines_are_written_before_the_end() {
 fn a_key_that_nobody_sees_is_written_nowhere() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let output = quiet().args(["key", "new", "web"]).stderr(writer).output().unwrap();
-    assert_eq!(output.status.code(), Some(74));
-    assert_eq!(output.stdout, b"");
+    let read_only = File::open("/dev/null").unwrap();
+    for stderr in [Stdio::from(writer), read_only.into()] {
+        let output = quiet().args(["key", "new", "web"]).stderr(stderr).output().unwrap();
+        assert_eq!(output.status.code(), Some(74));
+        assert_eq!(output.stdout, b"");
+    }
+}
+
+#[test]
+fn results_that_cannot_be_written_are_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("out.jsonl");
+    let scored = ["score", "tea"];
+    // A descriptor that is open for reading only.
+    let mut read_only = quiet();
+    read_only.args(scored).stdout(File::open("/dev/null").unwrap());
+    // More than the limit on the size of files, for which the system sends a signal too.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 0; exec \"$@\"", "sh"]);
+    limited.arg(quiet().get_program()).args(scored).env("MODERATO_MODEL", support::tiny());
+    limited.env("MODERATO_LOG", "error").stdout(File::create(file).unwrap());
+    for mut command in [read_only, limited] {
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(74), "{stderr}");
+        assert!(stderr.contains("stdout: writing failed"), "{stderr}");
+    }
 }
 
 #[test]

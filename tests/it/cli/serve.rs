@@ -135,6 +135,18 @@ fn a_hangup_reads_the_files_again_and_keeps_what_serves_if_they_are_faulty() {
     let refused = server.wait_for("the new model does not serve");
     assert!(refused["reason"].as_str().unwrap().contains("unknown variant `sue`"), "{refused}");
     assert!(server.post(body).contains("house@1"));
+    // Nobody writes to this pipe, and nobody waits for it.
+    std::fs::remove_file(folder.path().join("policy.toml")).unwrap();
+    let mkfifo = Command::new("mkfifo").arg(folder.path().join("policy.toml")).status();
+    assert!(mkfifo.unwrap().success());
+    server.signal("HUP");
+    let refused = server.wait_for("the new model does not serve");
+    assert!(refused["reason"].as_str().unwrap().contains("it is a pipe"), "{refused}");
+    std::fs::remove_file(folder.path().join("policy.toml")).unwrap();
+    std::fs::write(folder.path().join("policy.toml"), policy.replace("house", "home")).unwrap();
+    server.signal("HUP");
+    server.wait_for("exchanged the model");
+    assert!(server.post(body).contains("home@1"));
     server.signal("TERM");
     server.wait_for("every accepted request was answered");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
@@ -194,6 +206,17 @@ fn a_second_signal_ends_it_at_once() {
     server.signal("TERM");
     server.wait_for("some requests were not answered before the end");
     assert_eq!(server.child.wait().unwrap().code(), Some(75));
+}
+
+#[test]
+fn sizes_without_bounds_are_taken() {
+    let most = usize::MAX.to_string();
+    let flags = ["--listen", "127.0.0.1:0", "--batch-tokens", &most, "--max-header-bytes", &most];
+    let mut server = Server::with(&support::tiny(), &flags);
+    server.wait_for("ready");
+    let answer = server.post(r#"{"input": "good morning"}"#);
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    server.stop();
 }
 
 /// A server that has got two signals within a second and holds a request that is half there; `None`
