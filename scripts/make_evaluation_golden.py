@@ -56,8 +56,8 @@ def many_ties():
     rng = np.random.default_rng(2)
     scores = rng.integers(0, 5, (150, 3)) / 4
     labels = rng.random(scores.shape) < 0.2 + 0.5 * scores
-    # The thresholds are themselves scores, but for one that nothing reaches.
-    return case("many tied scores", scores, labels, [0.5, 0.75, 1.5])
+    # The thresholds are themselves scores; a category with a threshold of 1 is off.
+    return case("many tied scores", scores, labels, [0.5, 0.75, 1.0])
 
 
 def bin_edges():
@@ -125,18 +125,23 @@ def case(name, scores, labels, thresholds):
 
 def evaluation(scores, labels, thresholds):
     categories = [
-        report(scores[:, col], labels[:, col], scores[:, col] >= threshold, threshold)
+        report(scores[:, col], labels[:, col], flags(scores[:, col], threshold), threshold)
         for col, threshold in enumerate(thresholds)
     ]
     any_true = (labels == 1).any(axis=1)
     all_false = (labels == 0).all(axis=1)
     any_label = np.where(any_true, 1.0, np.where(all_false, 0.0, np.nan))
-    any_flagged = (scores >= thresholds).any(axis=1)
+    any_flagged = flags(scores, thresholds).any(axis=1)
     return {
         "categories": categories,
         "macro_average": {figure: mean(categories, figure) for figure in AVERAGED},
         "any_category": report(scores.max(axis=1), any_label, any_flagged, None),
     }
+
+
+def flags(scores, thresholds):
+    # A threshold of 1 switches a category off.
+    return (scores >= thresholds) & (thresholds < 1)
 
 
 def report(score, label, flagged, threshold):

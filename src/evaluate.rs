@@ -18,6 +18,7 @@ use self::outcome::Outcome;
 pub use self::macro_average::MacroAverage;
 pub use self::macro_average::Mean;
 pub use self::report::CategoryReport;
+use crate::policy::Threshold;
 
 /// Measures every category, their average, and the question whether any of them applies.
 pub fn evaluate(labelled: &Labelled<'_>) -> Evaluation {
@@ -45,7 +46,7 @@ pub struct Evaluation {
     ///
     /// A text is positive if any of its labels is true, negative if all are false, and left out
     /// otherwise. Its score is the highest of its scores. It is flagged, which decides precision,
-    /// recall and F1, if any score reaches the threshold of its own category.
+    /// recall and F1, if any score violates the threshold of its own category.
     pub any_category: CategoryReport,
 }
 
@@ -56,7 +57,7 @@ pub struct Evaluation {
 pub struct Labelled<'a> {
     scores: ArrayView2<'a, f32>,          // (text, category)
     labels: ArrayView2<'a, Option<bool>>, // (text, category)
-    thresholds: &'a [f32],                // (category)
+    thresholds: &'a [Threshold],          // (category)
 }
 
 impl<'a> Labelled<'a> {
@@ -69,7 +70,7 @@ impl<'a> Labelled<'a> {
     pub fn new(
         scores: ArrayView2<'a, f32>,
         labels: ArrayView2<'a, Option<bool>>,
-        thresholds: &'a [f32],
+        thresholds: &'a [Threshold],
     ) -> Option<Self> {
         let agree = scores.dim() == labels.dim() && scores.ncols() == thresholds.len();
         if !agree || thresholds.is_empty() {
@@ -82,7 +83,8 @@ impl<'a> Labelled<'a> {
         let threshold = self.thresholds[col];
         std::iter::zip(self.scores.column(col), self.labels.column(col))
             .filter_map(|(&score, &label)| {
-                Some(Outcome { score, flagged: score >= threshold, positive: label? })
+                let flagged = threshold.is_violated_by(score);
+                Some(Outcome { score, flagged, positive: label? })
             })
             .collect()
     }
@@ -91,7 +93,8 @@ impl<'a> Labelled<'a> {
         std::iter::zip(self.scores.rows(), self.labels.rows())
             .filter_map(|(scores, labels)| {
                 let score = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let flagged = std::iter::zip(scores, self.thresholds).any(|(s, t)| s >= t);
+                let flagged = std::iter::zip(scores, self.thresholds)
+                    .any(|(&score, threshold)| threshold.is_violated_by(score));
                 Some(Outcome { score, flagged, positive: any_label(labels.iter().copied())? })
             })
             .collect()

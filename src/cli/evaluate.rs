@@ -90,8 +90,8 @@ impl Rows {
         let shape = (n_texts, self.n_columns);
         let scores = Array2::from_shape_vec(shape, self.scores);
         let labels = Array2::from_shape_vec(shape, self.labels);
-        let thresholds: Vec<f32> =
-            policy.categories.iter().map(|category| category.threshold.value()).collect();
+        let thresholds: Vec<_> =
+            policy.categories.iter().map(|category| category.threshold).collect();
         let (scores, labels) =
             (scores.map_err(|_| Error::NoTexts)?, labels.map_err(|_| Error::NoTexts)?);
         let labelled =
@@ -147,7 +147,9 @@ fn row(name: &str, report: &CategoryReport) -> Vec<String> {
         report.n_positives.to_string(),
         figure(report.average_precision),
         figure(report.roc_auc),
-        report.threshold.map_or_else(|| "own".into(), |threshold| format!("{threshold:.2}")),
+        report
+            .threshold
+            .map_or_else(|| "own".into(), |threshold| format!("{:.2}", threshold.value())),
         figure(report.precision),
         figure(report.recall),
         figure(report.f1),

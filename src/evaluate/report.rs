@@ -6,6 +6,7 @@ use super::calibration_error::expected_calibration_error;
 use super::confusion::Confusion;
 use super::curve::Curve;
 use super::outcome::Outcome;
+use crate::policy::Threshold;
 
 /// The measurements of one category, over the texts whose label is known.
 ///
@@ -21,10 +22,10 @@ pub struct CategoryReport {
     /// Chance that a positive scores above a negative, ties half; `None` unless both are present.
     pub roc_auc: Option<f64>,
     /// The threshold in force; `None` in the report on any category, where each has its own.
-    pub threshold: Option<f32>,
+    pub threshold: Option<Threshold>,
     /// Share of the flagged that are positive, 0 if none is flagged; `None` without positives.
     ///
-    /// Flagged is, here and below, a score equal to the threshold or above.
+    /// Flagged is, here and below, a score that violates the threshold, as the service decides.
     pub precision: Option<f64>,
     /// Share of the positives that are flagged; `None` without positives.
     pub recall: Option<f64>,
@@ -46,7 +47,7 @@ pub struct CategoryReport {
 
 impl CategoryReport {
     /// Measures one category; `threshold` is only reported, the outcomes know what it flagged.
-    pub(super) fn of(outcomes: &[Outcome], threshold: Option<f32>) -> Self {
+    pub(super) fn of(outcomes: &[Outcome], threshold: Option<Threshold>) -> Self {
         let in_force = Confusion::of(outcomes);
         let curve = Curve::of(outcomes);
         let best = curve.best_f1();

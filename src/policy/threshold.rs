@@ -32,11 +32,13 @@ impl TryFrom<f64> for Threshold {
     type Error = String;
 
     fn try_from(value: f64) -> Result<Self, String> {
-        if (0.0..=1.0).contains(&value) {
-            #[expect(clippy::cast_possible_truncation, reason = "a number from 0 to 1 fits")]
-            return Ok(Self(value as f32));
+        if !(0.0..=1.0).contains(&value) {
+            return Err(format!("a threshold from 0 to 1, found {value}"));
         }
-        Err(format!("a threshold from 0 to 1, found {value}"))
+        #[expect(clippy::cast_possible_truncation, reason = "a number from 0 to 1 fits")]
+        let nearest = value as f32;
+        // Only 1 itself switches a category off, not a number that is rounded to it.
+        Ok(Self(if value < 1.0 { nearest.min(1.0_f32.next_down()) } else { nearest }))
     }
 }
 
@@ -60,6 +62,14 @@ mod tests {
         let off = Threshold::try_from(1.0).unwrap();
         assert!(!off.is_violated_by(1.0));
         assert!(Threshold::try_from(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn only_one_itself_switches_off_and_not_what_is_rounded_to_it() {
+        let high = Threshold::try_from(0.999_999_999).unwrap();
+        assert!(high.is_violated_by(1.0));
+        assert!(high < Threshold::OFF);
+        assert!(!high.is_violated_by(0.999_999));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use moderato::evaluate::CategoryReport;
 use moderato::evaluate::Evaluation;
 use moderato::evaluate::Labelled;
 use moderato::evaluate::evaluate;
+use moderato::policy::Threshold;
 use ndarray::Array1;
 use ndarray::Array2;
 use ndarray::Axis;
@@ -74,6 +75,15 @@ fn zero_ties_with_negative_zero() {
 fn a_score_equal_to_the_threshold_is_flagged() {
     let report = category(&[0.5, 0.4], &[Some(true), Some(false)], 0.5);
     assert_eq!([report.precision, report.recall, report.f1], [Some(1.0); 3]);
+}
+
+#[test]
+fn a_category_that_is_off_flags_nothing() {
+    let report = category(&[1.0, 0.4], &[Some(true), Some(false)], 1.0);
+    assert_eq!([report.precision, report.recall, report.f1], [Some(0.0); 3]);
+    let scores = array![[1.0, 0.1]];
+    let any = measure(&scores, &array![[Some(true), Some(false)]], &[1.0, 0.5]).unwrap();
+    assert_eq!(any.any_category.recall, Some(0.0));
 }
 
 #[test]
@@ -220,7 +230,9 @@ fn measure(
     labels: &Array2<Option<bool>>,
     thresholds: &[f32],
 ) -> Option<Evaluation> {
-    Some(evaluate(&Labelled::new(scores.view(), labels.view(), thresholds)?))
+    let threshold = |&value: &f32| Threshold::try_from(f64::from(value)).unwrap();
+    let thresholds: Vec<_> = thresholds.iter().map(threshold).collect();
+    Some(evaluate(&Labelled::new(scores.view(), labels.view(), &thresholds)?))
 }
 
 /// The report on a single category.
