@@ -19,6 +19,7 @@ mod output;
 mod policy;
 mod record;
 mod reload;
+mod report;
 mod score;
 mod serve;
 mod supervisor;

@@ -32,7 +32,6 @@ pub use self::loader::Loader;
 pub use self::models::Models;
 use self::queue::Queue;
 pub use self::scored::Scored;
-pub use self::scored::ScoredWindow;
 use self::scored::assemble;
 pub use self::shadow::Comparison;
 pub use self::shadow::Difference;
@@ -44,7 +43,7 @@ pub use self::slot::Serving;
 pub use self::slot::Slot;
 pub use self::slot::Staged;
 pub use self::slot::Wanted;
-pub use self::spans::Judged;
+pub use self::spans::SpanRequest;
 pub use self::spans::Spans;
 pub use self::timings::Phase;
 pub use self::timings::Step;
@@ -61,7 +60,7 @@ use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::model::ModelCard;
 use crate::policy::Policy;
-use crate::score::Ruleset;
+use crate::score::Rules;
 use crate::score::Scorer;
 use crate::text::Subject;
 use crate::text::Text;
@@ -129,9 +128,11 @@ impl Engine {
 
     /// Puts a model to work, on a thread of its own, beside others of the same capacity.
     pub fn join(model: Model, capacity: &Capacity, metrics: Arc<Metrics>) -> Result<Self> {
-        let Model { card, rulesets, encoder, forward } = model;
-        let rulesets: Vec<_> = rulesets.into_iter().map(Arc::new).collect();
-        let default = rulesets.first().cloned().ok_or_else(no_policy)?;
+        let Model { card, scorer, mappings, encoder, forward } = model;
+        let rules: Vec<_> = mappings.into_iter().map(Rules::new).collect();
+        if rules.is_empty() {
+            return Err(Error::Config { name: "policy", reason: "none".into() });
+        }
         let is_background = Arc::new(AtomicBool::new(false));
         let (queue, jobs) = Queue::new(capacity.clone());
         let (running, ended) = watch::channel(false);
@@ -145,7 +146,7 @@ impl Engine {
             })
             .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })?;
         Ok(Self {
-            served: Arc::new(Served { card, default, rulesets, encoder }),
+            served: Arc::new(Served { card, scorer, rules, encoder }),
             capacity: capacity.clone(),
             queue,
             is_background,
@@ -154,21 +155,20 @@ impl Engine {
         })
     }
 
-    /// Scores the texts of one request by the first policy, in order: all of them or none.
+    /// Scores the texts of one request, in order: all of them or none.
     pub async fn score(&self, texts: Vec<Text>, patience: Patience) -> Result<Vec<Scored>> {
         let subjects = texts.into_iter().map(Subject::from).collect();
         let caller = Caller { patience, account: None, timings: None };
-        self.score_by(&self.served.default.scorer, subjects, caller).await
+        self.score_for(subjects, caller).await
     }
 
     /// Scores the subjects of one request, in order: all of them or none.
-    pub async fn score_by(
+    pub async fn score_for(
         &self,
-        by: &Scorer,
         subjects: Vec<Subject>,
         caller: Caller<'_>,
     ) -> Result<Vec<Scored>> {
-        let scored = self.score_uncounted(by, subjects, caller).await?;
+        let scored = self.score_uncounted(subjects, caller).await?;
         for text in &scored {
             self.metrics.scored(text.n_tokens, text.n_windows());
         }
@@ -177,19 +177,18 @@ impl Engine {
 
     async fn score_uncounted(
         &self,
-        by: &Scorer,
         subjects: Vec<Subject>,
         caller: Caller<'_>,
     ) -> Result<Vec<Scored>> {
         match caller.patience {
-            Patience::Endless => self.work(by, subjects, caller).await,
+            Patience::Endless => self.work(subjects, caller).await,
             Patience::Until(deadline) => {
                 // Work that would be refused at the end need not be begun.
                 let n_tokens =
                     least_tokens(&subjects).min(self.capacity.settings.max_request_tokens);
                 self.queue.check_room(n_tokens, caller.account)?;
                 let waiting = Waiting::until(deadline, &self.metrics);
-                let work = self.work(by, subjects, caller);
+                let work = self.work(subjects, caller);
                 let late = |_| Error::DeadlineExceeded { timeout_ms: deadline.timeout_ms() };
                 let scored = tokio::time::timeout_at(deadline.at(), work).await.map_err(late)?;
                 waiting.over();
@@ -205,19 +204,19 @@ impl Engine {
 
     /// What texts are judged by where no policy is asked for.
     pub fn policy(&self) -> &Policy {
-        &self.served.default.policy
+        self.served.rules[0].policy() // there is one at least
     }
 
     /// All that texts may be judged by, the default first.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
-        self.served.rulesets.iter().map(|ruleset| &ruleset.policy)
+        self.served.rules.iter().map(Rules::policy)
     }
 
-    /// The policy of that id with what scores for it; the default if none is asked for.
-    pub fn ruleset(&self, policy: Option<&str>) -> Result<Arc<Ruleset>> {
-        let Some(id) = policy else { return Ok(Arc::clone(&self.served.default)) };
-        let found = self.served.rulesets.iter().find(|ruleset| ruleset.policy.id == id);
-        found.cloned().ok_or_else(|| Error::UnknownPolicy {
+    /// The rules of the policy of that id; of the default if none is asked for.
+    pub fn rules(&self, policy: Option<&str>) -> Result<&Rules> {
+        let Some(id) = policy else { return Ok(&self.served.rules[0]) };
+        let found = self.served.rules.iter().find(|rules| rules.policy().id == id);
+        found.ok_or_else(|| Error::UnknownPolicy {
             // A name may be anything, a whole text too; the first characters tell which it is.
             name: id.chars().take(40).collect(),
             known: self.policies().map(|policy| policy.id.clone()).collect(),
@@ -248,7 +247,6 @@ impl Engine {
 
     async fn work(
         &self,
-        by: &Scorer,
         subjects: Vec<Subject>,
         Caller { patience, account, timings }: Caller<'_>,
     ) -> Result<Vec<Scored>> {
@@ -286,7 +284,7 @@ impl Engine {
         if let Some(timings) = timings {
             timings.add_computed(&computed);
         }
-        let scored = assemble(by, &computed.logits, readings);
+        let scored = assemble(&self.served.scorer, &computed.logits, readings);
         if let Err(Error::NonFinite { .. }) = scored {
             self.metrics.not_finite();
         }
@@ -355,8 +353,8 @@ impl EngineSettings {
 #[derive(Debug)]
 struct Served {
     card: ModelCard,
-    default: Arc<Ruleset>, // the first of them
-    rulesets: Vec<Arc<Ruleset>>,
+    scorer: Scorer,
+    rules: Vec<Rules>, // one at least, the default first
     encoder: Encoder,
 }
 
@@ -366,8 +364,4 @@ fn least_tokens(subjects: &[Subject]) -> usize {
     const BYTES_PER_TOKEN: usize = 8;
     let n_bytes = |subject: &Subject| subject.judged().as_str().len();
     subjects.iter().map(|subject| n_bytes(subject).div_ceil(BYTES_PER_TOKEN)).sum()
-}
-
-fn no_policy() -> Error {
-    Error::Config { name: "policy", reason: "none".into() }
 }

@@ -1,5 +1,6 @@
 //! The HTTP service: routes, and serving them until told to stop.
 
+mod action;
 mod admin;
 mod app;
 mod ask;
@@ -15,6 +16,7 @@ mod gate;
 mod health;
 mod hugging_face;
 mod input;
+mod judged;
 mod keyring;
 mod kserve_v1;
 mod kserve_v2;
@@ -24,6 +26,7 @@ mod messages;
 mod models;
 mod moderations;
 mod named;
+mod names;
 mod observe;
 mod openapi;
 mod perspective;

@@ -1,11 +1,14 @@
 //! JSON to domain types, with errors that name the field and never quote its value.
 
+mod by_id;
+
 use std::borrow::Cow;
 
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::error::Category;
 
+pub use self::by_id::ById;
 use crate::error::Error;
 use crate::error::Result;
 

@@ -1,7 +1,6 @@
 //! A model, ready to run: batches in, logits out. The only home of candle.
 
 mod artifact;
-mod canaries;
 mod checkpoint;
 mod config;
 mod cpu;
@@ -13,10 +12,13 @@ mod hub;
 pub mod ops;
 mod parameters;
 mod raw;
+mod self_test;
 mod sha256;
 mod source;
 mod tensor;
 mod weights;
+
+use std::sync::Arc;
 
 use ndarray::Array2;
 
@@ -40,7 +42,8 @@ use crate::model::cpu::CpuTransformer;
 use crate::model::tensor::TensorTransformer;
 use crate::model::weights::Weights;
 use crate::score::Activation;
-use crate::score::Ruleset;
+use crate::score::Mapping;
+use crate::score::Scorer;
 use crate::text::Limits;
 use crate::text::Text;
 
@@ -49,8 +52,10 @@ use crate::text::Text;
 pub struct Model {
     /// What it is and where it came from.
     pub card: ModelCard,
+    /// Logits to scores of its labels.
+    pub scorer: Scorer,
     /// What its scores are judged by: one at least, the first where none is asked for.
-    pub rulesets: Vec<Ruleset>,
+    pub mappings: Vec<Arc<Mapping>>,
     /// Text to windows.
     pub encoder: Encoder,
     /// Windows to logits.
@@ -143,14 +148,13 @@ impl Model {
             activation_source: artifact.config.activation_source,
             max_window_tokens: shape.max_tokens,
             has_policy: artifact.has_policy,
-            calibration: artifact.calibration,
+            calibration: artifact.scorer.calibration.version.clone(),
         };
         let forward = load_forward(&artifact.config, artifact.weights, settings)?;
-        let model = Self { card, rulesets: artifact.rulesets, encoder, forward };
+        let Artifact { scorer, mappings, self_test, .. } = artifact;
+        let model = Self { card, scorer, mappings, encoder, forward };
         model.warm_up()?;
-        if let [ruleset, ..] = model.rulesets.as_slice() {
-            artifact.canaries.check(&model.encoder, &*model.forward, ruleset)?;
-        }
+        self_test.check(&model.encoder, &*model.forward, &model.scorer)?;
         Ok(model)
     }
 
@@ -160,8 +164,7 @@ impl Model {
         let text = Text::new(0, "Good morning!".into(), &limits)?;
         let encoded = self.encoder.encode(0, &text)?;
         let Logits(logits) = self.forward.forward(&Batch::pack(&encoded.windows))?;
-        let is_finite = |ruleset: &Ruleset| ruleset.scorer.score(&logits.view()).is_some();
-        if self.rulesets.iter().all(is_finite) {
+        if self.scorer.score(logits.view()).is_some() {
             Ok(())
         } else {
             Err(Error::Artifact {

@@ -2,6 +2,7 @@
 
 mod action;
 mod benign;
+mod category;
 mod namespace;
 mod threshold;
 
@@ -9,10 +10,11 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 pub use self::action::Action;
 pub use self::benign::benign_labels;
+pub use self::category::Category;
+pub use self::category::Clause;
 pub use self::namespace::Name;
 pub use self::namespace::Namespace;
 pub use self::namespace::Relation;
@@ -21,7 +23,7 @@ use crate::error::Error;
 use crate::error::Result;
 
 /// A usage policy, as a platform writes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// A short name; with the version it is what answers carry.
@@ -38,36 +40,6 @@ pub struct Policy {
     /// How other services name what they judge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<Namespace>,
-}
-
-/// One thing that the policy forbids.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Category {
-    /// How the API calls it.
-    pub id: String,
-    /// How the model calls it.
-    pub label: String,
-    /// How people call it.
-    pub title: String,
-    /// What it covers, in a sentence.
-    pub summary: String,
-    /// The score from which on it is violated.
-    pub threshold: Threshold,
-    /// What a violation asks for.
-    pub action: Action,
-    /// The clauses of the policy under it.
-    pub clauses: Vec<Clause>,
-}
-
-/// One sentence of the policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Clause {
-    /// Unique within its category.
-    pub id: String,
-    /// The sentence.
-    pub text: String,
 }
 
 impl Policy {
@@ -127,29 +99,17 @@ impl Policy {
         self.namespaces.iter().find(|namespace| namespace.id == id)
     }
 
-    /// For each category the place of its label; every label must be used or ignored.
-    pub fn columns(&self, file: &str, labels: &[String]) -> Result<Vec<usize>> {
-        let columns = self.categories.iter().map(|category| {
-            labels.iter().position(|label| *label == category.label).ok_or_else(|| {
-                Error::Artifact {
-                    file: file.into(),
-                    expected: format!("labels of the model ({})", labels.join(", ")),
-                    found: format!("label {:?} of category {:?}", category.label, category.id),
-                }
-            })
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let forgotten = labels.iter().enumerate().find(|(column, label)| {
-            !columns.contains(column) && !self.ignored_labels.contains(label)
-        });
-        match forgotten {
-            Some((_, label)) => Err(Error::Artifact {
-                file: file.into(),
-                expected: "every label of the model in a category or in ignored_labels".into(),
-                found: format!("label {label:?} in neither"),
-            }),
-            None => Ok(columns),
-        }
+    /// Those of these labels that no category, clause or name uses, and that are not ignored either.
+    pub fn unused_labels<'a>(&self, labels: &'a [String]) -> Vec<&'a String> {
+        let categories = self.categories.iter().flat_map(|category| &category.labels);
+        let clauses = self.categories.iter().flat_map(|category| &category.clauses);
+        let names = self.namespaces.iter().flat_map(|namespace| &namespace.names);
+        let used: HashSet<_> = categories
+            .chain(clauses.filter_map(|clause| clause.label.as_ref()))
+            .chain(names.flat_map(Name::sources))
+            .chain(&self.ignored_labels)
+            .collect();
+        labels.iter().filter(|label| !used.contains(label)).collect()
     }
 
     fn check(&self, file: &str) -> Result<()> {
@@ -159,12 +119,19 @@ impl Policy {
         if self.categories.is_empty() {
             return fault("at least one [[categories]]", "none".into());
         }
-        let mut seen = HashSet::new();
+        let mut ids = HashSet::new();
         for category in &self.categories {
-            for name in [format!("id {:?}", category.id), format!("label {:?}", category.label)] {
-                if !seen.insert(name.clone()) {
-                    return fault("each id and each label once", format!("{name} twice"));
-                }
+            if !ids.insert(&category.id) {
+                return fault("each id once", format!("id {:?} twice", category.id));
+            }
+            if let Some(label) = repeated(&category.labels) {
+                let found = format!("label {label:?} twice in category {:?}", category.id);
+                return fault("each label of a category once", found);
+            }
+            let scored = category.clauses.iter().filter(|clause| clause.label.is_some());
+            if let Some(id) = repeated(scored.map(|clause| &clause.id)) {
+                let found = format!("{id:?} twice in category {:?}", category.id);
+                return fault("each clause with a label once in its category", found);
             }
             if category.id.is_empty() {
                 return fault("a category id", "an empty one".into());
@@ -174,23 +141,14 @@ impl Policy {
                 return fault("an action of flag, support, block or report", found);
             }
         }
-        namespace::check(&self.namespaces, &self.ids())
-            .or_else(|(expected, found)| fault(expected, found))
+        namespace::check(&self.namespaces).or_else(|(expected, found)| fault(expected, found))
     }
 }
 
-impl Category {
-    fn from_label(label: &str) -> Self {
-        Self {
-            id: label.into(),
-            label: label.into(),
-            title: label.into(),
-            summary: String::new(),
-            threshold: Threshold::DEFAULT,
-            action: Action::Flag,
-            clauses: Vec::new(),
-        }
-    }
+/// The first that comes a second time.
+fn repeated<'a>(names: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = HashSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
 }
 
 /// The parser's message in one line, with the line of the file that it is about.
@@ -229,7 +187,7 @@ mod tests {
         assert_eq!(policy.reference(), "house-rules@1");
         assert_eq!(policy.categories[0].action, Action::Block);
         assert!(policy.categories[0].threshold.is_violated_by(0.3));
-        assert_eq!(policy.columns("f", &["fine".into(), "SPAM".into()]).unwrap(), [1]);
+        assert_eq!(policy.categories[0].labels, ["SPAM"]);
     }
 
     #[test]
@@ -249,15 +207,68 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_the_model_and_of_the_policy_must_agree() {
-        let policy = parse(TOML).unwrap();
-        for (labels, message) in [
-            (vec!["fine"], "found label \"SPAM\" of category \"spam\""),
-            (vec!["SPAM", "fine", "rude"], "found label \"rude\" in neither"),
+    fn a_category_has_one_label_or_several() {
+        let several = TOML.replace("label = \"SPAM\"", "labels = [\"SPAM\", \"ADS\"]");
+        assert_eq!(parse(&several).unwrap().categories[0].labels, ["SPAM", "ADS"]);
+        for (labels, found) in [
+            ("", "found neither"),
+            ("labels = []", "found no label in labels"),
+            ("label = \"SPAM\"\nlabels = [\"ADS\"]", "found both"),
+            ("labels = [\"ADS\", \"ADS\"]", "label \"ADS\" twice in category \"spam\""),
         ] {
-            let labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
-            let error = policy.columns("policy.toml", &labels).unwrap_err().to_string();
-            assert!(error.contains(message), "{error}");
+            let fault = parse(&TOML.replace("label = \"SPAM\"", labels)).unwrap_err().to_string();
+            assert!(fault.contains(found), "{labels}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_is_written_is_read_as_the_same() {
+        let several = TOML.replace("label = \"SPAM\"", "labels = [\"SPAM\", \"ADS\"]");
+        let clause = several.replace("text = \"No spam.\"", "text = \"No spam.\", label = \"ADS\"");
+        for toml in [TOML, &several, &clause] {
+            let policy = parse(toml).unwrap();
+            assert_eq!(parse(&toml::to_string_pretty(&policy).unwrap()).unwrap(), policy);
+        }
+    }
+
+    #[test]
+    fn clauses_with_a_label_have_ids_of_their_own() {
+        let clauses = |second: &str| {
+            TOML.replace("\"No spam.\" }]", &format!("\"No spam.\", label = \"x\" }}, {second}]"))
+        };
+        let fault = parse(&clauses("{ id = \"a\", text = \"\", label = \"y\" }")).unwrap_err();
+        assert!(fault.to_string().contains("\"a\" twice in category \"spam\""), "{fault}");
+        parse(&clauses("{ id = \"b\", text = \"\", label = \"y\" }")).unwrap();
+        parse(&clauses("{ id = \"a\", text = \"\" }")).unwrap();
+    }
+
+    #[test]
+    fn labels_that_nothing_uses_are_known() {
+        let used = r#"
+            [[namespaces]]
+            id = "theirs"
+            names = [
+                { name = "x", relation = "partly", from = ["named"] },
+                { name = "y", relation = "partly", all_of = ["both"] },
+            ]
+        "#;
+        let clause = TOML.replace("text = \"No spam.\"", "text = \"No spam.\", label = \"clause\"");
+        let policy = parse(&format!("{clause}{used}")).unwrap();
+        let labels = ["SPAM", "fine", "clause", "named", "both", "rude"].map(str::to_owned);
+        assert_eq!(policy.unused_labels(&labels), ["rude"]);
+    }
+
+    #[test]
+    fn names_have_something_that_stands_for_them_one_way() {
+        for (sources, found) in [
+            ("relation = \"partly\"", "found \"x\" in namespace \"theirs\""),
+            ("relation = \"uncovered\", from = [\"spam\"]", "found \"x\" in namespace"),
+            ("relation = \"exact\", from = [\"spam\"], all_of = [\"b\"]", "found both for \"x\""),
+        ] {
+            let names =
+                format!("[[namespaces]]\nid = \"theirs\"\nnames = [{{ name = \"x\", {sources} }}]");
+            let fault = parse(&format!("{TOML}{names}")).unwrap_err().to_string();
+            assert!(fault.contains(found), "{sources}: {fault}");
         }
     }
 }

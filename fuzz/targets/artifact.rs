@@ -1,6 +1,6 @@
 //! Files of a model folder; the first byte says which of them is replaced.
 //!
-//! Holds if the model is loaded, canaries included, or refused in words that name a file.
+//! Holds if the model is loaded, self-test included, or refused in words that name a file.
 
 #![no_main]
 
@@ -21,7 +21,7 @@ const FILES: [&str; 8] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "calibration.json",
-    "canaries.jsonl",
+    "self_test.jsonl",
     "policy.toml",
     "model.safetensors",
     "header", // of the weights, before the true numbers

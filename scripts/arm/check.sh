@@ -27,7 +27,7 @@ main() {
     QEMU_CPU=cortex-a72 run_tests --test it -- golden:: \
         --skip the_embedded_model_gives_the_ids_and_logits_of_transformers_for_longer_texts
     # Every extension that the emulator knows: what is chosen where a processor has more.
-    QEMU_CPU=max python3 scripts/arm/serve_once.py models/moderato-small/canaries.jsonl \
+    QEMU_CPU=max python3 scripts/arm/serve_once.py models/moderato-small/self_test.jsonl \
         qemu-aarch64-static "target/arm/$target/debug/moderato" serve --dtype int8
 }
 

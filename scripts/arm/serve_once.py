@@ -21,7 +21,7 @@ STOP_SECONDS = 30
 
 def main(self_test_file: str, *command: str) -> None:
     with open(self_test_file, encoding="utf-8") as lines:
-        canaries = [json.loads(line) for line in lines]
+        tests = [json.loads(line) for line in lines]
     settings = {name: value for name, value in os.environ.items() if not name.startswith("MODERATO_")}
     server = subprocess.Popen(
         [*command, *SETTINGS],
@@ -33,7 +33,7 @@ def main(self_test_file: str, *command: str) -> None:
     too_late = threading.Timer(START_SECONDS, server.kill)
     too_late.start()
     try:
-        check_scores(listening_address(server), canaries)
+        check_scores(listening_address(server), tests)
         server.terminate()
         server.communicate(timeout=STOP_SECONDS)
     finally:
@@ -41,7 +41,7 @@ def main(self_test_file: str, *command: str) -> None:
         server.kill()
     if server.returncode != 0:
         sys.exit(f"the server ended with {server.returncode}")
-    print(f"{len(canaries)} texts scored as expected by {' '.join(command)}")
+    print(f"{len(tests)} texts scored as expected by {' '.join(command)}")
 
 
 def listening_address(server: subprocess.Popen) -> str:
@@ -58,8 +58,8 @@ def listening_address(server: subprocess.Popen) -> str:
     sys.exit("the server has ended before it was ready:\n" + "".join(log))
 
 
-def check_scores(address: str, canaries: list[dict]) -> None:
-    body = json.dumps({"input": [canary["text"] for canary in canaries]}).encode()
+def check_scores(address: str, tests: list[dict]) -> None:
+    body = json.dumps({"input": [test["text"] for test in tests]}).encode()
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(f"http://{address}/v1/score", body, headers)
     # No proxy: the server is on this machine.
@@ -68,11 +68,11 @@ def check_scores(address: str, canaries: list[dict]) -> None:
         if response.status != 200:
             sys.exit(f"POST /v1/score was answered with {response.status}")
         results = json.load(response)["results"]
-    for canary, result in zip(canaries, results, strict=True):
-        for category, expected in canary["scores"].items():
+    for test, result in zip(tests, results, strict=True):
+        for category, expected in test["scores"].items():
             score = result["categories"][category]["score"]
-            if abs(score - expected) > canary["tolerance"]:
-                sys.exit(f"{category} of {canary['text']!r} is {score}, expected {expected}")
+            if abs(score - expected) > test["tolerance"]:
+                sys.exit(f"{category} of {test['text']!r} is {score}, expected {expected}")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,6 @@ def main() -> None:
     except (BadRow, OSError) as fault:
         sys.exit(f"calibrate.py: {fault}")
     policy = arguments.policy.read_text() if arguments.policy else plain_policy(categories)
-    ids = ids_of(policy)
     logits = log_odds(arguments, rows, categories)
     calm = log_odds(arguments, harmless, categories)
     labels = np.array([row.targets(categories) for row in rows])
@@ -91,14 +90,14 @@ def main() -> None:
         error = calibration_error(label, cross_fitted(category, logit, label))
         calm_scores = platt.probabilities(calm[:, col])
         best = best_threshold(platt.probabilities(logit), label, calm_scores, arguments.ceiling)
-        fitted[ids[category]] = {"scale": round(platt.scale, 6), "offset": round(platt.offset, 6)}
+        fitted[category] = {"scale": round(platt.scale, 6), "offset": round(platt.offset, 6)}
         thresholds[category] = best.threshold
         flagged |= calm_scores >= best.threshold
         print(f"{category:<26}{len(label):>6}{label.sum():>6}", end="")
         print(f"{platt.scale:>9.4f}{platt.offset:>9.4f}{error:>8.4f}{best.threshold:>9.2f}", end="")
         print(f"{best.f1:>8.4f}{best.precision:>8.4f}{best.recall:>8.4f}{best.false_alarms:>8.4f}")
     print(f"harmless texts with any flag: {flagged.mean():.4f}")
-    calibration = {"method": "platt", "version": arguments.version, "categories": fitted}
+    calibration = {"method": "platt", "version": arguments.version, "labels": fitted}
     (arguments.model / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n")
     (arguments.model / "policy.toml").write_text(with_thresholds(policy, thresholds))
 
@@ -135,11 +134,6 @@ def log_odds(arguments: argparse.Namespace, rows: list[Row], categories: list[st
 
 
 # The policy.
-
-
-def ids_of(policy: str) -> dict[str, str]:
-    """What the policy calls each label of the model."""
-    return {it["label"]: it["id"] for it in tomllib.loads(policy)["categories"]}
 
 
 def with_thresholds(policy: str, thresholds: dict[str, float]) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 import charts
 import served
 import settings as settings_file
-from calibrate import cross_fitted, ids_of, read_categories
+from calibrate import cross_fitted, read_categories
 from metrics import average_precision, calibration_error, roc_auc, summary
 from rows import UNKNOWN, Row, read
 from text_kinds import KINDS, LENGTHS, kind_of, length_of
@@ -122,7 +122,7 @@ def measure(arguments: argparse.Namespace) -> Measured:
     """Scores the development set."""
     categories = read_categories(arguments.model / "config.json")
     policy = (arguments.model / "policy.toml").read_text()
-    if any(label != name for label, name in ids_of(policy).items()):
+    if any(it.get("label") != it["id"] for it in tomllib.loads(policy)["categories"]):
         sys.exit("card.py: expected a policy that calls its categories as the model does")
     rows = list(read(arguments.labels))
     scores = served.scores(arguments.binary, arguments.model, [it.text for it in rows], categories)

@@ -77,10 +77,10 @@ sys.exit(None if found >= float(sys.argv[1]) else f"macro average precision {fou
 PYTHON
 }
 
-# moderato itself checks the canaries, whose scores transformers and numpy have made; this is with
+# moderato itself checks the self-test, whose scores transformers and numpy have made; this is with
 # a tolerance that only the same arithmetic meets.
 scores_are_those_of_the_pipeline() {
-    sed -i 's/"tolerance": [0-9.]*/"tolerance": 0.00002/' served/canaries.jsonl
+    sed -i 's/"tolerance": [0-9.]*/"tolerance": 0.00002/' served/self_test.jsonl
     "$binary" score --model served 'My refund is late.' >/dev/null
     sed -i 's/"scale": /"scale": 1/' served/calibration.json
     if "$binary" score --model served 'My refund is late.' >/dev/null 2>&1; then

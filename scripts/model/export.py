@@ -1,11 +1,11 @@
-"""Makes a model folder to serve: F16 weights, a plain tokenizer, calibration, policy, canaries.
+"""Makes a model folder to serve: F16 weights, a plain tokenizer, calibration, policy, self-test.
 
     python3 scripts/model/export.py --model WEIGHTS --output FOLDER
 
-The model has been through train.py and calibrate.py. A canary is a text with the scores that it
-must have: here they are computed by transformers and numpy from the F16 weights, and moderato
-refuses to serve a folder whose canaries it scores differently. --canaries has texts of your own, as
-JSON lines with "text".
+The model has been through train.py and calibrate.py. The self-test is texts with the scores that
+their labels must have: here they are computed by transformers and numpy from the F16 weights, and
+moderato refuses to serve a folder whose texts it scores differently. --self-test has texts of your
+own, as JSON lines with "text".
 """
 
 import argparse
@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification
 
-from calibrate import Platt, ids_of, read_categories
+from calibrate import Platt, read_categories
 from prepare import plain_tokenizer
 
 TOLERANCE = 0.02  # int8 may differ by so much; f32 does by far less
@@ -48,12 +48,12 @@ def main() -> None:
     for name in ("tokenizer_config.json", "calibration.json", "policy.toml", "settings.toml"):
         shutil.copyfile(model / name, output / name)
     texts = TEXTS
-    if arguments.canaries:
-        texts = [json.loads(line)["text"] for line in arguments.canaries.read_text().splitlines()]
-    lines = canaries(output, tokenizer, texts)
-    (output / "canaries.jsonl").write_text("".join(line + "\n" for line in lines))
+    if arguments.self_test:
+        texts = [json.loads(line)["text"] for line in arguments.self_test.read_text().splitlines()]
+    lines = self_test(output, tokenizer, texts)
+    (output / "self_test.jsonl").write_text("".join(line + "\n" for line in lines))
     size = (output / "model.safetensors").stat().st_size
-    print(f"wrote {output}, {size / 1e6:.1f} MB of weights, {len(lines)} canaries")
+    print(f"wrote {output}, {size / 1e6:.1f} MB of weights, {len(lines)} texts to test itself")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -63,16 +63,15 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, metavar="FOLDER", help="by train.py and calibrate.py")
-    add("--canaries", type=Path, metavar="FILE", help="JSON lines, instead of three plain texts")
+    add("--self-test", type=Path, metavar="FILE", help="JSON lines, instead of three plain texts")
     add("--output", type=Path, required=True, metavar="FOLDER", help="what to make")
     return parser.parse_args()
 
 
-def canaries(folder: Path, tokenizer: Tokenizer, texts: list[str]) -> list[str]:
-    """Lines with the scores of short texts, under the names of the policy."""
+def self_test(folder: Path, tokenizer: Tokenizer, texts: list[str]) -> list[str]:
+    """Lines with the scores of short texts, by label."""
     categories = read_categories(folder / "config.json")
-    ids = ids_of((folder / "policy.toml").read_text())
-    fitted = json.loads((folder / "calibration.json").read_text())["categories"]
+    fitted = json.loads((folder / "calibration.json").read_text())["labels"]
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     lines = []
     for text in texts:
@@ -81,8 +80,8 @@ def canaries(folder: Path, tokenizer: Tokenizer, texts: list[str]) -> list[str]:
             logits = model(input_ids=tokens).logits[0].double().numpy()
         scores = {}
         for category, logit in zip(categories, logits, strict=True):
-            platt = Platt(**fitted[ids[category]])
-            scores[ids[category]] = round(float(platt.probabilities(np.array(logit))), DIGITS)
+            platt = Platt(**fitted[category])
+            scores[category] = round(float(platt.probabilities(np.array(logit))), DIGITS)
         line = {"text": text, "scores": scores, "tolerance": TOLERANCE}
         lines.append(json.dumps(line, ensure_ascii=False))
     return lines

@@ -81,7 +81,7 @@ step_calibrate() {
 }
 
 step_export() {
-    run export --model weights --canaries "$own/canaries.jsonl" --output "$model"
+    run export --model weights --self-test "$own/self_test.jsonl" --output "$model"
 }
 
 step_card() {

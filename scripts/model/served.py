@@ -33,7 +33,7 @@ def log_odds(
     """What a calibration is applied to (text, category): the scores of the folder without one."""
     with tempfile.TemporaryDirectory() as folder:
         for file in model.iterdir():
-            if file.name not in ("calibration.json", "canaries.jsonl", "policy.toml"):
+            if file.name not in ("calibration.json", "self_test.jsonl", "policy.toml"):
                 Path(folder, file.name).symlink_to(file.resolve())
         plain = scores(binary, Path(folder), texts, categories)
     plain = np.clip(plain, 1 - LARGEST, LARGEST)

@@ -13,7 +13,7 @@ from questions import NAME
 
 WEIGHTS = "model.safetensors"
 POLICY = "policy.toml"
-CANARIES = "canaries.jsonl"
+SELF_TEST = "self_test.jsonl"
 BIAS = "classifier.bias"
 SHIFTS = (0.0, 0.75, -0.5)  # of the bias, in log-odds: each a model of its own
 
@@ -24,10 +24,10 @@ def make_models(source: Path, work: Path) -> list[Path]:
 
 
 def make_model(source: Path, parent: Path, shift: float) -> Path:
-    """The same with another bias; canaries only where their scores still hold."""
+    """The same with another bias; the self-test only where its scores still hold."""
     folder = copied(source, parent)
     if shift:
-        (folder / CANARIES).unlink(missing_ok=True)
+        (folder / SELF_TEST).unlink(missing_ok=True)
         weights = bytearray((folder / WEIGHTS).read_bytes())
         shift_bias(weights, shift)
         (folder / WEIGHTS).write_bytes(weights)
@@ -42,9 +42,9 @@ def make_faulty_models(source: Path, work: Path) -> list[Path]:
     with (garbled / WEIGHTS).open("r+b") as weights:
         weights.seek(8)
         weights.write(b"not a header")
-    # Sound but for its scores, which its canaries do not expect: fails at the very end.
+    # Sound but for its scores, which its self-test does not expect: fails at the very end.
     other = make_model(source, work / "other-scores", 2.0)
-    shutil.copy(source / CANARIES, other / CANARIES)
+    shutil.copy(source / SELF_TEST, other / SELF_TEST)
     return [cut, garbled, other]
 
 

@@ -140,7 +140,7 @@ async fn score_line(line: &str, engine: &Engine, limits: &Limits) -> Result<(Rec
 
 /// Scores a text; a blank one, which is `None`, scores 0.
 pub(super) async fn score_text(text: Option<Text>, engine: &Engine) -> Result<Scored> {
-    let Some(text) = text else { return Ok(Scored::blank(engine.policy())) };
+    let Some(text) = text else { return Ok(Scored::blank(engine.card().labels.len())) };
     let mut scored = engine.score(vec![text], Patience::Endless).await?;
     scored.pop().ok_or(Error::Stopped)
 }

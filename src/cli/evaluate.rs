@@ -1,5 +1,6 @@
 //! `moderato evaluate`: how good the scores are on labelled texts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ndarray::Array2;
@@ -15,6 +16,7 @@ use crate::cli::config::EngineConfig;
 use crate::cli::output;
 use crate::cli::output::Output;
 use crate::cli::record::Record;
+use crate::engine::Scored;
 use crate::error::Error;
 use crate::error::Result;
 use crate::evaluate;
@@ -23,10 +25,11 @@ use crate::evaluate::Evaluation;
 use crate::evaluate::Labelled;
 use crate::evaluate::MacroAverage;
 use crate::json;
+use crate::json::ById;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
+use crate::policy::Category;
 use crate::policy::Policy;
-use crate::score::ById;
 use crate::text::Limits;
 
 pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode> {
@@ -34,17 +37,19 @@ pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode
     let limits = Limits::of_lines(&args.limits);
     let config = EngineConfig::for_lines(args.model, &args.limits, hub)?;
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
-    let policy = engine.policy().clone();
-    let mut rows = Rows { n_columns: policy.categories.len(), ..Rows::default() };
+    let rules = engine.rules(None)?.clone();
+    let columns = Columns { policy: rules.policy(), labels: &engine.card().labels.clone() };
+    let mut rows = Rows { n_columns: columns.policy.categories.len(), ..Rows::default() };
     let sink = |line: ScoredLine| {
         let number = line.number;
-        let add = |(record, scored): (Record, crate::engine::Scored)| {
-            let labels = read_labels(&record, &policy)?;
+        let add = |(record, scored): (Record, Scored)| {
+            let labels = columns.read_labels(&record)?;
             if args.max_windows.is_some_and(|max| scored.n_windows() > max) {
                 rows.n_left_out += 1;
                 return Ok(());
             }
-            rows.scores.extend_from_slice(&scored.scores.0);
+            let verdict = rules.judge(&scored.scores.pooled);
+            rows.scores.extend(verdict.categories.iter().map(|it| it.judgement.score));
             rows.labels.extend(labels);
             Ok(())
         };
@@ -52,7 +57,7 @@ pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode
     };
     let model = engine.card().reference();
     bulk::score_lines(engine, input, limits, sink).await?;
-    let summary = rows.evaluate(&policy, model)?;
+    let summary = rows.evaluate(rules.policy(), model)?;
     let mut output = Output::stdout();
     if args.json {
         output.json(&summary)?;
@@ -183,22 +188,55 @@ fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
 }
 
-/// The labels of a line, in the order of the policy; unknown where the line says nothing.
-fn read_labels(record: &Record, policy: &Policy) -> Result<Vec<Option<bool>>> {
-    let value = record.require("labels")?;
-    let Value::Object(entries) = value else {
-        return Err(json::invalid("labels", "an object", &value));
-    };
-    let mut labels = vec![None; policy.categories.len()];
-    for (id, value) in entries {
-        let place = policy.position(&id).ok_or_else(|| Error::UnknownCategories {
-            param: "labels",
-            unknown: vec![id.clone()],
-            known: policy.ids(),
-        })?;
-        labels[place] = read_label(&format!("labels.{id}"), &value)?;
+/// What the labels of a line may name.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    policy: &'a Policy,
+    labels: &'a [String], // of the model
+}
+
+impl Columns<'_> {
+    /// The labels of a line, in the order of the policy; unknown where the line says nothing.
+    ///
+    /// A line names categories, or labels of the model: then a category is true if any of its labels
+    /// is, and false if all of them are.
+    fn read_labels(&self, record: &Record) -> Result<Vec<Option<bool>>> {
+        let value = record.require("labels")?;
+        let Value::Object(entries) = value else {
+            return Err(json::invalid("labels", "an object", &value));
+        };
+        let mut known = HashMap::new();
+        for (name, value) in entries {
+            if self.policy.position(&name).is_none() && !self.labels.contains(&name) {
+                let param = "labels";
+                let known = self.policy.ids();
+                return Err(Error::UnknownCategories { param, unknown: vec![name], known });
+            }
+            let label = read_label(&format!("labels.{name}"), &value)?;
+            known.insert(name, label);
+        }
+        let of_category = |category: &Category| match known.get(&category.id) {
+            Some(label) => *label,
+            None => any_of(category.labels.iter().map(|label| {
+                let label = Some(label).filter(|label| self.is_label(label));
+                label.and_then(|label| known.get(label).copied().flatten())
+            })),
+        };
+        Ok(self.policy.categories.iter().map(of_category).collect())
     }
-    Ok(labels)
+
+    /// Whether the name in a line means the label of that name, and not a category of other labels.
+    fn is_label(&self, name: &String) -> bool {
+        let category = self.policy.categories.iter().find(|category| category.id == *name);
+        category.is_none_or(|category| category.labels == [name.as_str()])
+    }
+}
+
+/// Whether any is true, as far as the unknown ones allow an answer.
+fn any_of(labels: impl Iterator<Item = Option<bool>> + Clone) -> Option<bool> {
+    let is_any_true = labels.clone().any(|label| label == Some(true));
+    let are_all_known = labels.clone().all(|label| label.is_some());
+    (is_any_true || are_all_known).then_some(is_any_true)
 }
 
 /// A label as a number, a boolean or a string; unknown where it is null.

@@ -15,10 +15,10 @@ use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use crate::cli::report::Report;
 use crate::error::Error;
 use crate::error::Result;
 use crate::json;
-use crate::score::Report;
 
 /// The fields of a JSON object, in their order, as they were written.
 #[derive(Debug)]
@@ -161,8 +161,8 @@ impl<'de> Deserialize<'de> for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::ById;
     use crate::policy::Action;
-    use crate::score::ById;
 
     const RESULTS: &str = concat!(
         r#""flagged":true,"action":"block","categories":{},"n_tokens":3,"n_windows":1,"#,

@@ -15,13 +15,13 @@ use crate::cli::config::EngineConfig;
 use crate::cli::output;
 use crate::cli::output::Output;
 use crate::cli::record::Record;
+use crate::cli::report::Report;
 use crate::engine::Engine;
 use crate::engine::Scored;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
-use crate::score::Report;
-use crate::score::Terms;
+use crate::score::Rules;
 use crate::text::Limits;
 use crate::text::Text;
 
@@ -37,8 +37,8 @@ pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let mut output = Output::open(args.output.as_deref())?;
     output.is_live = is_live;
-    let result_key = args.result_key;
-    let scorer = Scoring { terms: Terms::of(engine.policy()), engine, result_key };
+    let rules = engine.rules(None)?.clone();
+    let scorer = Scoring { rules, engine, result_key: args.result_key, clauses: args.clauses };
     let result = match input {
         Some(input) => scorer.file(input, limits, args.on_error, &mut output).await,
         None => scorer.texts(&args.texts, limits, &mut output).await,
@@ -48,11 +48,12 @@ pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
     result.and_then(|code| flushed.map(|()| code))
 }
 
-/// An engine and the terms to judge by.
+/// An engine, the rules to judge by, and what to write.
 struct Scoring {
     engine: Arc<Engine>,
-    terms: Terms,
+    rules: Rules,
     result_key: Option<String>, // field of an output line that holds the report
+    clauses: bool,
 }
 
 impl Scoring {
@@ -115,8 +116,7 @@ impl Scoring {
     }
 
     fn report(&self, scored: &Scored) -> Report {
-        let verdict = self.terms.judge(&scored.scores);
-        scored.report(&verdict, self.engine.policy(), None)
+        Report::new(scored, &self.rules, self.clauses)
     }
 }
 
@@ -145,10 +145,10 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
+    use crate::cli::report::CategoryReport;
+    use crate::json::ById;
     use crate::policy::Action;
     use crate::policy::Threshold;
-    use crate::score::ById;
-    use crate::score::CategoryReport;
 
     #[test]
     fn a_terminal_shows_a_heading_and_a_table() {
@@ -156,8 +156,7 @@ mod tests {
             score,
             threshold: Threshold::DEFAULT,
             violated,
-            spans: None,
-            log_odds: 0.0,
+            clauses: None,
         };
         let (spam, leak) = (category(0.625, true), category(0.25, false));
         let categories = ById(vec![("spam".into(), spam), ("leak".into(), leak)]);

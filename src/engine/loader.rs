@@ -26,6 +26,7 @@ use crate::model::OwnPolicy;
 use crate::model::Source;
 use crate::policy::Policy;
 use crate::score::Activation;
+use crate::score::Mapping;
 
 /// Everything it takes to start an engine, again and again.
 #[derive(Debug, Clone)]
@@ -88,8 +89,9 @@ impl Loader {
         self.heads.get(&slot.map(str::to_owned)).cloned().unwrap_or_default()
     }
 
-    fn announce(&self, slot: Option<&str>, Model { card, rulesets, .. }: &Model) {
-        let policies: Vec<_> = rulesets.iter().map(|ruleset| ruleset.policy.reference()).collect();
+    fn announce(&self, slot: Option<&str>, Model { card, scorer, mappings, .. }: &Model) {
+        let policies: Vec<_> =
+            mappings.iter().map(|mapping| mapping.policy().reference()).collect();
         info!(
             model = card.reference(),
             source = card.source,
@@ -115,16 +117,32 @@ impl Loader {
             );
         }
         let has_benign_labels = !self.head(slot).benign_labels.is_empty();
-        match rulesets.as_slice() {
-            [ruleset, ..] if !card.has_policy => announce_labels(card, &ruleset.policy),
+        for mapping in mappings {
+            announce_policy(card, mapping);
+        }
+        match mappings.as_slice() {
+            [mapping, ..] if !card.has_policy => announce_labels(card, mapping.policy()),
             _ if has_benign_labels => {
                 warn!(model = card.reference(), "--benign-label is not used: there is a policy");
             }
             _ => {}
         }
-        if card.calibration.is_none() {
+        if scorer.calibration.version.is_none() {
             warn!("no calibration.json: scores are as the model gives them, not calibrated");
         }
+    }
+}
+
+/// Says what a policy of the operator leaves out of a model, and which names it cannot fill.
+fn announce_policy(card: &ModelCard, mapping: &Mapping) {
+    let policy = mapping.policy().reference();
+    let unused = mapping.policy().unused_labels(&card.labels);
+    if !unused.is_empty() {
+        let labels = unused.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        info!(policy, labels, "the policy does not use these labels of the model");
+    }
+    for source in mapping.unknown_sources() {
+        warn!(policy, "neither a category of the policy nor a label of the model: {source}");
     }
 }
 

@@ -20,9 +20,8 @@ use crate::metrics::Metrics;
 use crate::model::Source;
 use crate::policy::Policy;
 use crate::score::Judgement;
-use crate::score::Ruleset;
-use crate::score::Scores;
-use crate::score::Terms;
+use crate::score::LabelScores;
+use crate::score::Rules;
 use crate::text::Subject;
 
 /// A model in the shadow of the one that serves.
@@ -77,9 +76,9 @@ pub struct Observed {
     /// What was judged.
     pub subjects: Vec<Subject>,
     /// The scores, in order.
-    pub scores: Vec<Scores>,
-    /// What it was judged by.
-    pub ruleset: Arc<Ruleset>,
+    pub scores: Vec<LabelScores>,
+    /// What it was judged by, without what the request changed of it.
+    pub rules: Rules,
 }
 
 impl Shadow {
@@ -142,7 +141,7 @@ impl Shadow {
         tokio::spawn(async move {
             let _permit = permit;
             match self.score(&observed).await {
-                Ok((scored, ruleset)) => self.add(&observed, &scored, &ruleset),
+                Ok(scored) => self.add(&observed, &scored),
                 Err(fault) => {
                     tracing::debug!(code = fault.code(), "the shadow failed");
                     self.metrics.shadowed("failed", n_texts);
@@ -152,28 +151,28 @@ impl Shadow {
         });
     }
 
-    async fn score(&self, observed: &Observed) -> Result<(Vec<Scored>, Arc<Ruleset>)> {
-        // By the policy of the same id, or by its own where it has none of it.
-        let same = self.engine.ruleset(Some(&observed.ruleset.policy.id));
-        let ruleset = same.or_else(|_| self.engine.ruleset(None))?;
+    async fn score(&self, observed: &Observed) -> Result<Vec<Scored>> {
         let patience = Patience::Until(Deadline::after(TIMEOUT));
         let caller = Caller { patience, account: None, timings: None };
-        let subjects = observed.subjects.clone();
-        let scored = self.engine.score_uncounted(&ruleset.scorer, subjects, caller).await?;
-        Ok((scored, ruleset))
+        self.engine.score_uncounted(observed.subjects.clone(), caller).await
     }
 
-    fn add(&self, observed: &Observed, scored: &[Scored], ruleset: &Ruleset) {
-        let serving = &observed.ruleset.policy;
-        let pairs = pairs(serving, &ruleset.policy);
-        let terms = (Terms::of(serving), Terms::of(&ruleset.policy));
+    fn add(&self, observed: &Observed, scored: &[Scored]) {
+        let serving = &observed.rules;
+        // By the policy of the same id, or by its own where it has none of it.
+        let same = self.engine.rules(Some(&serving.policy().id));
+        let Ok(shadow) = same.or_else(|_| self.engine.rules(None)) else { return };
+        let pairs = pairs(serving.policy(), shadow.policy());
         self.metrics.shadowed("compared", scored.len() as u64);
         for (theirs, ours) in std::iter::zip(&observed.scores, scored) {
-            let verdicts = (terms.0.judge(theirs), terms.1.judge(&ours.scores));
+            let verdicts = (serving.judge(theirs), shadow.judge(&ours.scores.pooled));
             for (place, (category, other)) in pairs.iter().enumerate() {
-                let judgements =
-                    (&verdicts.0.categories[*category], &verdicts.1.categories[*other]);
-                self.add_one(place, &serving.categories[*category].id, judgements);
+                let judgements = (
+                    &verdicts.0.categories[*category].judgement,
+                    &verdicts.1.categories[*other].judgement,
+                );
+                let id = &serving.policy().categories[*category].id;
+                self.add_one(place, id, judgements);
             }
         }
         self.compare(|comparison| comparison.n_texts += scored.len() as u64);

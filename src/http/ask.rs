@@ -1,4 +1,4 @@
-//! From what a contract asks to reports: the one way from a handler to the engine.
+//! From what a contract asks to verdicts: the one way from a handler to the engine.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use crate::engine::Caller;
 use crate::engine::Deadline;
 use crate::engine::Engine;
-use crate::engine::Judged;
 use crate::engine::Observed;
 use crate::engine::Patience;
 use crate::engine::Scored;
 use crate::engine::Slot;
+use crate::engine::SpanRequest;
 use crate::engine::Spans;
 use crate::error::Error;
 use crate::error::Result;
@@ -21,15 +21,12 @@ use crate::http::audit::Outcome;
 use crate::http::context::Context;
 use crate::http::context::Cost;
 use crate::http::gate::KeyName;
+use crate::http::judged::Judged;
 use crate::http::posted::Posted;
 use crate::key::Account;
 use crate::model::ModelCard;
-use crate::policy::Action;
 use crate::policy::Policy;
-use crate::score::Report;
-use crate::score::Ruleset;
-use crate::score::Terms;
-use crate::score::Verdict;
+use crate::score::Rules;
 use crate::text::Conversation;
 use crate::text::Subject;
 use crate::text::Text;
@@ -41,12 +38,11 @@ pub(super) struct Ask {
     app: App,
     slot: Arc<Slot>,
     engine: Arc<Engine>, // the same from the first question to the answer
-    ruleset: Arc<Ruleset>,
     deadline: Deadline,
     account: Option<Arc<Account>>,
     key: Option<KeyName>,
     context: Context,
-    pub(super) terms: Terms,
+    pub(super) rules: Rules,
     pub(super) spans: bool,
 }
 
@@ -56,17 +52,17 @@ impl Ask {
     pub(super) fn new(app: &App, posted: &Posted, policy: Option<&str>) -> Result<Self> {
         let slot = Arc::clone(app.models().slot(posted.model.as_deref())?);
         let engine = slot.serving()?;
-        let ruleset = engine.ruleset(policy.or(posted.policy.as_deref()))?;
-        let (terms, deadline) = (Terms::of(&ruleset.policy), posted.deadline);
+        let rules = engine.rules(policy.or(posted.policy.as_deref()))?.clone();
+        let deadline = posted.deadline;
         let (app, account) = (app.clone(), posted.account.clone());
         let (key, context) = (posted.key.clone(), posted.context.clone());
         let spans = false;
-        Ok(Self { app, slot, engine, ruleset, deadline, account, key, context, terms, spans })
+        Ok(Self { app, slot, engine, deadline, account, key, context, rules, spans })
     }
 
     /// What it is judged by.
     pub(super) fn policy(&self) -> &Policy {
-        &self.ruleset.policy
+        self.rules.policy()
     }
 
     /// What scores.
@@ -80,13 +76,13 @@ impl Ask {
     }
 
     /// Judges texts.
-    pub(super) async fn texts(&self, raws: Vec<String>) -> Result<Vec<Report>> {
+    pub(super) async fn texts(&self, raws: Vec<String>) -> Result<Vec<Judged>> {
         let texts = Text::all(raws, &self.app.settings().limits)?;
         self.subjects(texts.into_iter().map(Subject::from).collect()).await
     }
 
     /// Judges the last turn of each conversation.
-    pub(super) async fn conversations(&self, raws: Vec<Vec<Turn>>) -> Result<Vec<Report>> {
+    pub(super) async fn conversations(&self, raws: Vec<Vec<Turn>>) -> Result<Vec<Judged>> {
         let limits = &self.app.settings().limits;
         limits.check_count(raws.len())?;
         let raws = raws.into_iter().enumerate();
@@ -96,7 +92,7 @@ impl Ask {
     }
 
     /// Scores and judges the subjects of one request: all of them or none.
-    async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Report>> {
+    async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Judged>> {
         let (subjects, digests) = self.digest(subjects).await?;
         let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
         let timings = Some(self.context.timings());
@@ -105,40 +101,41 @@ impl Ask {
         // The spans and the shadow need the subjects once more.
         let is_needed = self.spans || shadow.is_some();
         let kept = if is_needed { subjects.clone() } else { Vec::new() };
-        let scored = engine.score_by(&self.ruleset.scorer, subjects, caller).await?;
-        let verdicts: Vec<_> = scored.iter().map(|text| self.terms.judge(&text.scores)).collect();
-        let spans = self.locate(&kept, &scored, &verdicts, caller).await?;
+        let scored = engine.score_for(subjects, caller).await?;
+        let spans = self.locate(&kept, &scored, caller).await?;
         if let Some(shadow) = shadow {
-            let ruleset = Arc::clone(&self.ruleset);
-            let answered = scored.iter().map(|text| text.scores.clone()).collect();
-            shadow.watch(Observed { subjects: kept, scores: answered, ruleset });
+            let rules = engine.rules(Some(&self.policy().id))?.clone();
+            let answered = scored.iter().map(|scored| scored.scores.pooled.clone()).collect();
+            shadow.watch(Observed { subjects: kept, scores: answered, rules });
         }
-        let policy = self.policy();
-        let report = |(index, (scored, verdict)): (usize, (&_, &_))| {
-            Scored::report(scored, verdict, policy, spans.get(index))
-        };
-        let reports: Vec<_> = std::iter::zip(&scored, &verdicts).enumerate().map(report).collect();
-        self.count(&reports);
-        self.audit(&reports, digests).await?;
-        Ok(reports)
+        let judged = self.judge(scored, spans);
+        self.count(&judged);
+        self.audit(&judged, digests).await?;
+        Ok(judged)
     }
 
-    /// The parts that carry the violations, if they were asked for.
+    /// The parts that carry the violations of each subject; none of them if they were not asked for.
     async fn locate(
         &self,
         subjects: &[Subject],
         scored: &[Scored],
-        verdicts: &[Verdict],
         caller: Caller<'_>,
-    ) -> Result<Vec<Spans>> {
+    ) -> Result<Vec<Option<Spans>>> {
         if !self.spans {
-            return Ok(Vec::new());
+            return Ok(vec![None; scored.len()]);
         }
-        let judged = std::iter::zip(subjects, std::iter::zip(scored, verdicts));
-        let judged: Vec<_> = judged
-            .map(|(subject, (scored, verdict))| Judged { subject, scored, verdict })
-            .collect();
-        self.engine.locate(&self.ruleset, &judged, caller).await
+        let request = SpanRequest { subjects, scored, rules: &self.rules };
+        let spans = self.engine.locate(request, caller).await?;
+        Ok(spans.into_iter().map(Some).collect())
+    }
+
+    fn judge(&self, scored: Vec<Scored>, spans: Vec<Option<Spans>>) -> Vec<Judged> {
+        let rules = Arc::new(self.rules.clone());
+        let judge = |(scored, spans): (Scored, _)| {
+            let verdict = rules.judge(&scored.scores.pooled);
+            Judged { rules: Arc::clone(&rules), scored, verdict, spans }
+        };
+        std::iter::zip(scored, spans).map(judge).collect()
     }
 
     /// What the audit log calls the subjects; nothing without such a log.
@@ -153,9 +150,9 @@ impl Ask {
         tokio::task::spawn_blocking(digest).await.map_err(|_| Error::Stopped)
     }
 
-    async fn audit(&self, reports: &[Report], digests: Vec<String>) -> Result<()> {
+    async fn audit(&self, judged: &[Judged], digests: Vec<String>) -> Result<()> {
         let Some(audit) = &self.app.settings().audit else { return Ok(()) };
-        let outcome = |(digest, report)| Outcome::new(digest, report);
+        let outcome = |(digest, judged)| Outcome::new(digest, judged);
         let entry = Entry {
             time: SystemTime::now(),
             request_id: self.context.request_id(),
@@ -163,29 +160,25 @@ impl Ask {
             key: self.key.as_ref().map(|KeyName(name)| name.to_string()),
             model: &self.model(),
             policy: &self.policy().reference(),
-            results: std::iter::zip(digests, reports).map(outcome).collect(),
+            results: std::iter::zip(digests, judged).map(outcome).collect(),
         };
         audit.write(&entry, self.deadline.at()).await
     }
 
-    fn count(&self, reports: &[Report]) {
+    fn count(&self, judged: &[Judged]) {
         let metrics = self.app.metrics();
-        for report in reports {
-            metrics.acted(report.action.to_string());
-            for (id, category) in &report.categories.0 {
-                metrics.judged(id, category.score, category.violated);
+        for judged in judged {
+            metrics.acted(judged.verdict.action.to_string());
+            for category in &judged.verdict.categories {
+                let judgement = category.judgement;
+                metrics.judged(judged.id(category), judgement.score, judgement.violated);
             }
         }
-        self.context.charge(Cost { n_texts: reports.len(), n_tokens: n_tokens(reports) });
+        self.context.charge(Cost { n_texts: judged.len(), n_tokens: n_tokens(judged) });
     }
 }
 
 /// Tokens of all texts of a request.
-pub(super) fn n_tokens(reports: &[Report]) -> usize {
-    reports.iter().map(|report| report.n_tokens).sum()
-}
-
-/// Whether the policy has a text withheld.
-pub(super) fn is_blocked(report: &Report) -> bool {
-    report.action >= Action::Block
+pub(super) fn n_tokens(judged: &[Judged]) -> usize {
+    judged.iter().map(|judged| judged.scored.n_tokens).sum()
 }

@@ -44,6 +44,6 @@ pub(super) async fn moderate(
     posted.suggest_model(&app, model.as_deref());
     let ask = Ask::new(&app, &posted, None)?;
     let conversations = messages::conversations(&app, "input", fields.require("input")?)?;
-    let reports = ask.conversations(conversations).await?;
-    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)))
+    let judged = ask.conversations(conversations).await?;
+    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &judged)))
 }

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::input::Input;
+use crate::http::judged::Judged;
 use crate::http::messages;
 use crate::http::messages::Message;
 use crate::http::moderations;
@@ -17,9 +18,8 @@ use crate::http::posted::Posted;
 use crate::http::problem::Faults;
 use crate::http::problem::Problem;
 use crate::json;
+use crate::json::ById;
 use crate::json::Fields;
-use crate::score::ById;
-use crate::score::Report;
 use crate::text::Turn;
 
 /// What to classify.
@@ -87,8 +87,8 @@ pub(super) async fn classify(
     posted.suggest_model(&app, model.as_deref());
     let ask = Ask::new(&app, &posted, None)?;
     let texts = json::string_or_strings("input", fields.require("input")?)?;
-    let reports = ask.texts(texts).await?;
-    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)))
+    let judged = ask.texts(texts).await?;
+    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &judged)))
 }
 
 /// Scores the last turn of one or more conversations; answers as Mistral's clients expect.
@@ -105,21 +105,22 @@ pub(super) async fn classify_chat(
     posted.suggest_model(&app, model.as_deref());
     let ask = Ask::new(&app, &posted, None)?;
     let conversations = conversations(&app, fields.require("input")?)?;
-    let reports = ask.conversations(conversations).await?;
-    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &reports)))
+    let judged = ask.conversations(conversations).await?;
+    Ok(Json(ClassificationResponse::new(&ask, model.as_deref(), &judged)))
 }
 
 impl ClassificationResponse {
-    fn new(ask: &Ask, model: Option<&str>, reports: &[Report]) -> Self {
+    fn new(ask: &Ask, model: Option<&str>, judged: &[Judged]) -> Self {
         let namespace = ask.policy().namespace_for(model);
-        let targets = |report: &Report| {
-            let scores = report.categories.under(namespace).map(|category| category.score);
-            Targets { moderation: Target { scores } }
+        let targets = |judged: &Judged| {
+            let entries = judged.entries_under(namespace).into_iter();
+            let scores = entries.map(|entry| (entry.id.to_owned(), entry.judgement.score));
+            Targets { moderation: Target { scores: scores.collect() } }
         };
         Self {
             id: format!("mod-{}", uuid::Uuid::new_v4().simple()),
             model: ask.model(),
-            results: reports.iter().map(targets).collect(),
+            results: judged.iter().map(targets).collect(),
         }
     }
 }

@@ -12,11 +12,12 @@ use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::dialect::DetectorFaults;
 use crate::http::input::Words;
+use crate::http::judged::CategoryEntry;
+use crate::http::judged::Judged;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
 use crate::json::Fields;
-use crate::score::Report;
 
 /// What to search. Other fields are left alone.
 #[derive(Debug, ToSchema)]
@@ -78,8 +79,8 @@ pub(super) async fn contents(
     let contents = json::strings("contents", fields.require("contents")?)?;
     set_threshold(&mut ask, "detector_params", fields.take("detector_params"))?;
     ask.spans = true;
-    let reports = ask.texts(contents.clone()).await?;
-    Ok(Json(std::iter::zip(&contents, &reports).map(detections).collect()))
+    let judged = ask.texts(contents.clone()).await?;
+    Ok(Json(std::iter::zip(&contents, &judged).map(detections).collect()))
 }
 
 /// Takes one threshold for all categories out of an object of parameters.
@@ -87,24 +88,23 @@ pub(super) fn set_threshold(ask: &mut Ask, param: &str, params: Option<Value>) -
     let Some(params) = params else { return Ok(()) };
     let Some(threshold) = Fields::lenient(param, params)?.take("threshold") else { return Ok(()) };
     let threshold = json::number(&format!("{param}.threshold"), &threshold)?;
-    let thresholds: Vec<_> = ask.policy().ids().into_iter().map(|id| (id, threshold)).collect();
-    ask.terms = ask.terms.clone().with_thresholds(ask.policy(), &thresholds)?;
+    ask.rules = ask.rules.clone().with_threshold(threshold)?;
     Ok(())
 }
 
-fn detections((text, report): (&String, &Report)) -> Vec<Detection> {
-    let found = report.categories.0.iter().flat_map(|(id, category)| {
-        let spans = category.spans.iter().flatten();
-        spans.map(move |span| Detection {
+fn detections((text, judged): (&String, &Judged)) -> Vec<Detection> {
+    let mut detections = Vec::new();
+    for CategoryEntry { id, judgement, spans } in judged.entries() {
+        detections.extend(spans.into_iter().flatten().map(|span| Detection {
             start: span.chars[0],
             end: span.chars[1],
             text: text[span.bytes[0]..span.bytes[1]].to_owned(),
-            detection: id.clone(),
-            detection_type: id.clone(),
-            score: category.score,
+            detection: id.to_owned(),
+            detection_type: id.to_owned(),
+            score: judgement.score,
             evidence: [],
             metadata: Map::new(),
-        })
-    });
-    found.collect()
+        }));
+    }
+    detections
 }

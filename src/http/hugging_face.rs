@@ -52,13 +52,13 @@ pub(super) async fn classify(
     let mut fields = Fields::lenient("body", posted.body.take())?;
     let texts = json::string_or_strings("inputs", fields.require("inputs")?)?;
     let (function, top_k) = parameters(&mut fields)?;
-    let reports = ask.texts(texts).await?;
-    let labels = |report| {
-        let mut labels = function.labels(report);
+    let judged = ask.texts(texts).await?;
+    let labels = |judged| {
+        let mut labels = function.labels(judged);
         labels.truncate(top_k.unwrap_or(usize::MAX));
         labels
     };
-    Ok(Json(reports.iter().map(labels).collect()))
+    Ok(Json(judged.iter().map(labels).collect()))
 }
 
 /// Classifies one or more texts; the name must be that of the model that serves.

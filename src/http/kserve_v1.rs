@@ -12,12 +12,13 @@ use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::dialect::InferenceFaults;
 use crate::http::input::Words;
+use crate::http::judged::Judged;
 use crate::http::named::Named;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
+use crate::json::ById;
 use crate::json::Fields;
-use crate::score::ById;
 
 /// What to score. Other fields are left alone.
 #[derive(Debug, ToSchema)]
@@ -76,9 +77,11 @@ pub(super) async fn predict(
     posted.name_model(named.name);
     let ask = Ask::new(&app, &posted, None)?;
     let mut fields = Fields::lenient("body", posted.body.take())?;
-    let reports = ask.texts(instances(fields.require("instances")?)?).await?;
-    let scores = reports.iter().map(|report| report.categories.map(|category| category.score));
-    Ok(Json(PredictResponse { predictions: scores.collect() }))
+    let judged = ask.texts(instances(fields.require("instances")?)?).await?;
+    let scores = |judged: &Judged| {
+        judged.entries().map(|entry| (entry.id.to_owned(), entry.judgement.score)).collect()
+    };
+    Ok(Json(PredictResponse { predictions: judged.iter().map(scores).collect() }))
 }
 
 /// Texts, or objects with a text.

@@ -14,13 +14,14 @@ use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::dialect::InferenceFaults;
 use crate::http::input::Words;
+use crate::http::judged::CategoryEntry;
+use crate::http::judged::Judged;
 use crate::http::named::Named;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
 use crate::json::Fields;
 use crate::lifecycle::Phase;
-use crate::score::Report;
 
 /// Texts as one tensor of bytes. Other fields are left alone.
 #[derive(Debug, ToSchema)]
@@ -258,14 +259,13 @@ fn wanted(outputs: Value) -> Result<Vec<String>> {
     json::array("outputs", outputs)?.into_iter().enumerate().map(output).collect()
 }
 
-fn outputs(reports: &[Report]) -> Vec<OutputTensor> {
-    let labels: Vec<_> = reports
-        .first()
-        .map(|report| report.categories.0.iter().map(|(id, _)| id.clone()).collect())
-        .unwrap_or_default();
-    let scores = reports.iter().flat_map(|report| &report.categories.0);
-    let scores = scores.map(|(_, category)| category.score).collect();
-    let flagged = reports.iter().map(|report| report.flagged).collect();
+fn outputs(judged: &[Judged]) -> Vec<OutputTensor> {
+    let id = |entry: CategoryEntry<'_>| entry.id.to_owned();
+    let labels: Vec<_> =
+        judged.first().map(|judged| judged.entries().map(id).collect()).unwrap_or_default();
+    let scores = judged.iter().flat_map(Judged::entries);
+    let scores = scores.map(|entry| entry.judgement.score).collect();
+    let flagged = judged.iter().map(|judged| judged.verdict.flagged).collect();
     let tensor = |name, shape: &[usize], datatype, data| OutputTensor {
         name,
         shape: shape.to_vec(),
@@ -273,9 +273,9 @@ fn outputs(reports: &[Report]) -> Vec<OutputTensor> {
         data,
     };
     vec![
-        tensor("scores", &[reports.len(), labels.len()], "FP32", TensorData::Numbers(scores)),
+        tensor("scores", &[judged.len(), labels.len()], "FP32", TensorData::Numbers(scores)),
         tensor("labels", &[labels.len()], "BYTES", TensorData::Strings(labels)),
-        tensor("flagged", &[reports.len()], "BOOL", TensorData::Flags(flagged)),
+        tensor("flagged", &[judged.len()], "BOOL", TensorData::Flags(flagged)),
     ]
 }
 

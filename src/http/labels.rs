@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::score::Report;
+use crate::http::judged::Judged;
+use crate::score::Judgement;
 
 /// A category and its score.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -25,22 +26,18 @@ pub(super) enum Function {
 
 impl Function {
     /// The labels of a text, from the highest score to the lowest.
-    pub(super) fn labels(self, report: &Report) -> Vec<Label> {
-        let categories = &report.categories.0;
-        let all = categories.iter().map(|(_, category)| category.log_odds);
+    pub(super) fn labels(self, judged: &Judged) -> Vec<Label> {
+        let all = judged.entries().map(|entry| entry.judgement.log_odds);
         let largest = all.fold(f64::NEG_INFINITY, f64::max);
-        let value = |score: f32, log_odds: f64| match self {
-            Self::Calibrated => f64::from(score),
-            Self::Raw => log_odds,
+        let value = |judgement: Judgement| match self {
+            Self::Calibrated => f64::from(judgement.score),
+            Self::Raw => judgement.log_odds,
             // Less the largest, which the division takes out: no overflow.
-            Self::Softmax => (log_odds - largest).exp(),
+            Self::Softmax => (judgement.log_odds - largest).exp(),
         };
-        let mut labels: Vec<_> = categories
-            .iter()
-            .map(|(id, category)| Label {
-                label: id.clone(),
-                score: value(category.score, category.log_odds),
-            })
+        let mut labels: Vec<_> = judged
+            .entries()
+            .map(|entry| Label { label: entry.id.to_owned(), score: value(entry.judgement) })
             .collect();
         if self == Self::Softmax {
             let sum: f64 = labels.iter().map(|label| label.score).sum();

@@ -9,16 +9,15 @@ use utoipa::ToSchema;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
-use crate::http::ask;
 use crate::http::ask::Ask;
 use crate::http::fms;
+use crate::http::judged::Judged;
 use crate::http::messages;
 use crate::http::posted::Posted;
 use crate::http::problem::Faults;
 use crate::http::problem::Problem;
 use crate::json;
 use crate::json::Fields;
-use crate::score::Report;
 
 /// What passes a proxy. Other fields are left alone.
 #[derive(Debug, ToSchema)]
@@ -67,8 +66,8 @@ pub(super) async fn decide(
     if texts.is_empty() {
         return Ok(Json(GuardrailResponse { action: "NONE", blocked_reason: None }));
     }
-    let reports = ask.texts(texts).await?;
-    Ok(Json(GuardrailResponse::of(&reports)))
+    let judged = ask.texts(texts).await?;
+    Ok(Json(GuardrailResponse::new(&judged)))
 }
 
 fn texts(app: &App, fields: &mut Fields) -> Result<Vec<String>> {
@@ -86,15 +85,15 @@ fn texts(app: &App, fields: &mut Fields) -> Result<Vec<String>> {
 }
 
 impl GuardrailResponse {
-    fn of(reports: &[Report]) -> Self {
-        let blocked: Vec<_> = reports.iter().filter(|report| ask::is_blocked(report)).collect();
+    fn new(judged: &[Judged]) -> Self {
+        let blocked: Vec<_> = judged.iter().filter(|judged| judged.is_blocked()).collect();
         if blocked.is_empty() {
             return Self { action: "NONE", blocked_reason: None };
         }
         let mut violated = Vec::new();
-        for (id, category) in blocked.iter().flat_map(|report| &report.categories.0) {
-            if category.violated && !violated.contains(id) {
-                violated.push(id.clone());
+        for entry in blocked.into_iter().flat_map(Judged::entries) {
+            if entry.judgement.violated && !violated.contains(&entry.id) {
+                violated.push(entry.id);
             }
         }
         let reason = format!("violates the usage policy: {}", violated.join(", "));

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use crate::engine::Engine;
 use crate::engine::Slot;
 use crate::http::app::App;
+use crate::http::names::NameEntry;
 use crate::http::problem::ErrorBody;
 use crate::http::problem::Problem;
-use crate::policy::Name;
 use crate::policy::Namespace;
 use crate::policy::Policy;
 use crate::policy::Relation;
@@ -80,7 +80,7 @@ struct NamespaceEntry {
     id: String,
     /// Names of models that ask for it; a `*` at the end stands for anything.
     models: Vec<String>,
-    names: Vec<Name>,
+    names: Vec<NameEntry>,
     /// Names that are a kind of what our categories mean, and have their score.
     derived: Vec<String>,
     /// Names that nothing stands for: they score 0.
@@ -132,7 +132,7 @@ impl PolicyEntry {
         let namespace = |namespace: &Namespace| NamespaceEntry {
             id: namespace.id.clone(),
             models: namespace.models.clone(),
-            names: namespace.names.clone(),
+            names: namespace.names.iter().map(NameEntry::new).collect(),
             derived: namespace.names_in(Relation::Derived),
             uncovered: namespace.names_in(Relation::Uncovered),
             left_out: namespace.left_out(policy.ids()),

@@ -11,15 +11,16 @@ use crate::http::app::App;
 use crate::http::ask;
 use crate::http::ask::Ask;
 use crate::http::input::InputOrParts;
+use crate::http::judged::Judged;
 use crate::http::messages;
 use crate::http::posted::Posted;
 use crate::http::problem::Faults;
 use crate::http::problem::Problem;
 use crate::json;
+use crate::json::ById;
 use crate::json::Fields;
 use crate::policy::Namespace;
-use crate::score::ById;
-use crate::score::Report;
+use crate::score::Judgement;
 
 /// What to moderate.
 #[derive(Debug, ToSchema)]
@@ -83,38 +84,43 @@ pub(super) async fn moderate(
     posted.suggest_model(&app, model.as_deref());
     let ask = Ask::new(&app, &posted, None)?;
     let texts = input(&app, fields.require("input")?)?;
-    let reports = ask.texts(texts).await?;
-    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &reports)))
+    let judged = ask.texts(texts).await?;
+    Ok(Json(ModerationResponse::new(&ask, model.as_deref(), &judged)))
 }
 
 impl ModerationResponse {
     /// Under the names that clients of that model expect.
-    pub(super) fn new(ask: &Ask, model: Option<&str>, reports: &[Report]) -> Self {
-        let (namespace, n_tokens) = (ask.policy().namespace_for(model), ask::n_tokens(reports));
+    pub(super) fn new(ask: &Ask, model: Option<&str>, judged: &[Judged]) -> Self {
+        let (namespace, n_tokens) = (ask.policy().namespace_for(model), ask::n_tokens(judged));
         Self {
             id: format!("modr-{}", uuid::Uuid::new_v4().simple()),
             model: ask.model(),
             usage: ModerationUsage { prompt_tokens: n_tokens, total_tokens: n_tokens },
-            results: reports.iter().map(|report| Moderation::of(report, namespace)).collect(),
+            results: judged.iter().map(|judged| Moderation::new(judged, namespace)).collect(),
         }
     }
 }
 
 impl Moderation {
-    fn of(report: &Report, namespace: Option<&Namespace>) -> Self {
-        let mut categories = report.categories.under(namespace);
+    fn new(judged: &Judged, namespace: Option<&Namespace>) -> Self {
+        let entries = judged.entries_under(namespace);
+        let mut judgements: Vec<_> =
+            entries.iter().map(|entry| (entry.id, entry.judgement)).collect();
         // OpenAI's clients drop the key self_harm: it is the name, but not the alias, of a field of
         // theirs. Under the alias they keep it.
-        let self_harm =
-            categories.0.iter().find(|(id, _)| id == "self_harm").map(|(_, entry)| entry.clone());
-        categories.0.extend(self_harm.map(|entry| ("self-harm".to_owned(), entry)));
+        let self_harm = judgements.iter().find(|(id, _)| *id == "self_harm").copied();
+        judgements.extend(self_harm.map(|(_, judgement)| ("self-harm", judgement)));
         Self {
-            flagged: categories.0.iter().any(|(_, category)| category.violated),
-            categories: categories.map(|category| category.violated),
-            category_scores: categories.map(|category| category.score),
-            category_applied_input_types: categories.map(|_| ["text"]),
+            flagged: judgements.iter().any(|(_, judgement)| judgement.violated),
+            categories: by_id(&judgements, |judgement| judgement.violated),
+            category_scores: by_id(&judgements, |judgement| judgement.score),
+            category_applied_input_types: by_id(&judgements, |_| ["text"]),
         }
     }
+}
+
+fn by_id<T>(judgements: &[(&str, Judgement)], value: impl Fn(&Judgement) -> T) -> ById<T> {
+    judgements.iter().map(|(id, judgement)| ((*id).to_owned(), value(judgement))).collect()
 }
 
 /// The name of the model that the client asks for.

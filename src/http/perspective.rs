@@ -12,12 +12,12 @@ use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::dialect::GoogleFaults;
 use crate::http::input::Words;
+use crate::http::judged::CategoryEntry;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
+use crate::json::ById;
 use crate::json::Fields;
-use crate::score::ById;
-use crate::score::CategoryReport;
 
 /// What to analyze. Other fields are left alone: nothing is stored, whatever they ask.
 #[derive(Debug, ToSchema)]
@@ -110,11 +110,11 @@ pub(super) async fn analyze(
         ask.spans = json::boolean("spanAnnotations", &spans)?;
     }
     let n_chars = text.chars().count();
-    let reports = ask.texts(vec![text]).await?;
-    let report = reports.into_iter().next().ok_or(Error::Stopped)?;
-    let scores = report.categories.under(ask.policy().namespace(NAMESPACE));
+    let judged = ask.texts(vec![text]).await?;
+    let judged = judged.first().ok_or(Error::Stopped)?;
+    let entries = judged.entries_under(ask.policy().namespace(NAMESPACE));
     Ok(Json(AnalyzeResponse {
-        attribute_scores: attribute_scores(&attributes, &scores, n_chars),
+        attribute_scores: attribute_scores(&attributes, &entries, n_chars),
         languages: languages.transpose()?,
         client_token: client_token.transpose()?,
         do_not_store: true,
@@ -156,24 +156,25 @@ fn attributes(ask: &Ask, requested: Value) -> Result<Vec<(String, f64)>> {
 
 fn attribute_scores(
     attributes: &[(String, f64)],
-    scores: &ById<CategoryReport>,
+    entries: &[CategoryEntry<'_>],
     n_chars: usize,
 ) -> ById<AttributeScores> {
     let answered = attributes.iter().filter_map(|(name, threshold)| {
-        let (_, category) = scores.0.iter().find(|(id, _)| id == name)?;
-        (f64::from(category.score) >= *threshold).then(|| (name.clone(), category))
+        let entry = entries.iter().find(|entry| entry.id == name)?;
+        (f64::from(entry.judgement.score) >= *threshold).then_some(entry)
     });
-    let attribute_scores = |(name, category): (String, &CategoryReport)| {
+    let attribute_scores = |entry: &CategoryEntry<'_>| {
+        let score = entry.judgement.score;
         let span = |(begin, end, value)| SpanScore { begin, end, score: Score::of(value) };
-        let spans = category.spans.iter().flatten();
+        let spans = entry.spans.iter().flatten();
         let mut span_scores: Vec<_> =
             spans.map(|found| span((found.chars[0], found.chars[1], found.score))).collect();
         if span_scores.is_empty() {
-            span_scores.push(span((0, n_chars, category.score)));
+            span_scores.push(span((0, n_chars, score)));
         }
-        (name, AttributeScores { span_scores, summary_score: Score::of(category.score) })
+        (entry.id.to_owned(), AttributeScores { span_scores, summary_score: Score::of(score) })
     };
-    ById(answered.map(attribute_scores).collect())
+    answered.map(attribute_scores).collect()
 }
 
 impl Score {

@@ -1,17 +1,22 @@
 //! `POST /v1/score`: scores, thresholds and a verdict for each text or conversation.
 
+mod result;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use self::result::Detail;
+use self::result::ScoreResult;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
 use crate::http::ask;
 use crate::http::ask::Ask;
 use crate::http::input::Input;
+use crate::http::judged::Judged;
 use crate::http::messages;
 use crate::http::messages::Message;
 use crate::http::posted::Posted;
@@ -20,7 +25,6 @@ use crate::http::problem::Problem;
 use crate::json;
 use crate::json::Fields;
 use crate::policy::Action;
-use crate::score::Report;
 use crate::text::Turn;
 
 /// What to score, and by which terms. One of `input` and `messages` must be there.
@@ -53,6 +57,9 @@ pub(super) struct ScoreRequest {
     model: Option<String>,
     /// Names the parts of the text that carry each violation.
     spans: Option<bool>,
+    /// Tells, for each violated category, how much the text is about those of its clauses that the
+    /// model scores; `GET /v1/policy` says which.
+    clauses: Option<bool>,
     /// So many categories only, from the highest score to the lowest.
     #[schema(minimum = 1)]
     top_k: Option<usize>,
@@ -67,7 +74,7 @@ pub(super) struct ScoreResponse {
     model: String,
     /// The policy that judged, with its version.
     policy: String,
-    results: Vec<Report>,
+    results: Vec<ScoreResult>,
     usage: ScoreUsage,
 }
 
@@ -99,27 +106,23 @@ pub(super) async fn score(
     let mut ask = Ask::new(&app, &posted, policy.as_deref())?;
     let subjects = Subjects::parse(&app, &mut fields)?;
     let top_k = fields.take("top_k").map(|k| json::count("top_k", &k)).transpose()?;
-    set_terms(&mut ask, fields)?;
-    let mut results = match subjects {
+    let clauses = flag(&mut fields, "clauses")?;
+    set_rules(&mut ask, fields)?;
+    let judged = match subjects {
         Subjects::Texts(texts) => ask.texts(texts).await?,
         Subjects::Conversations(conversations) => ask.conversations(conversations).await?,
     };
-    if let Some(k) = top_k {
-        for report in &mut results {
-            report.keep_top(k);
-        }
-    }
-    Ok(Json(ScoreResponse::new(&ask, results)))
+    Ok(Json(ScoreResponse::new(&ask, &judged, Detail { top_k, clauses })))
 }
 
 impl ScoreResponse {
-    fn new(ask: &Ask, results: Vec<Report>) -> Self {
+    fn new(ask: &Ask, judged: &[Judged], detail: Detail) -> Self {
         Self {
             id: format!("score-{}", uuid::Uuid::new_v4().simple()),
             model: ask.model(),
             policy: ask.policy().reference(),
-            usage: ScoreUsage { n_tokens: ask::n_tokens(&results) },
-            results,
+            usage: ScoreUsage { n_tokens: ask::n_tokens(judged) },
+            results: judged.iter().map(|judged| ScoreResult::new(judged, detail)).collect(),
         }
     }
 }
@@ -143,28 +146,28 @@ impl Subjects {
     }
 }
 
-/// Takes what remains of the request into the terms.
-fn set_terms(ask: &mut Ask, mut fields: Fields) -> Result<()> {
+/// Takes what remains of the request into the rules.
+fn set_rules(ask: &mut Ask, mut fields: Fields) -> Result<()> {
     let thresholds = thresholds(&mut fields)?;
-    let mut terms = ask.terms.clone().with_thresholds(ask.policy(), &thresholds)?;
+    let mut rules = ask.rules.clone().with_thresholds(&thresholds)?;
     if let Some(ids) = categories(&mut fields)? {
-        terms = terms.only(ask.policy(), &ids)?;
+        rules = rules.only(&ids)?;
     }
     if flag(&mut fields, "ignore_other_categories")? {
         let ids: Vec<_> = thresholds.into_iter().map(|(id, _)| id).collect();
-        terms = terms.only(ask.policy(), &ids)?;
+        rules = rules.only(&ids)?;
     }
     if let Some(action) = fields.take("action") {
-        terms = match json::string("action", action)?.as_str() {
-            "none" => terms.with_action(Action::Allow),
-            "block" => terms.with_action(Action::Block),
+        rules = match json::string("action", action)?.as_str() {
+            "none" => rules.with_action(Action::Allow),
+            "block" => rules.with_action(Action::Block),
             _ => {
                 let expected = "none or block".into();
                 return Err(Error::InvalidValue { param: "action".into(), expected });
             }
         };
     }
-    ask.terms = terms;
+    ask.rules = rules;
     ask.spans = flag(&mut fields, "spans")?;
     Ok(())
 }
@@ -208,5 +211,6 @@ const FIELDS: &[&str] = &[
     "policy",
     "model",
     "spans",
+    "clauses",
     "top_k",
 ];

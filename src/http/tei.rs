@@ -17,8 +17,8 @@ use crate::http::labels::Label;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
+use crate::json::ById;
 use crate::json::Fields;
-use crate::score::ById;
 
 /// What to classify. Other fields are left alone: a text is read whole, nothing is cut off.
 #[derive(Debug, ToSchema)]
@@ -83,8 +83,8 @@ pub(super) async fn predict(
         Some(value) if json::boolean("raw_scores", &value)? => Function::Raw,
         _ => Function::Calibrated,
     };
-    let reports = ask.texts(texts).await?;
-    let mut labels: Vec<_> = reports.iter().map(|report| function.labels(report)).collect();
+    let judged = ask.texts(texts).await?;
+    let mut labels: Vec<_> = judged.iter().map(|judged| function.labels(judged)).collect();
     Ok(Json(match labels.pop() {
         Some(only) if is_one => Predictions::One(only),
         last => Predictions::Many(labels.into_iter().chain(last).collect()),

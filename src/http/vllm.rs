@@ -14,6 +14,8 @@ use crate::http::ask;
 use crate::http::ask::Ask;
 use crate::http::clock::unix_seconds;
 use crate::http::input::Input;
+use crate::http::judged::CategoryEntry;
+use crate::http::judged::Judged;
 use crate::http::messages;
 use crate::http::messages::Message;
 use crate::http::posted::Posted;
@@ -21,7 +23,6 @@ use crate::http::problem::Faults;
 use crate::http::problem::Problem;
 use crate::json;
 use crate::json::Fields;
-use crate::score::Report;
 
 /// What to classify: `input` or `messages`. Other fields are left alone.
 #[derive(Debug, ToSchema)]
@@ -80,14 +81,14 @@ pub(super) async fn classify(
     let model = fields.take("model").map(|model| json::string("model", model)).transpose()?;
     posted.suggest_model(&app, model.as_deref());
     let ask = Ask::new(&app, &posted, None)?;
-    let reports = judge(&app, &ask, fields).await?;
-    let n_tokens = ask::n_tokens(&reports);
+    let judged = judge(&app, &ask, fields).await?;
+    let n_tokens = ask::n_tokens(&judged);
     Ok(Json(ClassifyResponse {
         id: format!("classify-{}", uuid::Uuid::new_v4().simple()),
         object: "list",
         created: unix_seconds(SystemTime::now()),
         model: ask.model(),
-        data: reports.iter().enumerate().map(Classified::of).collect(),
+        data: judged.iter().enumerate().map(Classified::new).collect(),
         usage: ClassifyUsage {
             prompt_tokens: n_tokens,
             total_tokens: n_tokens,
@@ -96,7 +97,7 @@ pub(super) async fn classify(
     }))
 }
 
-async fn judge(app: &App, ask: &Ask, mut fields: Fields) -> Result<Vec<Report>> {
+async fn judge(app: &App, ask: &Ask, mut fields: Fields) -> Result<Vec<Judged>> {
     match (fields.take("input"), fields.take("messages")) {
         (Some(input), _) => ask.texts(json::string_or_strings("input", input)?).await,
         (None, Some(messages)) => {
@@ -107,15 +108,15 @@ async fn judge(app: &App, ask: &Ask, mut fields: Fields) -> Result<Vec<Report>> 
 }
 
 impl Classified {
-    fn of((index, report): (usize, &Report)) -> Self {
-        let categories = &report.categories.0;
-        let highest =
-            categories.iter().max_by(|(_, one), (_, other)| one.score.total_cmp(&other.score));
+    fn new((index, judged): (usize, &Judged)) -> Self {
+        let entries: Vec<_> = judged.entries().collect();
+        let score = |entry: &CategoryEntry<'_>| entry.judgement.score;
+        let highest = entries.iter().max_by(|one, other| score(one).total_cmp(&score(other)));
         Self {
             index,
-            label: highest.map(|(id, _)| id.clone()).unwrap_or_default(),
-            probs: categories.iter().map(|(_, category)| category.score).collect(),
-            num_classes: categories.len(),
+            label: highest.map(|entry| entry.id.to_owned()).unwrap_or_default(),
+            probs: entries.iter().map(score).collect(),
+            num_classes: entries.len(),
         }
     }
 }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::canaries::Canaries;
 use crate::model::config::Config;
 use crate::model::hub::HubSettings;
+use crate::model::self_test::SelfTest;
 use crate::model::source::Fetched;
 use crate::model::source::Files;
 use crate::model::source::Source;
@@ -18,7 +19,7 @@ use crate::policy::Policy;
 use crate::policy::benign_labels;
 use crate::score::Activation;
 use crate::score::Calibration;
-use crate::score::Ruleset;
+use crate::score::Mapping;
 use crate::score::Scorer;
 use crate::text_file;
 
@@ -31,15 +32,15 @@ pub struct Artifact {
     pub(super) config: Config,
     pub(super) tokenizer: Cow<'static, [u8]>,
     pub(super) weights: Weights,
-    pub(super) rulesets: Vec<Ruleset>,
+    pub(super) scorer: Scorer,
+    pub(super) mappings: Vec<Arc<Mapping>>,
     pub(super) has_policy: bool,
-    pub(super) calibration: Option<String>,
-    pub(super) canaries: Canaries,
+    pub(super) self_test: SelfTest,
 }
 
 impl Artifact {
     /// Reads `config.json`, `tokenizer.json`, the weights and, if there, `policy.toml`,
-    /// `calibration.json` and `canaries.jsonl`.
+    /// `calibration.json` and `self_test.jsonl`.
     pub fn open(source: &Source, own: Overrides, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
         let mut config = read_config(&files)?;
@@ -52,9 +53,7 @@ impl Artifact {
         }
         let weights = Weights::open(&files, config.family)?;
         check_head(&files, &config, &weights)?;
-        let Parts { rulesets, has_policy, canaries, tokenizer } = parts?;
-        let calibration =
-            rulesets.first().and_then(|ruleset| ruleset.scorer.calibration.version.clone());
+        let Parts { scorer, mappings, has_policy, self_test, tokenizer } = parts?;
         Ok(Self {
             files,
             name,
@@ -62,10 +61,10 @@ impl Artifact {
             config,
             tokenizer,
             weights,
-            rulesets,
+            scorer,
+            mappings,
             has_policy,
-            calibration,
-            canaries,
+            self_test,
         })
     }
 
@@ -88,36 +87,68 @@ impl fmt::Display for Artifact {
 
 /// What belongs to a model beside its configuration and its weights.
 struct Parts {
-    rulesets: Vec<Ruleset>,
+    scorer: Scorer,
+    mappings: Vec<Arc<Mapping>>,
     has_policy: bool,
-    canaries: Canaries,
+    self_test: SelfTest,
     tokenizer: Cow<'static, [u8]>,
 }
 
 impl Parts {
     /// Reads the files, and holds them and the operator's decisions against the configuration.
     fn open(files: &Files, config: &mut Config, own: Overrides) -> Result<Self> {
-        let Overrides { mut policies, head } = own;
+        let Overrides { policies, head } = own;
         if let Some(activation) = head.activation {
             config.override_activation(activation)?;
         }
-        if policies.is_empty() {
-            policies.extend(read_policy(files)?);
-        }
-        let has_policy = !policies.is_empty();
-        if !has_policy {
-            policies.push(OwnPolicy::from_labels(files, config, &head.benign_labels)?);
-        }
-        check_ids(&policies)?;
-        let calibration = files.read(CALIBRATION)?;
-        let ruleset = |own| ruleset(own, config, files, calibration.as_deref());
-        let rulesets = policies.into_iter().map(ruleset).collect::<Result<_>>()?;
-        let canaries = match files.read(CANARIES)? {
-            Some(lines) => Canaries::parse(&files.display(CANARIES), &lines)?,
-            None => Canaries::default(),
+        let labels = &config.labels;
+        let old_ids = || old_ids(files, &policies, config, &head);
+        let calibration = match files.read(CALIBRATION)? {
+            Some(json) => Calibration::parse(&files.display(CALIBRATION), &json, labels, old_ids)?,
+            None => Calibration::identity(labels.len()),
         };
+        let self_test = read_self_test(files, labels, old_ids)?;
         let tokenizer = files.require(TOKENIZER)?;
-        Ok(Self { rulesets, has_policy, canaries, tokenizer })
+        let mut has_policy = true;
+        let mappings = if policies.is_empty() {
+            let own = read_policy(files)?;
+            has_policy = own.is_some();
+            let made = || OwnPolicy::from_labels(files, config, &head.benign_labels);
+            vec![map_own(own.map_or_else(made, Ok)?, labels)?]
+        } else {
+            check_ids(&policies)?;
+            let map = |own: OwnPolicy| Mapping::new(&own.file, own.policy, labels).map(Arc::new);
+            policies.into_iter().map(map).collect::<Result<_>>()?
+        };
+        let scorer = Scorer { activation: config.activation, calibration };
+        Ok(Self { scorer, mappings, has_policy, self_test, tokenizer })
+    }
+}
+
+/// Whose categories an older calibration or self-test names: the model's own policy, or, where it
+/// has none, that of the operator, or the one made from its labels.
+fn old_ids(
+    files: &Files,
+    policies: &[OwnPolicy],
+    config: &Config,
+    head: &HeadSettings,
+) -> Result<Policy> {
+    let own = read_policy(files)?.or_else(|| policies.first().cloned());
+    let made = || OwnPolicy::from_labels(files, config, &head.benign_labels);
+    Ok(own.map_or_else(made, Ok)?.policy)
+}
+
+fn read_self_test(
+    files: &Files,
+    labels: &[String],
+    old_ids: impl FnOnce() -> Result<Policy>,
+) -> Result<SelfTest> {
+    if let Some(lines) = files.read(SELF_TEST)? {
+        return SelfTest::parse(&files.display(SELF_TEST), &lines, labels, None);
+    }
+    match files.read(CANARIES)? {
+        Some(lines) => SelfTest::parse(&files.display(CANARIES), &lines, labels, Some(&old_ids()?)),
+        None => Ok(SelfTest::default()),
     }
 }
 
@@ -221,21 +252,25 @@ fn check_ids(policies: &[OwnPolicy]) -> Result<()> {
     }
 }
 
-/// Holds a policy against the labels and the calibration of a model.
-fn ruleset(
-    own: OwnPolicy,
-    config: &Config,
-    files: &Files,
-    calibration: Option<&[u8]>,
-) -> Result<Ruleset> {
+/// Holds the model's own policy against its labels: each must have its place in it.
+fn map_own(own: OwnPolicy, labels: &[String]) -> Result<Arc<Mapping>> {
     let OwnPolicy { file, policy } = own;
-    let columns = policy.columns(&file, &config.labels)?;
-    let calibration = match calibration {
-        Some(json) => Calibration::parse(&files.display(CALIBRATION), json, &policy.ids())?,
-        None => Calibration::identity(columns.len()),
-    };
-    let scorer = Scorer { activation: config.activation, columns, calibration };
-    Ok(Ruleset { policy, scorer })
+    let mapping = Mapping::new(&file, policy, labels)?;
+    if let Some(label) = mapping.policy().unused_labels(labels).first() {
+        return Err(Error::Artifact {
+            file,
+            expected: "every label of the model in a category or in ignored_labels".into(),
+            found: format!("label {label:?} in neither"),
+        });
+    }
+    if let Some(source) = mapping.unknown_sources().first() {
+        return Err(Error::Artifact {
+            file,
+            expected: "ids of categories or labels of the model".into(),
+            found: source.clone(),
+        });
+    }
+    Ok(Arc::new(mapping))
 }
 
 /// A head without names of labels has two outputs, as transformers has it, or is not understood.
@@ -270,4 +305,5 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
 const POLICY: &str = "policy.toml";
 const CALIBRATION: &str = "calibration.json";
-const CANARIES: &str = "canaries.jsonl";
+const SELF_TEST: &str = "self_test.jsonl";
+const CANARIES: &str = "canaries.jsonl"; // its older name

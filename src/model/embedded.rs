@@ -34,7 +34,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("model.safetensors", include_bytes!("../../models/moderato-small/model.safetensors")),
     ("policy.toml", include_bytes!("../../models/moderato-small/policy.toml")),
     ("calibration.json", include_bytes!("../../models/moderato-small/calibration.json")),
-    ("canaries.jsonl", include_bytes!("../../models/moderato-small/canaries.jsonl")),
+    ("self_test.jsonl", include_bytes!("../../models/moderato-small/self_test.jsonl")),
 ];
 
 #[cfg(not(feature = "embedded-model"))]

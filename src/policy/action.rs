@@ -4,12 +4,9 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 /// What a platform should do with a text, from the mildest to the most severe.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Nothing: no category is violated.

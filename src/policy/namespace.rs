@@ -1,13 +1,14 @@
-//! How other services call what they judge, and which of our categories stand for it.
+//! How other services call what they judge, and what stands for it here.
 
 use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde::Serialize;
-use utoipa::ToSchema;
+
+use crate::policy::Threshold;
 
 /// The names that the clients of another service expect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
     /// How it is called here.
@@ -20,20 +21,28 @@ pub struct Namespace {
 }
 
 /// What another service judges.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Name {
     /// How the service calls it.
     pub name: String,
     /// How near our categories come to it.
     pub relation: Relation,
-    /// Ids of the categories that stand for it: the highest score counts.
+    /// Ids of categories, or labels of the model, of which the highest score counts; any violation
+    /// violates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
+    /// The same, of which the lowest score counts; all must be violated. In place of `from`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub all_of: Vec<String>,
+    /// The score from which on it is violated, in place of the thresholds of what stands for it. A
+    /// label has that of the first category with that label, and without one violates nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Threshold>,
 }
 
 /// How near our categories come to what another service judges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Relation {
     /// They mean the same.
@@ -63,32 +72,36 @@ impl Namespace {
 
     /// Those of our categories that no name stands for.
     pub fn left_out(&self, ids: Vec<String>) -> Vec<String> {
-        let named: HashSet<_> = self.names.iter().flat_map(|name| &name.from).collect();
+        let named: HashSet<_> = self.names.iter().flat_map(Name::sources).collect();
         ids.into_iter().filter(|id| !named.contains(id)).collect()
     }
 }
 
-/// Holds namespaces against the categories; a fault is what was expected and what was found.
-pub(super) fn check(
-    namespaces: &[Namespace],
-    ids: &[String],
-) -> Result<(), (&'static str, String)> {
+impl Name {
+    /// What stands for it: ids of categories, or labels of the model.
+    pub fn sources(&self) -> impl Iterator<Item = &String> {
+        self.from.iter().chain(&self.all_of)
+    }
+}
+
+/// Holds namespaces against each other; a fault is what was expected and what was found.
+pub(super) fn check(namespaces: &[Namespace]) -> Result<(), (&'static str, String)> {
     let mut seen = HashSet::new();
     for Namespace { id, names, .. } in namespaces {
         if !seen.insert((id, None)) {
             return Err(("each namespace once", format!("{id:?} twice")));
         }
-        for Name { name, relation, from } in names {
-            if !seen.insert((id, Some(name))) {
-                return Err(("each name of a namespace once", format!("{name:?} twice in {id:?}")));
+        for name in names {
+            if !seen.insert((id, Some(&name.name))) {
+                let found = format!("{:?} twice in {id:?}", name.name);
+                return Err(("each name of a namespace once", found));
             }
-            if let Some(unknown) = from.iter().find(|category| !ids.contains(category)) {
-                let found = format!("{unknown:?} for {name:?} in namespace {id:?}");
-                return Err(("ids of categories", found));
+            let found = || format!("{:?} in namespace {id:?}", name.name);
+            if !name.from.is_empty() && !name.all_of.is_empty() {
+                return Err(("either from or all_of", format!("both for {}", found())));
             }
-            if from.is_empty() != (*relation == Relation::Uncovered) {
-                let found = format!("{name:?} in namespace {id:?}");
-                return Err(("categories for each name, unless it is uncovered", found));
+            if (name.sources().next().is_none()) != (name.relation == Relation::Uncovered) {
+                return Err(("from or all_of for each name, unless it is uncovered", found()));
             }
         }
     }

@@ -2,11 +2,9 @@
 
 use serde::Deserialize;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 /// A score from 0 to 1 from which on a category is violated; 1 switches it off.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, ToSchema)]
-#[schema(value_type = f64, minimum = 0, maximum = 1)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Threshold(f32); // within 0..=1
 

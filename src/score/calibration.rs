@@ -1,4 +1,4 @@
-//! Raw scores to probabilities, per category; read from `calibration.json`.
+//! Raw scores to probabilities, per label of the model; read from `calibration.json`.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,15 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::policy::Policy;
 
-/// How the log-odds of each category become a probability.
+/// How the log-odds of each label become a probability.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
     /// Which fit it is, as answers of `/v1/models` carry it; `None` if scores are as the model gave them.
     pub version: Option<String>,
-    /// In the order of the policy's categories.
-    pub categories: Vec<Platt>,
+    /// In the order of the labels of the head.
+    pub labels: Vec<Platt>,
 }
 
 /// Platt scaling: p = sigmoid(scale * log-odds + offset).
@@ -29,38 +30,85 @@ pub struct Platt {
 }
 
 impl Calibration {
-    /// Leaves the scores of `n_categories` as they are.
-    pub fn identity(n_categories: usize) -> Self {
-        Self { version: None, categories: vec![Platt::IDENTITY; n_categories] }
+    /// Leaves the scores of `n_labels` as they are.
+    pub fn identity(n_labels: usize) -> Self {
+        Self { version: None, labels: vec![Platt::IDENTITY; n_labels] }
     }
 
-    /// Reads `calibration.json`, which must name exactly the categories in `ids`; `file` is named in errors.
-    pub fn parse(file: &str, json: &[u8], ids: &[String]) -> Result<Self> {
-        let fault = |expected: String, found: String| Error::Artifact {
-            file: file.into(),
-            expected,
-            found,
+    /// Reads `calibration.json`, which must name exactly the labels of the model; `file` is named in
+    /// errors.
+    ///
+    /// Older files name the categories of the model's own policy, which is asked for only then.
+    pub fn parse(
+        file: &str,
+        json: &[u8],
+        labels: &[String],
+        own_policy: impl FnOnce() -> Result<Policy>,
+    ) -> Result<Self> {
+        let raw: CalibrationFile = serde_json::from_slice(json)
+            .map_err(|cause| fault(file, "a calibration", cause.to_string()))?;
+        let Method::Platt = raw.method;
+        let found = match (raw.labels, raw.categories) {
+            (Some(found), None) => {
+                if let Some(label) = labels.iter().find(|label| !found.contains_key(*label)) {
+                    let expected = format!("label {label:?} of the model");
+                    return Err(fault(file, &expected, "no such label".into()));
+                }
+                found
+            }
+            (None, Some(found)) => by_label(file, found, &own_policy()?)?,
+            _ => return Err(fault(file, "labels, with a scale and an offset each", "none".into())),
         };
-        let mut raw: CalibrationFile = serde_json::from_slice(json)
-            .map_err(|cause| fault("a calibration".into(), cause.to_string()))?;
-        let mut categories = Vec::with_capacity(ids.len());
-        for id in ids {
-            let platt = raw.categories.remove(id).ok_or_else(|| {
-                fault(format!("category {id:?} of the policy"), "no such category".into())
+        let mut calibration = Self::identity(labels.len());
+        calibration.version = Some(raw.version);
+        for (name, platt) in found {
+            let place = labels.iter().position(|label| *label == name).ok_or_else(|| {
+                let expected = format!("labels of the model ({})", labels.join(", "));
+                fault(file, &expected, format!("{name:?}"))
             })?;
             if !(platt.scale > 0.0 && platt.scale.is_finite() && platt.offset.is_finite()) {
+                let expected = format!("a scale above 0 and an offset for {name:?}");
                 let found = format!("{} and {}", platt.scale, platt.offset);
-                return Err(fault(format!("a scale above 0 and an offset for {id:?}"), found));
+                return Err(fault(file, &expected, found));
             }
-            categories.push(platt);
+            calibration.labels[place] = platt;
         }
-        if let Some(id) = raw.categories.keys().next() {
-            let found = format!("category {id:?}");
-            return Err(fault(format!("categories of the policy ({})", ids.join(", ")), found));
-        }
-        let Method::Platt = raw.method;
-        Ok(Self { version: Some(raw.version), categories })
+        Ok(calibration)
     }
+}
+
+/// An older file: by the label of each category, of which all must be there, each with one label.
+fn by_label(
+    file: &str,
+    mut found: BTreeMap<String, Platt>,
+    policy: &Policy,
+) -> Result<BTreeMap<String, Platt>> {
+    let mut by_label = BTreeMap::new();
+    for category in &policy.categories {
+        let id = &category.id;
+        let platt = found.remove(id).ok_or_else(|| {
+            fault(file, &format!("category {id:?} of the policy"), "no such category".into())
+        })?;
+        let [label] = category.labels.as_slice() else {
+            let found = format!("categories, of which {id:?} has several labels");
+            return Err(fault(file, "labels in place of categories", found));
+        };
+        if by_label.insert(label.clone(), platt).is_some() {
+            let found = format!("categories, of which two have the label {label:?}");
+            return Err(fault(file, "labels in place of categories", found));
+        }
+    }
+    match found.keys().next() {
+        None => Ok(by_label),
+        Some(id) => {
+            let expected = format!("categories of the policy ({})", policy.ids().join(", "));
+            Err(fault(file, &expected, format!("category {id:?}")))
+        }
+    }
+}
+
+fn fault(file: &str, expected: &str, found: String) -> Error {
+    Error::Artifact { file: file.into(), expected: expected.into(), found }
 }
 
 impl Platt {
@@ -81,7 +129,8 @@ impl Platt {
 struct CalibrationFile {
     method: Method,
     version: String,
-    categories: BTreeMap<String, Platt>,
+    labels: Option<BTreeMap<String, Platt>>,
+    categories: Option<BTreeMap<String, Platt>>, // in older files
 }
 
 #[derive(Deserialize)]
@@ -96,31 +145,73 @@ mod tests {
 
     use super::*;
 
-    const JSON: &str = r#"{"method": "platt", "version": "t1", "categories": {
+    const JSON: &str = r#"{"method": "platt", "version": "t1", "labels": {
         "b": {"scale": 2.0, "offset": -1.0}, "a": {"scale": 0.5, "offset": 0.25}}}"#;
 
-    fn parse(json: &str, ids: &[&str]) -> Result<Calibration> {
-        let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
-        Calibration::parse("calibration.json", json.as_bytes(), &ids)
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn parse(json: &str, labels: &[&str], own_policy: Policy) -> Result<Calibration> {
+        Calibration::parse("calibration.json", json.as_bytes(), &names(labels), || Ok(own_policy))
+    }
+
+    /// Of a file that names labels no policy is asked.
+    fn parse_new(json: &str, labels: &[&str]) -> Result<Calibration> {
+        let unasked = || panic!("a policy was asked for");
+        Calibration::parse("calibration.json", json.as_bytes(), &names(labels), unasked)
+    }
+
+    /// A policy of categories `id` with the label `label`.
+    fn policy(categories: &[(&str, &[&str])]) -> Policy {
+        let mut policy = Policy::from_labels(&names(&vec!["x"; categories.len()]), Vec::new());
+        for (category, (id, labels)) in policy.categories.iter_mut().zip(categories) {
+            category.id = (*id).to_owned();
+            category.labels = names(labels);
+        }
+        policy
     }
 
     #[test]
-    fn categories_come_in_the_order_of_the_policy() {
-        let calibration = parse(JSON, &["a", "b"]).unwrap();
+    fn labels_come_in_the_order_of_the_head() {
+        let calibration = parse_new(JSON, &["a", "b"]).unwrap();
         assert_eq!(calibration.version.as_deref(), Some("t1"));
-        assert_eq!(calibration.categories[1], Platt { scale: 2.0, offset: -1.0 });
+        assert_eq!(calibration.labels[1], Platt { scale: 2.0, offset: -1.0 });
     }
 
     #[test]
-    fn a_calibration_of_another_policy_is_refused() {
-        for (json, ids, message) in [
-            (JSON.to_owned(), &["a", "b", "c"][..], "expected category \"c\" of the policy"),
-            (JSON.to_owned(), &["a"], "found category \"b\""),
+    fn a_calibration_of_another_model_is_refused() {
+        for (json, labels, message) in [
+            (JSON.to_owned(), &["a", "b", "c"][..], "expected label \"c\" of the model"),
+            (JSON.to_owned(), &["a"], "expected labels of the model (a), found \"b\""),
             (JSON.replace("2.0", "-2.0"), &["a", "b"], "expected a scale above 0"),
             (JSON.replace("platt", "magic"), &["a", "b"], "unknown variant `magic`"),
             (JSON.replace("offset", "ofset"), &["a", "b"], "unknown field `ofset`"),
+            (r#"{"method": "platt", "version": "t1"}"#.into(), &["a"], "expected labels, with a"),
         ] {
-            let error = parse(&json, ids).unwrap_err().to_string();
+            let error = parse_new(&json, labels).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn older_files_name_the_categories_of_the_models_own_policy() {
+        let old = JSON.replace("labels", "categories");
+        // The labels are the other way round; a label that is ignored stays as it is.
+        let own = policy(&[("a", &["b"]), ("b", &["a"])]);
+        let calibration = parse(&old, &["a", "b", "fine"], own).unwrap();
+        let scales: Vec<f64> = calibration.labels.iter().map(|platt| platt.scale).collect();
+        assert_eq!(scales, [2.0, 0.5, 1.0]);
+        for (own, message) in [
+            (
+                policy(&[("a", &["a"])]),
+                "expected categories of the policy (a), found category \"b\"",
+            ),
+            (policy(&[("a", &["a"]), ("c", &["b"])]), "expected category \"c\" of the policy"),
+            (policy(&[("a", &["a"]), ("b", &["b", "a"])]), "of which \"b\" has several labels"),
+            (policy(&[("a", &["a"]), ("b", &["a"])]), "of which two have the label \"a\""),
+        ] {
+            let error = parse(&old, &["a", "b"], own).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
     }

@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
-use utoipa::ToSchema;
 
 use crate::policy::Threshold;
+use crate::score::ClauseScore;
 
 /// A part of a text that carries a violation.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     /// From byte, to byte (exclusive) of the text in UTF-8.
     pub bytes: [usize; 2],
@@ -17,6 +16,8 @@ pub struct Span {
     pub chars: [usize; 2],
     /// The score of the window that the part lies in, from 0 to 1.
     pub score: f32,
+    /// The scores of clauses for the same window.
+    pub clauses: Vec<ClauseScore>,
 }
 
 impl Span {
@@ -28,7 +29,28 @@ impl Span {
         let end = start + part.trim().len();
         let n_before = text[..start].chars().count();
         let n_chars = text[start..end].chars().count();
-        Self { bytes: [start, end], chars: [n_before, n_before + n_chars], score }
+        let chars = [n_before, n_before + n_chars];
+        Self { bytes: [start, end], chars, score, clauses: Vec::new() }
+    }
+
+    /// The same with the scores of clauses.
+    #[must_use]
+    pub fn with_clauses(mut self, clauses: &[ClauseScore]) -> Self {
+        self.clauses = clauses.to_vec();
+        self
+    }
+
+    /// This part and one that begins in it or right behind it, as one part of `text` with the
+    /// higher of the scores.
+    #[must_use]
+    pub fn join(&self, next: &Self, text: &str) -> Self {
+        let end = self.bytes[1].max(next.bytes[1]);
+        let mut clauses = self.clauses.clone();
+        for (own, other) in clauses.iter_mut().zip(&next.clauses) {
+            own.score = own.score.max(other.score);
+        }
+        let joined = Self::new(text, self.bytes[0]..end, self.score.max(next.score));
+        Self { clauses, ..joined }
     }
 }
 

@@ -70,25 +70,25 @@ fn text_files_may_begin_with_a_byte_order_mark_and_have_lines_that_end_in_crlf()
     policy(folder, |toml| toml.replacen("clauses = []", clauses, 1));
     let platt = json!({"scale": 1.0, "offset": 0.5});
     let platts = json!({"spam": platt, "insult": platt, "threat": platt, "leak": platt});
-    let calibration = json!({"method": "platt", "version": "1", "categories": platts});
+    let calibration = json!({"method": "platt", "version": "1", "labels": platts});
     write(folder, "calibration.json", calibration.to_string().as_bytes());
-    let canary = json!({"text": "tea", "scores": {"spam": 0.5}, "tolerance": 0.5});
-    write(folder, "canaries.jsonl", format!("{canary}\n{canary}\n").as_bytes());
+    let line = json!({"text": "tea", "scores": {"spam": 0.5}, "tolerance": 0.5});
+    write(folder, "self_test.jsonl", format!("{line}\n{line}\n").as_bytes());
     support::shard(folder);
     let plain = load(folder).unwrap();
-    assert_eq!(plain.rulesets[0].policy.categories[0].clauses[0].text, "One line,\nand another.");
+    assert_eq!(plain.mappings[0].policy().categories[0].clauses[0].text, "One line,\nand another.");
     for name in TEXT_FILES {
         let text = std::fs::read_to_string(folder.join(name)).unwrap();
         let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
         write(folder, name, format!("\u{feff}{text}").as_bytes());
     }
     let marked = load(folder).unwrap();
-    assert_eq!(marked.rulesets[0].policy, plain.rulesets[0].policy);
-    assert_eq!(marked.rulesets[0].scorer.calibration, plain.rulesets[0].scorer.calibration);
+    assert_eq!(marked.mappings[0].policy(), plain.mappings[0].policy());
+    assert_eq!(marked.scorer.calibration, plain.scorer.calibration);
     assert_eq!(marked.card.labels, plain.card.labels);
     assert_eq!(marked.card.sha256, plain.card.sha256);
     let own = OwnPolicy::open(&folder.join("policy.toml")).unwrap();
-    assert_eq!(own.policy, plain.rulesets[0].policy);
+    assert_eq!(own.policy, *plain.mappings[0].policy());
     // UTF-16 is another matter.
     for name in TEXT_FILES {
         let text = std::fs::read(folder.join(name)).unwrap();
@@ -105,7 +105,7 @@ const TEXT_FILES: [&str; 6] = [
     "tokenizer.json",
     "policy.toml",
     "calibration.json",
-    "canaries.jsonl",
+    "self_test.jsonl",
     "model.safetensors.index.json",
 ];
 
@@ -113,9 +113,11 @@ const TEXT_FILES: [&str; 6] = [
 fn a_model_without_a_policy_gets_a_category_for_each_label() {
     let model = support::tiny_model();
     assert!(!model.card.has_policy);
-    assert_eq!(model.rulesets[0].policy.ids(), ["spam", "insult", "threat", "leak"]);
+    assert_eq!(model.mappings[0].policy().ids(), ["spam", "insult", "threat", "leak"]);
     let half = Threshold::try_from(0.5).unwrap();
-    assert!(model.rulesets[0].policy.categories.iter().all(|category| category.threshold == half));
+    assert!(
+        model.mappings[0].policy().categories.iter().all(|category| category.threshold == half)
+    );
 }
 
 #[test]
@@ -129,8 +131,7 @@ fn a_policy_of_the_operator_replaces_that_of_the_model() {
     let artifact = Artifact::open(&source, own, OFFLINE).unwrap();
     let model = Model::load(artifact, &SETTINGS).unwrap();
     assert!(model.card.has_policy);
-    assert_eq!(model.rulesets[0].policy.ids(), ["leak", "insult", "threat", "spam"]);
-    assert_eq!(model.rulesets[0].scorer.columns, [3, 1, 2, 0]);
+    assert_eq!(model.mappings[0].policy().ids(), ["leak", "insult", "threat", "spam"]);
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn a_fault_that_shows_without_the_weights_is_told_before_they_are_read() {
     let folder = support::tiny_copy();
     let folder = folder.path();
     remove(folder, "model.safetensors");
-    for name in ["policy.toml", "calibration.json", "canaries.jsonl"] {
+    for name in ["policy.toml", "calibration.json", "self_test.jsonl", "canaries.jsonl"] {
         write(folder, name, b"neither TOML nor JSON");
         let fault = load(folder).unwrap_err().to_string();
         assert!(fault.contains(name), "{fault}");

@@ -12,6 +12,7 @@ mod listen;
 #[cfg(target_os = "linux")]
 mod notify;
 mod outputs;
+mod policies;
 pub(crate) mod serve;
 mod sources;
 
@@ -202,12 +203,12 @@ fn quiet() -> Command {
     command
 }
 
-fn json_lines(output: &Output) -> Vec<Value> {
+pub(crate) fn json_lines(output: &Output) -> Vec<Value> {
     assert!(output.status.success(), "{}", stderr(output));
     let lines = std::str::from_utf8(&output.stdout).unwrap().lines();
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn stderr(output: &Output) -> &str {
+pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }

@@ -43,7 +43,8 @@ async fn a_text_scores_the_same_alone_and_among_others() {
         let among_others = scoring.await.unwrap().unwrap();
         for other in [&among_others[0], &in_one_request[index]] {
             assert_eq!(alone[index].n_windows(), other.n_windows());
-            for (ours, theirs) in alone[index].scores.0.iter().zip(&other.scores.0) {
+            for (ours, theirs) in std::iter::zip(probabilities(&alone[index]), probabilities(other))
+            {
                 assert!((ours - theirs).abs() < 1e-5, "text {index}: {ours} and {theirs}");
             }
         }
@@ -72,7 +73,12 @@ async fn every_window_is_answered_exactly_once_and_in_order() {
             for (text, scored) in texts.iter().zip(&scored) {
                 // The echo scores a window by its length; the longest window of a text counts.
                 let longest = sigmoid(scored.n_tokens.min(128));
-                assert_eq!(scored.scores.0[0].to_bits(), longest.to_bits(), "{} bytes", text.len());
+                assert_eq!(
+                    probabilities(scored)[0].to_bits(),
+                    longest.to_bits(),
+                    "{} bytes",
+                    text.len()
+                );
             }
             scored.iter().map(Scored::n_windows).sum::<usize>()
         })
@@ -370,6 +376,10 @@ async fn until_inside(metrics: &Metrics, n_requests: usize) {
 
 async fn score(engine: &Engine, raws: &[&str]) -> Result<Vec<Scored>> {
     engine.score(texts(raws), Patience::Until(Deadline::after(PATIENCE))).await
+}
+
+fn probabilities(scored: &Scored) -> &[f32] {
+    &scored.scores.pooled.probabilities
 }
 
 fn texts(raws: &[&str]) -> Vec<Text> {

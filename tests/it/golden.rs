@@ -6,7 +6,6 @@ use moderato::batch::Batch;
 use moderato::encode::Encoded;
 use moderato::model::Logits;
 use moderato::model::Model;
-use moderato::score::Scores;
 use moderato::text::Limits;
 use moderato::text::Text;
 use serde::Deserialize;
@@ -30,22 +29,22 @@ fn the_embedded_model_gives_the_ids_and_logits_of_transformers_for_longer_texts(
     check(&support::embedded_model(), "tests/golden/moderato-small.jsonl", is_longer);
 }
 
-/// The scores of `canaries.jsonl` are the arithmetic of `scripts/model/export.py`: logits of
+/// The scores of `self_test.jsonl` are the arithmetic of `scripts/model/export.py`: logits of
 /// transformers and calibration by numpy.
 #[test]
 fn the_embedded_model_is_calibrated_with_the_arithmetic_of_the_pipeline() {
     let model = support::embedded_model();
-    let canaries = read::<Canary>("models/moderato-small/canaries.jsonl");
-    assert!(!canaries.is_empty());
-    for Canary { text, scores: expected } in canaries {
+    let lines = read::<SelfTest>("models/moderato-small/self_test.jsonl");
+    assert!(!lines.is_empty());
+    for SelfTest { text, scores: expected } in lines {
         let Logits(logits) =
             model.forward.forward(&Batch::pack(&encode(&model, &text).windows)).unwrap();
-        let ruleset = &model.rulesets[0];
-        let Scores(scores) = ruleset.scorer.score(&logits.view()).unwrap();
+        let scores = model.scorer.score(logits.view()).unwrap().pooled.probabilities;
         assert_eq!(expected.len(), scores.len());
-        for (id, theirs) in expected {
-            let ours = scores[ruleset.policy.position(&id).unwrap()];
-            assert!((f64::from(ours) - theirs).abs() < 1e-4, "{id}: {ours} for {theirs}");
+        for (label, theirs) in expected {
+            let place = model.card.labels.iter().position(|other| *other == label).unwrap();
+            let ours = scores[place];
+            assert!((f64::from(ours) - theirs).abs() < 1e-4, "{label}: {ours} for {theirs}");
         }
     }
 }
@@ -76,9 +75,9 @@ struct Named {
 }
 
 #[derive(Deserialize)]
-struct Canary {
+struct SelfTest {
     text: String,
-    scores: BTreeMap<String, f64>, // by category id
+    scores: BTreeMap<String, f64>, // by label
 }
 
 #[derive(Deserialize)]

@@ -1,12 +1,13 @@
 //! Models without a policy: which labels are judged, and how their scores are made.
 
 use std::path::Path;
-use std::process::Output;
 
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::cli::json_lines;
+use crate::cli::stderr;
 use crate::support;
 
 /// Nothing in them is harmful.
@@ -209,14 +210,4 @@ fn warnings(folder: &Path, flags: &[&str]) -> Vec<Value> {
     assert!(output.status.success(), "{}", stderr(&output));
     let lines = stderr(&output).lines();
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn json_lines(output: &Output) -> Vec<Value> {
-    assert!(output.status.success(), "{}", stderr(output));
-    let lines = std::str::from_utf8(&output.stdout).unwrap().lines();
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
 }

@@ -1,6 +1,7 @@
 //! The service: status and body of every route and every error.
 
 mod auth;
+mod clauses;
 mod connections;
 mod contracts;
 mod drain;
@@ -263,6 +264,9 @@ async fn policy_shows_categories_thresholds_and_actions() {
     {
       "id": "spam",
       "label": "spam",
+      "labels": [
+        "spam"
+      ],
       "title": "spam",
       "summary": "",
       "threshold": 0.5,

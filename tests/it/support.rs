@@ -41,6 +41,41 @@ pub(crate) fn tiny() -> PathBuf {
     repo("tests/fixtures/tiny-bert")
 }
 
+/// A policy of the tiny model with two categories, one of two labels and with a clause that has a
+/// label, and with names that take it.
+pub(crate) const CLAUSES: &str = r#"
+    id = "clauses"
+    name = "A policy with clauses"
+    version = "1"
+    [[categories]]
+    id = "abuse"
+    labels = ["insult", "spam"]
+    title = "Abuse"
+    summary = ""
+    threshold = 0.0
+    action = "flag"
+    clauses = [
+        { id = "any", text = "No abuse." },
+        { id = "threats", text = "No threats.", label = "threat" },
+    ]
+    [[categories]]
+    id = "adverts"
+    label = "leak"
+    title = "Adverts"
+    summary = ""
+    threshold = 1.0
+    action = "block"
+    clauses = [{ id = "leaks", text = "No leaks.", label = "leak" }]
+    [[namespaces]]
+    id = "theirs"
+    models = ["theirs"]
+    names = [
+        { name = "harassment", relation = "derived", from = ["abuse"] },
+        { name = "threat", relation = "exact", from = ["threat"], threshold = 0.0 },
+        { name = "both", relation = "partly", all_of = ["abuse", "adverts"] },
+    ]
+"#;
+
 /// A copy of the tiny model that a test may damage.
 pub(crate) fn tiny_copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -63,6 +98,11 @@ pub(crate) fn moderato() -> std::process::Command {
 /// The tiny model, loaded.
 pub(crate) fn tiny_model() -> Model {
     load(&Source::Folder(tiny()))
+}
+
+/// The model in a folder, loaded.
+pub(crate) fn model_of(folder: &Path) -> Model {
+    load(&Source::Folder(folder.to_owned()))
 }
 
 /// The model that the binary carries, loaded.

@@ -8,9 +8,11 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::http::clock;
+use crate::http::judged::CategoryEntry;
+use crate::http::judged::Judged;
+use crate::json::ById;
 use crate::policy::Action;
-use crate::score::ById;
-use crate::score::Report;
+use crate::score::CategoryVerdict;
 use crate::text::Subject;
 
 /// One request: who asked, what judged, and what came of each text. Never a text.
@@ -36,6 +38,9 @@ pub(in crate::http) struct Outcome<'a> {
     violated: Vec<&'a str>,
     n_tokens: usize,
     scores: ById<f32>,
+    /// Of violated categories, the scores of those of their clauses that the model scores.
+    #[serde(skip_serializing_if = "is_empty")]
+    clauses: ById<ById<f32>>,
 }
 
 impl Entry<'_> {
@@ -48,17 +53,33 @@ impl Entry<'_> {
 }
 
 impl<'a> Outcome<'a> {
-    pub(in crate::http) fn new(sha256: String, report: &'a Report) -> Self {
-        let violated = report.categories.0.iter().filter(|(_, category)| category.violated);
+    pub(in crate::http) fn new(sha256: String, judged: &'a Judged) -> Self {
+        let violated = judged.entries().filter(|entry| entry.judgement.violated);
+        let score = |entry: CategoryEntry<'_>| (entry.id.to_owned(), entry.judgement.score);
         Self {
             sha256,
-            flagged: report.flagged,
-            action: report.action,
-            violated: violated.map(|(id, _)| id.as_str()).collect(),
-            n_tokens: report.n_tokens,
-            scores: report.categories.map(|category| category.score),
+            flagged: judged.verdict.flagged,
+            action: judged.verdict.action,
+            violated: violated.map(|entry| entry.id).collect(),
+            n_tokens: judged.scored.n_tokens,
+            scores: judged.entries().map(score).collect(),
+            clauses: clauses(judged),
         }
     }
+}
+
+fn clauses(judged: &Judged) -> ById<ById<f32>> {
+    let of_category = |category: &CategoryVerdict| {
+        let clauses = &judged.policy().categories[category.category].clauses;
+        let by_id = category.clauses.iter().map(|it| (clauses[it.clause].id.clone(), it.score));
+        (judged.id(category).to_owned(), by_id.collect())
+    };
+    let categories = judged.verdict.categories.iter();
+    categories.filter(|category| !category.clauses.is_empty()).map(of_category).collect()
+}
+
+fn is_empty<T>(map: &ById<T>) -> bool {
+    map.0.is_empty()
 }
 
 /// By which a text is found again: of its UTF-8; of a conversation, of the lines `role: content`

@@ -51,6 +51,7 @@ pub(in crate::model) fn fetch(
     checkout.file("tokenizer.json", &commit)?;
     checkout.optional_file("policy.toml", &commit)?;
     checkout.optional_file("calibration.json", &commit)?;
+    checkout.optional_file("self_test.jsonl", &commit)?;
     checkout.optional_file("canaries.jsonl", &commit)?;
     match checkout.optional_file(INDEX, &commit)? {
         Some(index) => {

@@ -358,6 +358,11 @@ fn help_of_score_names_texts_and_files() {
 
               [env: MODERATO_RESULT_KEY=]
 
+          --clauses
+              Add the scores of clauses to violated categories, of those that the model scores
+
+              [env: MODERATO_CLAUSES=]
+
           --on-error <ON_ERROR>
               What to do about a line that cannot be scored
 

@@ -86,7 +86,7 @@ async fn every_error_has_the_same_body_and_names_the_fault() {
     wrong type: 400 invalid_type input | input must be a string or an array of strings, found a number
     wrong type inside: 400 invalid_type input[1] | input[1] must be a string, found an object
     wrong model: 400 invalid_type model | model must be a string, found a number
-    unknown field: 400 unknown_field treshold | unknown field "treshold"; known are "input", "messages", "thresholds", "custom_category_thresholds", "ignore_other_categories", "categories", "action", "policy", "model", "spans", "top_k"
+    unknown field: 400 unknown_field treshold | unknown field "treshold"; known are "input", "messages", "thresholds", "custom_category_thresholds", "ignore_other_categories", "categories", "action", "policy", "model", "spans", "clauses", "top_k"
     no text: 400 no_texts input | the input has no text
     empty text: 400 empty_text input | text 1 is empty
     too many texts: 400 too_many_texts input | the input has 9 texts, at most 8 are accepted

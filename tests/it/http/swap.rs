@@ -77,14 +77,14 @@ async fn what_fails_leaves_the_old_model_serving_and_says_why() {
         std::fs::write(path.join("model.safetensors"), b"half").unwrap();
     });
     let strange = folder(|path| {
-        std::fs::write(path.join("canaries.jsonl"), CANARY.replace("0.5", "0.0")).unwrap();
+        std::fs::write(path.join("self_test.jsonl"), SELF_TEST.replace("0.5", "0.0")).unwrap();
     });
     let app = serving(one.path());
     let before = ask(&app, "/v1/score", &json!({"input": TEXT})).await;
     for (body, status, message) in [
         (json!({"source": broken.path()}), 422, "expected"),
         (json!({"source": "./nowhere"}), 422, "./nowhere: reading failed"),
-        (json!({"source": strange.path()}), 422, "canary 1"),
+        (json!({"source": strange.path()}), 422, "for spam of text 1"),
         (json!({"source": one.path(), "sha256": "00"}), 422, "weights of SHA-256 00"),
         (json!({"source": "not a source"}), 400, "source must be"),
         (json!({}), 400, "source is missing"),
@@ -146,7 +146,7 @@ async fn an_engine_that_nobody_holds_any_more_is_gone() {
 /// A copy of the tiny model's folder, changed.
 pub(super) fn folder(change: impl FnOnce(&Path)) -> TempDir {
     let folder = support::tiny_copy();
-    std::fs::write(folder.path().join("canaries.jsonl"), CANARY).unwrap();
+    std::fs::write(folder.path().join("self_test.jsonl"), SELF_TEST).unwrap();
     change(folder.path());
     folder
 }
@@ -220,4 +220,4 @@ pub(super) async fn admin_by(app: &App, loader: Loader, path: &str, body: &Value
 }
 
 pub(super) const TEXT: &str = "good morning";
-const CANARY: &str = r#"{"text": "good night", "scores": {"spam": 0.5}, "tolerance": 0.5}"#;
+const SELF_TEST: &str = r#"{"text": "good night", "scores": {"spam": 0.5}, "tolerance": 0.5}"#;

@@ -64,14 +64,17 @@ fn a_disk_that_fills_up_leaves_the_old_model_serving_and_no_half_model_behind() 
 }
 
 #[test]
-fn canaries_come_from_the_hub_too() {
+fn a_self_test_comes_from_the_hub_too() {
     let folder = support::tiny_copy();
-    let canary = r#"{"text": "good night", "scores": {"spam": 0.0}, "tolerance": 0.0}"#;
-    std::fs::write(folder.path().join("canaries.jsonl"), canary).unwrap();
+    let line = r#"{"text": "good night", "scores": {"spam": 0.0}, "tolerance": 0.0}"#;
+    std::fs::write(folder.path().join("self_test.jsonl"), line).unwrap();
     let (hub, home) = (FakeHub::start(folder.path()), home());
     let staging = Staging::start(&hub, &home, &[]);
     let answer = staging.load();
-    assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("canary 1"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 422") && answer.contains("for spam of text 1"),
+        "{answer}"
+    );
     staging.assert_serving("moderato-small");
 }
 
