@@ -66,14 +66,27 @@ class Options:
     seed: int
     contestants: list[str]
     workloads: list[str]
+    before: Path | None  # another work tree of moderato
 
 
 @dataclass
 class Binaries:
-    """What cargo built."""
+    """What cargo built of one work tree."""
 
     program: str
     worker: str
+
+
+@dataclass
+class Trees:
+    """The binaries of this work tree, and of the one that it is compared with."""
+
+    now: Binaries
+    before: Binaries | None
+
+    def of(self, name: str) -> Binaries:
+        """Those of one of our contestants."""
+        return self.before if name.endswith("-before") else self.now
 
 
 @dataclass
@@ -127,7 +140,7 @@ class Field:
         return {name: each.cpu_seconds() for name, each in self.processes.items()} | servers
 
     def ours(self) -> list[str]:
-        return [name for name in self.names if name in OURS]
+        return [name for name in self.names if name.startswith("moderato-")]
 
     def rotated(self, place: int, names: list[str] | None = None) -> list[str]:
         names = self.names if names is None else names
@@ -143,13 +156,13 @@ def main() -> int:
     """Builds, measures, writes the report; returns the exit status."""
     options = parse_options()
     OUT.mkdir(parents=True, exist_ok=True)
-    binaries = build()
+    trees = Trees(build(ROOT), build(options.before) if options.before else None)
     choice = prepare_onnx(options.threads)
     texts = workloads.load_texts(options.texts, options.seed, MODEL / "tokenizer.json")
     say(f"texts: {texts.described()}")
     try:
         runs = [
-            measure(options, binaries, texts, f"run {number} of {options.runs}")
+            measure(options, trees, texts, f"run {number} of {options.runs}")
             for number in range(1, options.runs + 1)
         ]
     except ProcessError as fault:
@@ -167,7 +180,8 @@ def main() -> int:
             "bulk_texts": options.bulk_texts,
             "http_texts": options.http_texts,
         },
-        "moderato": commit(),
+        "moderato": commit(ROOT),
+        "before": commit(options.before) if options.before else None,
         "onnx_graphs": choice,
         "sizes": asdict(floor.Sizes.of(json.loads((MODEL / "config.json").read_text()))),
         "floor_shape": FLOOR_SHAPE,
@@ -195,11 +209,19 @@ def parse_options() -> Options:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=PEERS + OURS, default=PEERS + OURS)
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=WORKLOADS)
+    parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="TREE",
+        help="another work tree of moderato to compare this one with; it is built too",
+    )
     parser.add_argument("--quick", action="store_true", help="two rounds of few texts")
     parsed = parser.parse_args()
     if parsed.quick:
         parsed.rounds = 2
         parsed.serving_texts, parsed.bulk_texts, parsed.http_texts = 32, 64, 128
+    ours = [name for name in parsed.only if name in OURS]
+    again = [f"{name}-{which}" for name in ours for which in ("before", "again")]
     return Options(
         threads=parsed.threads,
         rounds=parsed.rounds,
@@ -209,23 +231,24 @@ def parse_options() -> Options:
         bulk_texts=parsed.bulk_texts,
         http_texts=parsed.http_texts,
         seed=parsed.seed,
-        contestants=parsed.only,
+        contestants=parsed.only + (again if parsed.before else []),
         workloads=parsed.workloads,
+        before=parsed.before,
     )
 
 
-def build() -> Binaries:
+def build(tree: Path) -> Binaries:
     """The program as its users have it, and its worker, both with the release profile."""
-    say("building moderato")
-    program = cargo("build", "--release", "--bin", "moderato")
-    worker = cargo("bench", "--no-run", "--bench", "peers")
+    say(f"building moderato {commit(tree)}")
+    program = cargo(tree, "build", "--release", "--bin", "moderato")
+    worker = cargo(tree, "bench", "--no-run", "--bench", "peers")
     return Binaries(program["moderato"], worker["peers"])
 
 
-def cargo(*arguments: str) -> dict[str, str]:
+def cargo(tree: Path, *arguments: str) -> dict[str, str]:
     """Paths of what was built, by name."""
     command = ["cargo", *arguments, "--locked", "--message-format=json-render-diagnostics"]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    built = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, text=True, check=True)
     messages = map(json.loads, built.stdout.splitlines())
     return {
         message["target"]["name"]: message["executable"]
@@ -258,16 +281,16 @@ def prepare_onnx(threads: int) -> dict[str, Any]:
 
 def measure(
     options: Options,
-    binaries: Binaries,
+    trees: Trees,
     texts: workloads.Texts,
     label: str,
 ) -> Run:
     """One run, from the start of the processes to their end."""
     run = Run()
-    contestants = start(options, binaries)
+    contestants = start(options, trees)
     products = None
     if "floor" in options.workloads and "moderato-f32" in contestants:
-        products = Contestant("products", worker(options, binaries, "f32"), {})
+        products = Contestant("products", worker(options, trees, "moderato-f32"), {})
     contest = Field(contestants, products)
     try:
         run.load_seconds = {name: each.load_seconds for name, each in contestants.items()}
@@ -286,7 +309,7 @@ def measure(
         # Before HTTP, whose load generator lives in the process of the contestant.
         run.peak_bytes = {name: each.peak_bytes() for name, each in contestants.items()}
         if "http" in options.workloads and contest.ours():
-            measure_http(options, binaries, contest, texts, run, label)
+            measure_http(options, trees, contest, texts, run, label)
         run.idle_cpu = contest.idle / contest.wall
         run.foreign_cpu = max(contest.foreign, 0) / contest.wall / (os.cpu_count() or 1)
     finally:
@@ -294,7 +317,7 @@ def measure(
     return run
 
 
-def start(options: Options, binaries: Binaries) -> dict[str, Contestant]:
+def start(options: Options, trees: Trees) -> dict[str, Contestant]:
     """One after the other, so that none disturbs the loading of another."""
     # The tokenizers of the peers have a pool of their own; libraries of theirs may have one too.
     n_threads = str(options.threads)
@@ -310,13 +333,22 @@ def start(options: Options, binaries: Binaries) -> dict[str, Contestant]:
             command += [str(OUT / "onnx"), n_threads]
             contestants[name] = Contestant(name, command, environment)
         else:
-            command = worker(options, binaries, name.removeprefix("moderato-"))
-            contestants[name] = Contestant(name, command, {})
+            contestants[name] = Contestant(name, worker(options, trees, name), {})
     return contestants
 
 
-def worker(options: Options, binaries: Binaries, dtype: str) -> list[str]:
-    return [binaries.worker, "--dtype", dtype, "--threads", str(options.threads)]
+def worker(options: Options, trees: Trees, name: str) -> list[str]:
+    threads = ["--threads", str(options.threads)]
+    return [trees.of(name).worker, "--dtype", dtype_of(name), *threads]
+
+
+def dtype_of(name: str) -> str:
+    """Of one of our contestants: moderato-f32, moderato-f32-before, ..."""
+    return name.split("-")[1]
+
+
+def is_exact(name: str) -> bool:
+    return name in F32 or (name.startswith("moderato-") and dtype_of(name) == "f32")
 
 
 def warm_up(options: Options, contest: Field, run: Run) -> dict[str, dict[str, int]]:
@@ -347,10 +379,10 @@ def verify(contest: Field, run: Run) -> None:
             )
             run.differences[name] = max(run.differences.get(name, 0.0), difference)
     for name, difference in run.differences.items():
-        if name in F32 and not difference <= TOLERANCE:  # NaN fails too
+        if is_exact(name) and not difference <= TOLERANCE:  # NaN fails too
             first = contest.names[0]
             raise ProcessError(f"{name}: its logits differ by {difference:.2g} from {first}'s")
-    exact = [difference for name, difference in run.differences.items() if name in F32]
+    exact = [difference for name, difference in run.differences.items() if is_exact(name)]
     say(f"logits agree: the largest difference in f32 is {max(exact, default=0):.1e}")
 
 
@@ -400,7 +432,7 @@ def measure_floor(contest: Field, run: Run) -> None:
 
 def measure_http(
     options: Options,
-    binaries: Binaries,
+    trees: Trees,
     contest: Field,
     texts: workloads.Texts,
     run: Run,
@@ -411,7 +443,7 @@ def measure_http(
     lone_text = workloads.text_of(LONE_TOKENS, MODEL / "tokenizer.json")
     for name in contest.ours():
         contest.ask(name, "load_texts", texts=requests)
-        server = start_server(options, binaries, name, run)
+        server = start_server(options, trees, name, run)
         contest.servers = [server]
         lone = {"port": server.port, "text": lone_text, "repeats": LONE_REPEATS}
         answer = contest.ask(name, "http_closed", port=server.port, connections=1)
@@ -439,10 +471,10 @@ def measure_http(
         server.stop()
 
 
-def start_server(options: Options, binaries: Binaries, name: str, run: Run) -> Server:
+def start_server(options: Options, trees: Trees, name: str, run: Run) -> Server:
     """A server that has been started several times, to know how long it takes."""
-    command = [binaries.program, "--threads", str(options.threads)]
-    dtype = name.removeprefix("moderato-")
+    command = [trees.of(name).program, "--threads", str(options.threads)]
+    dtype = dtype_of(name)
     if dtype != "f32":
         command += ["--dtype", dtype]
     ready = []
@@ -456,10 +488,10 @@ def start_server(options: Options, binaries: Binaries, name: str, run: Run) -> S
     return server
 
 
-def commit() -> str:
+def commit(tree: Path) -> str:
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=ROOT,
+        cwd=tree,
         capture_output=True,
         text=True,
     )

@@ -120,7 +120,8 @@ def percentile(values: list[float], percent: float) -> float:
 
 def markdown(results: dict[str, Any], found: list[dict[str, Any]]) -> str:
     """Everything for people."""
-    sections = [heading(results), table_of_figures(found), table_of_speed(results)]
+    sections = [heading(results), table_of_figures(found), comparison(results)]
+    sections += [table_of_speed(results)]
     sections += [table_of_processes(results), floor_section(results), http_section(results)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -185,6 +186,35 @@ def table_of_figures(found: list[dict[str, Any]]) -> str:
         for figure in found
     ]
     return "## Acceptance\n\n" + table(["figure", "target", "median", "runs", "met"], rows)
+
+
+def comparison(results: dict[str, Any]) -> str:
+    """This work tree beside another, and beside itself: what is within the noise."""
+    if not results["before"]:
+        return ""
+    runs, rows = results["runs"], []
+    for workload in [*workloads.SHAPES, "serving", "bulk", "concurrent", "http_closed"]:
+        seconds = runs[0]["seconds"].get(workload, {})
+        for name in seconds:
+            others = [f"{name}-before", f"{name}-again"]
+            if not all(other in seconds for other in others):
+                continue
+            row = [workload, name]
+            for other in others:
+                rounds = [
+                    there / here
+                    for run in runs
+                    for there, here in zip(
+                        run["seconds"][workload][other], run["seconds"][workload][name], strict=True
+                    )
+                ]
+                least, most = min(rounds), max(rounds)
+                row += [f"**{statistics.median(rounds):.3f}**", f"{least:.3f} to {most:.3f}"]
+            rows.append(row)
+    head = ["workload", "contestant", "times as fast as before", "rounds"]
+    head += ["as fast as itself", "rounds"]
+    words = f"Before: {results['before']}. A figure above 1 is faster now."
+    return f"## Before and after\n\n{words}\n\n" + table(head, rows)
 
 
 def table_of_speed(results: dict[str, Any]) -> str:
