@@ -10,6 +10,7 @@ mod fuzz;
 mod guarded;
 mod heads;
 mod quota;
+mod scores;
 mod several;
 mod swap;
 mod terms;

@@ -112,7 +112,12 @@ pub(crate) fn embedded_model() -> Model {
 
 /// The tiny model under policies of its operator.
 pub(crate) fn model_with_policies(policies: Vec<OwnPolicy>) -> Model {
-    load_under(&Source::Folder(tiny()), policies)
+    model_under(&tiny(), policies)
+}
+
+/// The model in a folder under policies of its operator.
+pub(crate) fn model_under(folder: &Path, policies: Vec<OwnPolicy>) -> Model {
+    load_under(&Source::Folder(folder.to_owned()), policies)
 }
 
 fn load(source: &Source) -> Model {
