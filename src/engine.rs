@@ -60,6 +60,7 @@ use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::model::ModelCard;
 use crate::policy::Policy;
+use crate::score::Mapping;
 use crate::score::Rules;
 use crate::score::Scorer;
 use crate::text::Subject;
@@ -210,6 +211,11 @@ impl Engine {
     /// All that texts may be judged by, the default first.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.served.rules.iter().map(Rules::policy)
+    }
+
+    /// The same with the places of their labels.
+    pub fn mappings(&self) -> impl Iterator<Item = &Mapping> {
+        self.served.rules.iter().map(Rules::mapping)
     }
 
     /// The rules of the policy of that id; of the default if none is asked for.

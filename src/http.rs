@@ -26,7 +26,6 @@ mod messages;
 mod models;
 mod moderations;
 mod named;
-mod names;
 mod observe;
 mod openapi;
 mod perspective;

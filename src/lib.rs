@@ -10,9 +10,9 @@
 //! | queued | a job: all windows of a request, or none | [`engine`], its queue |
 //! | packed | [`batch::Batch`], end to end, without padding | [`batch`] |
 //! | forward | [`model::Logits`], (window, label) | [`model`], on the worker's thread |
-//! | pooled, calibrated | [`score::Scores`], by category | [`score`] |
-//! | judged | [`score::Verdict`] | [`score`] |
-//! | written | [`score::Report`], a contract's response type | [`score`], [`http`], [`cli`] |
+//! | calibrated, pooled | [`score::TextScores`], per label of the model | [`score`] |
+//! | judged | [`score::Verdict`], per category of the policy | [`score::Rules`] |
+//! | written | a contract's response type, a line of JSON | [`http`], [`cli`] |
 //!
 //! The command line enters at "inputs" and leaves at "written".
 //!
@@ -43,6 +43,8 @@
 //! - how families of models differ: `model/family.rs`, `model/parameters.rs`
 //! - what is read of a text or a conversation: `encode/reading.rs`; what a disguise is:
 //!   `text/normalise.rs`; why a text has no control tokens: `encode/control.rs`
+//! - how labels become categories, clauses and names of other services: `score/mapping.rs`,
+//!   `score/rules.rs`; what `policy.toml` may hold: `policy.rs`; the self-test: `model/self_test.rs`
 //! - the contracts of other services: a file each in `http/`; all go through `http/ask.rs`; their
 //!   errors: `http/dialect.rs`; what stands for their categories: `policy/namespace.rs`
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`

@@ -99,19 +99,6 @@ impl Policy {
         self.namespaces.iter().find(|namespace| namespace.id == id)
     }
 
-    /// Those of these labels that no category, clause or name uses, and that are not ignored either.
-    pub fn unused_labels<'a>(&self, labels: &'a [String]) -> Vec<&'a String> {
-        let categories = self.categories.iter().flat_map(|category| &category.labels);
-        let clauses = self.categories.iter().flat_map(|category| &category.clauses);
-        let names = self.namespaces.iter().flat_map(|namespace| &namespace.names);
-        let used: HashSet<_> = categories
-            .chain(clauses.filter_map(|clause| clause.label.as_ref()))
-            .chain(names.flat_map(Name::sources))
-            .chain(&self.ignored_labels)
-            .collect();
-        labels.iter().filter(|label| !used.contains(label)).collect()
-    }
-
     fn check(&self, file: &str) -> Result<()> {
         let fault = |expected: &str, found: String| {
             Err(Error::Artifact { file: file.into(), expected: expected.into(), found })
@@ -199,12 +186,68 @@ mod tests {
             ("summary", "sumary", "unknown field `sumary`"),
             ("id = \"spam\"", "", "missing field `id`"),
             ("[[categories]]", "[[categories]", "policy.toml: expected a policy"),
+            ("threshold = 0.3", "threshold = true", "at line 11"),
+            ("id = \"spam\"", "id = \"\"", "expected a category id, found an empty one"),
+            ("id = \"a\", text", "id = \"a\", txt", "unknown field `txt`"),
         ] {
             let message_seen = parse(&TOML.replace(from, to)).unwrap_err().to_string();
             assert!(message_seen.contains(message), "{from} -> {to}: {message_seen}");
             assert_eq!(message_seen.lines().count(), 1, "{message_seen}");
         }
     }
+
+    #[test]
+    fn ids_are_there_and_each_once() {
+        let categories = TOML.find("[[categories]]").unwrap();
+        for (toml, message) in [
+            (format!("{}categories = []", &TOML[..categories]), "at least one [[categories]]"),
+            (
+                format!("{TOML}{}", &TOML[categories..]),
+                "expected each id once, found id \"spam\" twice",
+            ),
+            (
+                format!("{TOML}{}", THEIRS.repeat(2)),
+                "expected each namespace once, found \"theirs\"",
+            ),
+            (
+                format!("{TOML}{}", THEIRS.replace("\"b\"", "\"a\"")),
+                "expected each name of a namespace once, found \"a\" twice in \"theirs\"",
+            ),
+        ] {
+            let fault = parse(&toml).unwrap_err().to_string();
+            assert!(fault.contains(message), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_found_by_its_id_and_by_the_models_that_ask_for_it() {
+        let policy = parse(&format!("{TOML}{THEIRS}")).unwrap();
+        for (model, is_found) in [
+            (Some("their-latest"), true),
+            (Some("their-"), true),
+            (Some("exact"), true),
+            (Some("exactly"), false),
+            (Some("other"), false),
+            (None, false),
+        ] {
+            assert_eq!(policy.namespace_for(model).is_some(), is_found, "{model:?}");
+        }
+        let theirs = policy.namespace("theirs").unwrap();
+        assert_eq!(theirs.names_in(Relation::Derived), ["b"]);
+        assert!(policy.namespace("ours").is_none());
+        assert_eq!((policy.position("spam"), policy.position("ham")), (Some(0), None));
+        assert_eq!(policy.ids(), ["spam"]);
+    }
+
+    const THEIRS: &str = r#"
+        [[namespaces]]
+        id = "theirs"
+        models = ["their-*", "exact"]
+        names = [
+            { name = "a", relation = "exact", from = ["spam"] },
+            { name = "b", relation = "derived", from = ["spam"] },
+        ]
+    "#;
 
     #[test]
     fn a_category_has_one_label_or_several() {
@@ -243,26 +286,14 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_nothing_uses_are_known() {
-        let used = r#"
-            [[namespaces]]
-            id = "theirs"
-            names = [
-                { name = "x", relation = "partly", from = ["named"] },
-                { name = "y", relation = "partly", all_of = ["both"] },
-            ]
-        "#;
-        let clause = TOML.replace("text = \"No spam.\"", "text = \"No spam.\", label = \"clause\"");
-        let policy = parse(&format!("{clause}{used}")).unwrap();
-        let labels = ["SPAM", "fine", "clause", "named", "both", "rude"].map(str::to_owned);
-        assert_eq!(policy.unused_labels(&labels), ["rude"]);
-    }
-
-    #[test]
     fn names_have_something_that_stands_for_them_one_way() {
         for (sources, found) in [
             ("relation = \"partly\"", "found \"x\" in namespace \"theirs\""),
             ("relation = \"uncovered\", from = [\"spam\"]", "found \"x\" in namespace"),
+            (
+                "relation = \"uncovered\", threshold = 0.0",
+                "no threshold for a name that is uncovered",
+            ),
             ("relation = \"exact\", from = [\"spam\"], all_of = [\"b\"]", "found both for \"x\""),
         ] {
             let names =

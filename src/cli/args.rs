@@ -155,7 +155,7 @@ pub(super) struct ScoreArgs {
     /// Field to put the results into, as an object [default: their fields beside those of the line]
     #[arg(long, env = "MODERATO_RESULT_KEY", value_name = "NAME", value_parser = result_key)]
     pub(super) result_key: Option<String>,
-    /// Add the scores of clauses to violated categories, of those that the model scores
+    /// Add clause scores to violated categories, for clauses that the model scores
     #[arg(long, env = "MODERATO_CLAUSES")]
     pub(super) clauses: bool,
     /// What to do about a line that cannot be scored

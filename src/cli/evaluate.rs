@@ -198,8 +198,8 @@ struct Columns<'a> {
 impl Columns<'_> {
     /// The labels of a line, in the order of the policy; unknown where the line says nothing.
     ///
-    /// A line names categories, or labels of the model: then a category is true if any of its labels
-    /// is, and false if all of them are.
+    /// A line names categories of the policy only, or labels of the model only: then a category is
+    /// true if any of its labels is, false if all are, and else unknown.
     fn read_labels(&self, record: &Record) -> Result<Vec<Option<bool>>> {
         let value = record.require("labels")?;
         let Value::Object(entries) = value else {
@@ -207,28 +207,35 @@ impl Columns<'_> {
         };
         let mut known = HashMap::new();
         for (name, value) in entries {
-            if self.policy.position(&name).is_none() && !self.labels.contains(&name) {
-                let param = "labels";
-                let known = self.policy.ids();
-                return Err(Error::UnknownCategories { param, unknown: vec![name], known });
-            }
             let label = read_label(&format!("labels.{name}"), &value)?;
             known.insert(name, label);
         }
-        let of_category = |category: &Category| match known.get(&category.id) {
-            Some(label) => *label,
-            None => any_of(category.labels.iter().map(|label| {
-                let label = Some(label).filter(|label| self.is_label(label));
-                label.and_then(|label| known.get(label).copied().flatten())
-            })),
-        };
-        Ok(self.policy.categories.iter().map(of_category).collect())
+        let of = |name: &String| known.get(name).copied().flatten();
+        let of_labels = |category: &Category| any_of(category.labels.iter().map(of));
+        let categories = &self.policy.categories;
+        let is_category = |name: &String| self.policy.position(name).is_some();
+        if known.keys().all(is_category) {
+            Ok(categories.iter().map(|category| of(&category.id)).collect())
+        } else if known.keys().all(|name| self.labels.contains(name)) {
+            Ok(categories.iter().map(of_labels).collect())
+        } else {
+            Err(self.unknown(known.into_keys().collect()))
+        }
     }
 
-    /// Whether the name in a line means the label of that name, and not a category of other labels.
-    fn is_label(&self, name: &String) -> bool {
-        let category = self.policy.categories.iter().find(|category| category.id == *name);
-        category.is_none_or(|category| category.labels == [name.as_str()])
+    /// The refusal of names that are neither all categories nor all labels.
+    fn unknown(&self, mut unknown: Vec<String>) -> Error {
+        let mut known = self.policy.ids();
+        unknown.retain(|name| !known.contains(name));
+        unknown.sort();
+        if unknown.iter().all(|name| self.labels.contains(name)) {
+            let expected = "categories of the policy only, or labels of the model only".into();
+            return Error::InvalidValue { param: "labels".into(), expected };
+        }
+        unknown.retain(|name| !self.labels.contains(name));
+        known
+            .extend(self.labels.iter().filter(|label| !self.policy.ids().contains(label)).cloned());
+        Error::UnknownCategories { param: "labels", unknown, known }
     }
 }
 

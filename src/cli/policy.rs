@@ -50,8 +50,13 @@ fn show(policy: &Policy, output: &mut Output) -> Result<()> {
         }
         let threshold = category.threshold.value();
         output.line(format_args!("  {} from a score of {threshold} on", category.action))?;
+        if category.labels != [category.id.as_str()] {
+            output.line(format_args!("  labels: {}", category.labels.join(", ")))?;
+        }
         for clause in &category.clauses {
-            output.line(format_args!("  - {}: {}", clause.id, clause.text))?;
+            let label = clause.label.as_ref().map(|label| format!(" (label {label})"));
+            let label = label.unwrap_or_default();
+            output.line(format_args!("  - {}{label}: {}", clause.id, clause.text))?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@ use crate::json::ById;
 use crate::policy::Action;
 use crate::policy::Threshold;
 use crate::score::CategoryVerdict;
+use crate::score::ClauseScore;
 use crate::score::Rules;
 
 /// The verdict on one text, with the fields that `/v1/score` has.
@@ -47,8 +48,8 @@ impl Report {
         let category = |verdict: &CategoryVerdict| {
             let category = &rules.policy().categories[verdict.category];
             let judgement = verdict.judgement;
-            let clause = |entry: &crate::score::ClauseScore| {
-                (category.clauses[entry.clause].id.clone(), ClauseReport { score: entry.score })
+            let clause = |clause: &ClauseScore| {
+                (clause.id(category).to_owned(), ClauseReport { score: clause.score })
             };
             let clauses = (clauses && judgement.violated)
                 .then(|| verdict.clauses.iter().map(clause).collect());

@@ -127,16 +127,16 @@ fn heading(index: usize, report: &Report) -> String {
 }
 
 fn table(report: &Report) -> comfy_table::Table {
-    let rows = report.categories.0.iter().map(|(id, category)| {
+    let mut rows = Vec::new();
+    for (id, category) in &report.categories.0 {
         let violated = if category.violated { "violated" } else { "" };
-        let threshold = category.threshold.value();
-        vec![
-            id.clone(),
-            format!("{:.4}", category.score),
-            format!("{threshold:.2}"),
-            violated.into(),
-        ]
-    });
+        let threshold = format!("{:.2}", category.threshold.value());
+        rows.push(vec![id.clone(), format!("{:.4}", category.score), threshold, violated.into()]);
+        for (clause, report) in category.clauses.iter().flat_map(|clauses| &clauses.0) {
+            let score = format!("{:.4}", report.score);
+            rows.push(vec![format!("  {clause}"), score, String::new(), String::new()]);
+        }
+    }
     output::table(&["category", "score", "threshold", ""], rows)
 }
 
@@ -146,19 +146,21 @@ mod tests {
 
     use super::*;
     use crate::cli::report::CategoryReport;
+    use crate::cli::report::ClauseReport;
     use crate::json::ById;
     use crate::policy::Action;
     use crate::policy::Threshold;
 
     #[test]
     fn a_terminal_shows_a_heading_and_a_table() {
-        let category = |score, violated| CategoryReport {
+        let category = |score, violated, clauses| CategoryReport {
             score,
             threshold: Threshold::DEFAULT,
             violated,
-            clauses: None,
+            clauses,
         };
-        let (spam, leak) = (category(0.625, true), category(0.25, false));
+        let adverts = ById(vec![("adverts".into(), ClauseReport { score: 0.5 })]);
+        let (spam, leak) = (category(0.625, true, Some(adverts)), category(0.25, false, None));
         let categories = ById(vec![("spam".into(), spam), ("leak".into(), leak)]);
         let report = Report {
             flagged: true,
@@ -172,10 +174,11 @@ mod tests {
         let shown = format!("{}\n{}", heading(0, &report), table(&report));
         assert_snapshot!(shown, @"
         text 0: block (7 tokens in 1 window)
-        | category |  score | threshold |          |
-        |----------|--------|-----------|----------|
-        | spam     | 0.6250 |      0.50 | violated |
-        | leak     | 0.2500 |      0.50 |          |
+        | category  |  score | threshold |          |
+        |-----------|--------|-----------|----------|
+        | spam      | 0.6250 |      0.50 | violated |
+        |   adverts | 0.5000 |           |          |
+        | leak      | 0.2500 |      0.50 |          |
         ");
     }
 }

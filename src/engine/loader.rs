@@ -118,7 +118,7 @@ impl Loader {
         }
         let has_benign_labels = !self.head(slot).benign_labels.is_empty();
         for mapping in mappings {
-            announce_policy(card, mapping);
+            announce_policy(mapping);
         }
         match mappings.as_slice() {
             [mapping, ..] if !card.has_policy => announce_labels(card, mapping.policy()),
@@ -134,15 +134,18 @@ impl Loader {
 }
 
 /// Says what a policy of the operator leaves out of a model, and which names it cannot fill.
-fn announce_policy(card: &ModelCard, mapping: &Mapping) {
+fn announce_policy(mapping: &Mapping) {
     let policy = mapping.policy().reference();
-    let unused = mapping.policy().unused_labels(&card.labels);
-    if !unused.is_empty() {
-        let labels = unused.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let labels = mapping.unused_labels().join(", ");
+    if !labels.is_empty() {
         info!(policy, labels, "the policy does not use these labels of the model");
     }
     for source in mapping.unknown_sources() {
-        warn!(policy, "neither a category of the policy nor a label of the model: {source}");
+        warn!(
+            policy,
+            "ignored in a namespace: {source} is neither a category of the policy nor a label of \
+             the model"
+        );
     }
 }
 

@@ -12,8 +12,8 @@ use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::dialect::DetectorFaults;
 use crate::http::input::Words;
-use crate::http::judged::CategoryEntry;
 use crate::http::judged::Judged;
+use crate::http::judged::NamedJudgement;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
@@ -94,7 +94,7 @@ pub(super) fn set_threshold(ask: &mut Ask, param: &str, params: Option<Value>) -
 
 fn detections((text, judged): (&String, &Judged)) -> Vec<Detection> {
     let mut detections = Vec::new();
-    for CategoryEntry { id, judgement, spans } in judged.entries() {
+    for NamedJudgement { id, judgement, spans } in judged.entries() {
         detections.extend(spans.into_iter().flatten().map(|span| Detection {
             start: span.chars[0],
             end: span.chars[1],

@@ -9,6 +9,7 @@ use crate::policy::Namespace;
 use crate::policy::Policy;
 use crate::score::CategoryVerdict;
 use crate::score::Judgement;
+use crate::score::NameVerdict;
 use crate::score::Rules;
 use crate::score::Span;
 use crate::score::Verdict;
@@ -24,7 +25,7 @@ pub(super) struct Judged {
 
 /// What is said of one category, or of what another service calls by that name.
 #[derive(Debug)]
-pub(super) struct CategoryEntry<'a> {
+pub(super) struct NamedJudgement<'a> {
     pub(super) id: &'a str,
     pub(super) judgement: Judgement,
     /// If they were asked for, the parts of the text that carry the violation.
@@ -43,8 +44,8 @@ impl Judged {
     }
 
     /// What is said of each category, in the order of the policy.
-    pub(super) fn entries(&self) -> impl Iterator<Item = CategoryEntry<'_>> {
-        self.verdict.categories.iter().map(|category| CategoryEntry {
+    pub(super) fn entries(&self) -> impl Iterator<Item = NamedJudgement<'_>> {
+        self.verdict.categories.iter().map(|category| NamedJudgement {
             id: self.id(category),
             judgement: category.judgement,
             spans: self.spans_of(&[category.category]),
@@ -55,11 +56,11 @@ impl Judged {
     pub(super) fn entries_under<'a>(
         &'a self,
         namespace: Option<&'a Namespace>,
-    ) -> Vec<CategoryEntry<'a>> {
+    ) -> Vec<NamedJudgement<'a>> {
         let Some(namespace) = namespace else { return self.entries().collect() };
         let scores = &self.scored.scores.pooled;
         let names = self.rules.judge_names(namespace, &self.verdict, scores).into_iter();
-        let entry = |name: crate::score::NameVerdict<'a>| CategoryEntry {
+        let entry = |name: NameVerdict<'a>| NamedJudgement {
             id: name.name,
             judgement: name.judgement,
             spans: self.spans_of(&name.categories),

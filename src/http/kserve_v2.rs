@@ -14,8 +14,8 @@ use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::dialect::InferenceFaults;
 use crate::http::input::Words;
-use crate::http::judged::CategoryEntry;
 use crate::http::judged::Judged;
+use crate::http::judged::NamedJudgement;
 use crate::http::named::Named;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
@@ -260,7 +260,7 @@ fn wanted(outputs: Value) -> Result<Vec<String>> {
 }
 
 fn outputs(judged: &[Judged]) -> Vec<OutputTensor> {
-    let id = |entry: CategoryEntry<'_>| entry.id.to_owned();
+    let id = |entry: NamedJudgement<'_>| entry.id.to_owned();
     let labels: Vec<_> =
         judged.first().map(|judged| judged.entries().map(id).collect()).unwrap_or_default();
     let scores = judged.iter().flat_map(Judged::entries);

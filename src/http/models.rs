@@ -10,12 +10,12 @@ use utoipa::ToSchema;
 use crate::engine::Engine;
 use crate::engine::Slot;
 use crate::http::app::App;
-use crate::http::names::NameEntry;
+use crate::http::policy::NameEntry;
 use crate::http::problem::ErrorBody;
 use crate::http::problem::Problem;
 use crate::policy::Namespace;
-use crate::policy::Policy;
 use crate::policy::Relation;
+use crate::score::Mapping;
 
 /// All models, the default first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -122,25 +122,26 @@ impl ModelEntry {
             policy: engine.policy().reference(),
             policy_source: if card.has_policy { "policy.toml" } else { "labels" },
             calibration: card.calibration,
-            policies: engine.policies().map(PolicyEntry::of).collect(),
+            policies: engine.mappings().map(PolicyEntry::new).collect(),
         }
     }
 }
 
 impl PolicyEntry {
-    fn of(policy: &Policy) -> Self {
-        let namespace = |namespace: &Namespace| NamespaceEntry {
+    fn new(mapping: &Mapping) -> Self {
+        let policy = mapping.policy();
+        let namespace = |(place, namespace): (usize, &Namespace)| NamespaceEntry {
             id: namespace.id.clone(),
             models: namespace.models.clone(),
             names: namespace.names.iter().map(NameEntry::new).collect(),
             derived: namespace.names_in(Relation::Derived),
-            uncovered: namespace.names_in(Relation::Uncovered),
-            left_out: namespace.left_out(policy.ids()),
+            uncovered: mapping.uncovered(place),
+            left_out: mapping.left_out(place),
         };
         Self {
             id: policy.id.clone(),
             version: policy.version.clone(),
-            namespaces: policy.namespaces.iter().map(namespace).collect(),
+            namespaces: policy.namespaces.iter().enumerate().map(namespace).collect(),
         }
     }
 }

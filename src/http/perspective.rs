@@ -12,7 +12,7 @@ use crate::http::app::App;
 use crate::http::ask::Ask;
 use crate::http::dialect::GoogleFaults;
 use crate::http::input::Words;
-use crate::http::judged::CategoryEntry;
+use crate::http::judged::NamedJudgement;
 use crate::http::posted::Posted;
 use crate::http::problem::Problem;
 use crate::json;
@@ -156,14 +156,14 @@ fn attributes(ask: &Ask, requested: Value) -> Result<Vec<(String, f64)>> {
 
 fn attribute_scores(
     attributes: &[(String, f64)],
-    entries: &[CategoryEntry<'_>],
+    entries: &[NamedJudgement<'_>],
     n_chars: usize,
 ) -> ById<AttributeScores> {
     let answered = attributes.iter().filter_map(|(name, threshold)| {
         let entry = entries.iter().find(|entry| entry.id == name)?;
         (f64::from(entry.judgement.score) >= *threshold).then_some(entry)
     });
-    let attribute_scores = |entry: &CategoryEntry<'_>| {
+    let attribute_scores = |entry: &NamedJudgement<'_>| {
         let score = entry.judgement.score;
         let span = |(begin, end, value)| SpanScore { begin, end, score: Score::of(value) };
         let spans = entry.spans.iter().flatten();

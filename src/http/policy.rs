@@ -7,16 +7,16 @@ use utoipa::ToSchema;
 
 use crate::http::action::Action;
 use crate::http::app::App;
-use crate::http::names::NameEntry;
 use crate::http::problem::ErrorBody;
 use crate::http::problem::Problem;
+use crate::policy;
 use crate::policy::Category;
 use crate::policy::Clause;
+use crate::policy::Name;
 use crate::policy::Namespace;
 use crate::policy::Threshold;
-use crate::score::Mapping;
 
-/// A usage policy, as `policy.toml` has it.
+/// What texts are judged by.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Policy {
     /// A short name; with the version it is what answers carry.
@@ -85,39 +85,71 @@ struct NamespaceNames {
     names: Vec<NameEntry>,
 }
 
+/// What another service judges, and what stands for it here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NameEntry {
+    /// How the service calls it.
+    name: String,
+    /// How near our categories come to it.
+    relation: Relation,
+    /// Ids of categories, or labels of the model, of which the highest score counts; any violation
+    /// violates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    from: Vec<String>,
+    /// The same, of which the lowest score counts; all must be violated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    all_of: Vec<String>,
+    /// The score from which on it is violated, in place of the thresholds of what stands for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
+    threshold: Option<Threshold>,
+}
+
+/// How near our categories come to what another service judges.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Relation {
+    /// They mean the same.
+    Exact,
+    /// They overlap.
+    Partly,
+    /// It is a kind of what they mean, and has their score: no judgement of its own.
+    Derived,
+    /// Nothing stands for it: its score is 0.
+    Uncovered,
+}
+
 /// Shows the policy: categories, clauses, thresholds and actions.
 #[utoipa::path(
     get, path = "/v1/policy",
     responses((status = 200, body = Policy), (status = 503, body = ErrorBody)),
 )]
 pub(super) async fn show(State(app): State<App>) -> Result<Json<Policy>, Problem> {
-    Ok(Json(Policy::new(app.engine()?.rules(None)?.mapping())))
+    Ok(Json(Policy::new(app.engine()?.policy())))
 }
 
 impl Policy {
-    fn new(mapping: &Mapping) -> Self {
-        let policy = mapping.policy();
-        let categories = policy.categories.iter().enumerate();
+    fn new(policy: &policy::Policy) -> Self {
         Self {
             id: policy.id.clone(),
             name: policy.name.clone(),
             version: policy.version.clone(),
             ignored_labels: policy.ignored_labels.clone(),
-            categories: categories
-                .map(|(place, category)| CategoryEntry::new(mapping, place, category))
-                .collect(),
+            categories: policy.categories.iter().map(CategoryEntry::new).collect(),
             namespaces: policy.namespaces.iter().map(NamespaceNames::new).collect(),
         }
     }
 }
 
 impl CategoryEntry {
-    fn new(mapping: &Mapping, place: usize, category: &Category) -> Self {
-        let clause = |(clause, entry): (usize, &Clause)| ClauseEntry {
-            id: entry.id.clone(),
-            text: entry.text.clone(),
-            scored: mapping.is_scored(place, clause),
-            label: entry.label.clone(),
+    fn new(category: &Category) -> Self {
+        let clause = |clause: &Clause| ClauseEntry {
+            id: clause.id.clone(),
+            text: clause.text.clone(),
+            scored: clause.label.is_some(),
+            label: clause.label.clone(),
         };
         let only_label = match category.labels.as_slice() {
             [label] => Some(label.clone()),
@@ -131,7 +163,7 @@ impl CategoryEntry {
             summary: category.summary.clone(),
             threshold: category.threshold,
             action: category.action.into(),
-            clauses: category.clauses.iter().enumerate().map(clause).collect(),
+            clauses: category.clauses.iter().map(clause).collect(),
         }
     }
 }
@@ -142,6 +174,29 @@ impl NamespaceNames {
             id: namespace.id.clone(),
             models: namespace.models.clone(),
             names: namespace.names.iter().map(NameEntry::new).collect(),
+        }
+    }
+}
+
+impl NameEntry {
+    pub(super) fn new(name: &Name) -> Self {
+        Self {
+            name: name.name.clone(),
+            relation: name.relation.into(),
+            from: name.from.clone(),
+            all_of: name.all_of.clone(),
+            threshold: name.threshold,
+        }
+    }
+}
+
+impl From<policy::Relation> for Relation {
+    fn from(relation: policy::Relation) -> Self {
+        match relation {
+            policy::Relation::Exact => Self::Exact,
+            policy::Relation::Partly => Self::Partly,
+            policy::Relation::Derived => Self::Derived,
+            policy::Relation::Uncovered => Self::Uncovered,
         }
     }
 }

@@ -57,8 +57,7 @@ pub(super) struct ScoreRequest {
     model: Option<String>,
     /// Names the parts of the text that carry each violation.
     spans: Option<bool>,
-    /// Tells, for each violated category, how much the text is about those of its clauses that the
-    /// model scores; `GET /v1/policy` says which.
+    /// Adds clause scores to each violated category; `GET /v1/policy` says which clauses are scored.
     clauses: Option<bool>,
     /// So many categories only, from the highest score to the lowest.
     #[schema(minimum = 1)]

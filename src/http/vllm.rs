@@ -14,8 +14,8 @@ use crate::http::ask;
 use crate::http::ask::Ask;
 use crate::http::clock::unix_seconds;
 use crate::http::input::Input;
-use crate::http::judged::CategoryEntry;
 use crate::http::judged::Judged;
+use crate::http::judged::NamedJudgement;
 use crate::http::messages;
 use crate::http::messages::Message;
 use crate::http::posted::Posted;
@@ -110,7 +110,7 @@ async fn judge(app: &App, ask: &Ask, mut fields: Fields) -> Result<Vec<Judged>> 
 impl Classified {
     fn new((index, judged): (usize, &Judged)) -> Self {
         let entries: Vec<_> = judged.entries().collect();
-        let score = |entry: &CategoryEntry<'_>| entry.judgement.score;
+        let score = |entry: &NamedJudgement<'_>| entry.judgement.score;
         let highest = entries.iter().max_by(|one, other| score(one).total_cmp(&score(other)));
         Self {
             index,

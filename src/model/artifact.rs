@@ -102,12 +102,12 @@ impl Parts {
             config.override_activation(activation)?;
         }
         let labels = &config.labels;
-        let old_ids = || old_ids(files, &policies, config, &head);
+        let named = || named_policies(files, &policies, config, &head);
         let calibration = match files.read(CALIBRATION)? {
-            Some(json) => Calibration::parse(&files.display(CALIBRATION), &json, labels, old_ids)?,
+            Some(json) => Calibration::parse(&files.display(CALIBRATION), &json, labels, named)?,
             None => Calibration::identity(labels.len()),
         };
-        let self_test = read_self_test(files, labels, old_ids)?;
+        let self_test = read_self_test(files, labels, named)?;
         let tokenizer = files.require(TOKENIZER)?;
         let mut has_policy = true;
         let mappings = if policies.is_empty() {
@@ -125,29 +125,30 @@ impl Parts {
     }
 }
 
-/// Whose categories an older calibration or self-test names: the model's own policy, or, where it
-/// has none, that of the operator, or the one made from its labels.
-fn old_ids(
+/// Whose categories an older calibration or self-test may name: those of the model's own policy, of
+/// the one made from its labels, or of an operator's.
+fn named_policies(
     files: &Files,
     policies: &[OwnPolicy],
     config: &Config,
     head: &HeadSettings,
-) -> Result<Policy> {
-    let own = read_policy(files)?.or_else(|| policies.first().cloned());
-    let made = || OwnPolicy::from_labels(files, config, &head.benign_labels);
-    Ok(own.map_or_else(made, Ok)?.policy)
+) -> Result<Vec<Policy>> {
+    let own = read_policy(files)?;
+    let from_labels = OwnPolicy::from_labels(files, config, &head.benign_labels).ok();
+    let candidates = own.into_iter().chain(from_labels).chain(policies.iter().cloned());
+    Ok(candidates.map(|own| own.policy).collect())
 }
 
 fn read_self_test(
     files: &Files,
     labels: &[String],
-    old_ids: impl FnOnce() -> Result<Policy>,
+    named: impl FnOnce() -> Result<Vec<Policy>>,
 ) -> Result<SelfTest> {
     if let Some(lines) = files.read(SELF_TEST)? {
-        return SelfTest::parse(&files.display(SELF_TEST), &lines, labels, None);
+        return SelfTest::parse(&files.display(SELF_TEST), &lines, labels, &[]);
     }
     match files.read(CANARIES)? {
-        Some(lines) => SelfTest::parse(&files.display(CANARIES), &lines, labels, Some(&old_ids()?)),
+        Some(lines) => SelfTest::parse(&files.display(CANARIES), &lines, labels, &named()?),
         None => Ok(SelfTest::default()),
     }
 }
@@ -256,7 +257,7 @@ fn check_ids(policies: &[OwnPolicy]) -> Result<()> {
 fn map_own(own: OwnPolicy, labels: &[String]) -> Result<Arc<Mapping>> {
     let OwnPolicy { file, policy } = own;
     let mapping = Mapping::new(&file, policy, labels)?;
-    if let Some(label) = mapping.policy().unused_labels(labels).first() {
+    if let Some(label) = mapping.unused_labels().first() {
         return Err(Error::Artifact {
             file,
             expected: "every label of the model in a category or in ignored_labels".into(),

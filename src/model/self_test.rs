@@ -49,12 +49,12 @@ struct Line {
 impl SelfTest {
     /// Reads JSON lines with scores by label of the model; `file` is named in errors.
     ///
-    /// Older files have scores by category of the model's own policy, if it is told.
+    /// Older files have scores by category: of the first of these policies that has all of them.
     pub(super) fn parse(
         file: &str,
         lines: &[u8],
         labels: &[String],
-        own_policy: Option<&Policy>,
+        policies: &[Policy],
     ) -> Result<Self> {
         let fault = |expected: &str, found: String| Error::Artifact {
             file: file.into(),
@@ -67,18 +67,27 @@ impl SelfTest {
             let line: Line = serde_json::from_str(line).map_err(|cause| {
                 fault("a text with its scores", format!("line {}: {cause}", place + 1))
             })?;
+            Ok((place, line))
+        };
+        let lines = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let lines: Vec<(usize, Line)> = lines.map(read).collect::<Result<_>>()?;
+        let has_all = |policy: &&Policy| {
+            let mut names = lines.iter().flat_map(|(_, line)| line.scores.keys());
+            names.all(|name| policy.position(name).is_some())
+        };
+        let policy = policies.iter().find(has_all);
+        let text = |(place, Line { text, scores, tolerance }): (usize, Line)| {
             let expected = |(name, score): (String, f64)| {
-                let found = places(&name, labels, own_policy).ok_or_else(|| {
+                let found = places(&name, labels, policy).ok_or_else(|| {
                     let expected = format!("labels of the model ({})", labels.join(", "));
                     fault(&expected, format!("line {}: {name:?}", place + 1))
                 })?;
                 Ok(ExpectedScore { name, labels: found, score })
             };
-            let scores = line.scores.into_iter().map(expected).collect::<Result<_>>()?;
-            Ok(TestText { text: line.text, scores, tolerance: line.tolerance })
+            let scores = scores.into_iter().map(expected).collect::<Result<_>>()?;
+            Ok(TestText { text, scores, tolerance })
         };
-        let lines = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        Ok(Self { file: file.into(), texts: lines.map(read).collect::<Result<_>>()? })
+        Ok(Self { file: file.into(), texts: lines.into_iter().map(text).collect::<Result<_>>()? })
     }
 
     /// Scores every text and holds it against what is expected.
@@ -114,12 +123,12 @@ impl SelfTest {
 }
 
 /// The labels that a name stands for: those of a category of the policy, else the one of that name.
-fn places(name: &str, labels: &[String], own_policy: Option<&Policy>) -> Option<Vec<usize>> {
-    let place = |name: &String| labels.iter().position(|label| label == name);
+fn places(name: &str, labels: &[String], policy: Option<&Policy>) -> Option<Vec<usize>> {
+    let place = |name: &str| labels.iter().position(|label| label == name);
     let category =
-        own_policy.and_then(|policy| policy.categories.iter().find(|category| category.id == name));
+        policy.and_then(|policy| policy.categories.iter().find(|category| category.id == name));
     match category {
-        Some(category) => category.labels.iter().map(place).collect(),
-        None => Some(vec![labels.iter().position(|label| label == name)?]),
+        Some(category) => category.labels.iter().map(|label| place(label)).collect(),
+        None => Some(vec![place(name)?]),
     }
 }

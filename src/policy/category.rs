@@ -30,7 +30,7 @@ pub struct Category {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clause {
-    /// Unique within its category.
+    /// Unique among those clauses of its category that have a label.
     pub id: String,
     /// The sentence.
     pub text: String,

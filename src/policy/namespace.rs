@@ -69,12 +69,6 @@ impl Namespace {
         let names = self.names.iter().filter(|name| name.relation == relation);
         names.map(|name| name.name.clone()).collect()
     }
-
-    /// Those of our categories that no name stands for.
-    pub fn left_out(&self, ids: Vec<String>) -> Vec<String> {
-        let named: HashSet<_> = self.names.iter().flat_map(Name::sources).collect();
-        ids.into_iter().filter(|id| !named.contains(id)).collect()
-    }
 }
 
 impl Name {
@@ -100,8 +94,12 @@ pub(super) fn check(namespaces: &[Namespace]) -> Result<(), (&'static str, Strin
             if !name.from.is_empty() && !name.all_of.is_empty() {
                 return Err(("either from or all_of", format!("both for {}", found())));
             }
-            if (name.sources().next().is_none()) != (name.relation == Relation::Uncovered) {
+            let is_uncovered = name.relation == Relation::Uncovered;
+            if name.sources().next().is_none() != is_uncovered {
                 return Err(("from or all_of for each name, unless it is uncovered", found()));
+            }
+            if is_uncovered && name.threshold.is_some() {
+                return Err(("no threshold for a name that is uncovered", found()));
             }
         }
     }

@@ -50,8 +50,8 @@ impl FromStr for Activation {
 
 /// For each value the logarithm of the sum of the exponentials of all others.
 ///
-/// What is before and what is behind are summed apart. To take a value out of the sum of all would
-/// leave nothing of the others where it is much larger than they are.
+/// Sums prefixes and suffixes separately. Subtracting a value from the total would lose the others to
+/// cancellation where it dominates.
 fn log_sum_exp_of_others(values: &[f64]) -> Vec<f64> {
     let mut behind: Vec<f64> =
         values.iter().copied().rev().scan(f64::NEG_INFINITY, fold_exclusive).collect();

@@ -38,12 +38,13 @@ impl Calibration {
     /// Reads `calibration.json`, which must name exactly the labels of the model; `file` is named in
     /// errors.
     ///
-    /// Older files name the categories of the model's own policy, which is asked for only then.
+    /// Older files name categories: of the first of these policies that has just the same ones. The
+    /// policies are asked for only then.
     pub fn parse(
         file: &str,
         json: &[u8],
         labels: &[String],
-        own_policy: impl FnOnce() -> Result<Policy>,
+        policies: impl FnOnce() -> Result<Vec<Policy>>,
     ) -> Result<Self> {
         let raw: CalibrationFile = serde_json::from_slice(json)
             .map_err(|cause| fault(file, "a calibration", cause.to_string()))?;
@@ -56,8 +57,20 @@ impl Calibration {
                 }
                 found
             }
-            (None, Some(found)) => by_label(file, found, &own_policy()?)?,
-            _ => return Err(fault(file, "labels, with a scale and an offset each", "none".into())),
+            (None, Some(found)) => {
+                let policies = policies()?;
+                let is_named = |policy: &&Policy| has_ids(policy, &found);
+                match policies.iter().find(is_named).or(policies.first()) {
+                    Some(policy) => by_label(file, found, policy)?,
+                    None => found,
+                }
+            }
+            (None, None) => {
+                return Err(fault(file, "labels, with a scale and an offset each", "none".into()));
+            }
+            (Some(_), Some(_)) => {
+                return Err(fault(file, "labels alone", "labels and categories".into()));
+            }
         };
         let mut calibration = Self::identity(labels.len());
         calibration.version = Some(raw.version);
@@ -75,6 +88,11 @@ impl Calibration {
         }
         Ok(calibration)
     }
+}
+
+fn has_ids(policy: &Policy, found: &BTreeMap<String, Platt>) -> bool {
+    policy.categories.len() == found.len()
+        && policy.categories.iter().all(|category| found.contains_key(&category.id))
 }
 
 /// An older file: by the label of each category, of which all must be there, each with one label.
@@ -152,8 +170,8 @@ mod tests {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
-    fn parse(json: &str, labels: &[&str], own_policy: Policy) -> Result<Calibration> {
-        Calibration::parse("calibration.json", json.as_bytes(), &names(labels), || Ok(own_policy))
+    fn parse(json: &str, labels: &[&str], policies: Vec<Policy>) -> Result<Calibration> {
+        Calibration::parse("calibration.json", json.as_bytes(), &names(labels), || Ok(policies))
     }
 
     /// Of a file that names labels no policy is asked.
@@ -188,6 +206,11 @@ mod tests {
             (JSON.replace("platt", "magic"), &["a", "b"], "unknown variant `magic`"),
             (JSON.replace("offset", "ofset"), &["a", "b"], "unknown field `ofset`"),
             (r#"{"method": "platt", "version": "t1"}"#.into(), &["a"], "expected labels, with a"),
+            (
+                JSON.replace("\"labels\"", "\"categories\": {}, \"labels\""),
+                &["a", "b"],
+                "expected labels alone, found labels and categories",
+            ),
         ] {
             let error = parse_new(&json, labels).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
@@ -195,13 +218,20 @@ mod tests {
     }
 
     #[test]
-    fn older_files_name_the_categories_of_the_models_own_policy() {
+    fn older_files_name_the_categories_of_a_policy() {
         let old = JSON.replace("labels", "categories");
         // The labels are the other way round; a label that is ignored stays as it is.
         let own = policy(&[("a", &["b"]), ("b", &["a"])]);
-        let calibration = parse(&old, &["a", "b", "fine"], own).unwrap();
-        let scales: Vec<f64> = calibration.labels.iter().map(|platt| platt.scale).collect();
-        assert_eq!(scales, [2.0, 0.5, 1.0]);
+        let scales = |policies| {
+            let calibration = parse(&old, &["a", "b", "fine"], policies).unwrap();
+            calibration.labels.iter().map(|platt| platt.scale).collect::<Vec<_>>()
+        };
+        assert_eq!(scales(vec![own.clone()]), [2.0, 0.5, 1.0]);
+        // Of several, the one that has just these categories.
+        let other = policy(&[("a", &["a"]), ("c", &["b"])]);
+        let more = policy(&[("a", &["a"]), ("b", &["b"]), ("c", &["fine"])]);
+        assert_eq!(scales(vec![other, more, own]), [2.0, 0.5, 1.0]);
+        assert_eq!(scales(Vec::new()), [0.5, 2.0, 1.0], "of none, the labels");
         for (own, message) in [
             (
                 policy(&[("a", &["a"])]),
@@ -211,7 +241,7 @@ mod tests {
             (policy(&[("a", &["a"]), ("b", &["b", "a"])]), "of which \"b\" has several labels"),
             (policy(&[("a", &["a"]), ("b", &["a"])]), "of which two have the label \"a\""),
         ] {
-            let error = parse(&old, &["a", "b"], own).unwrap_err().to_string();
+            let error = parse(&old, &["a", "b"], vec![own]).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
     }

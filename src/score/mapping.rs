@@ -1,4 +1,5 @@
-//! A policy held against the labels of a model: which columns of the head stand for what.
+//! A policy resolved against a model's labels: the head columns behind each category, clause and
+//! name.
 
 use crate::error::Error;
 use crate::error::Result;
@@ -14,6 +15,7 @@ pub struct Mapping {
     pub(super) categories: Vec<CategoryColumns>, // in the order of the policy
     pub(super) namespaces: Vec<Vec<NameSources>>, // for each namespace, and each of its names
     unknown_sources: Vec<String>,
+    unused_labels: Vec<String>,
 }
 
 /// The places of the labels of a category.
@@ -37,11 +39,12 @@ pub(super) struct NameSources {
     pub(super) combination: Combination,
 }
 
-/// A category of the policy or a label of the model, by its place.
+/// A category of the policy or a label of the model, by its place; or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Category(usize),
     Label(usize),
+    Unknown,
 }
 
 /// Which of several scores counts.
@@ -55,15 +58,22 @@ impl Mapping {
     /// Finds the labels of a policy among those of a model; `file` is that of the policy, named in
     /// errors.
     pub fn new(file: &str, policy: Policy, labels: &[String]) -> Result<Self> {
-        let mut finder = Finder { file, policy: &policy, labels, unknown_sources: Vec::new() };
-        let categories = policy.categories.iter().map(|category| finder.category(category));
-        let categories = categories.collect::<Result<_>>()?;
+        let mut resolver = Resolver { file, policy: &policy, labels, unknown_sources: Vec::new() };
+        let categories = policy.categories.iter().map(|category| resolver.category(category));
+        let categories = categories.collect::<Result<Vec<_>>>()?;
         let mut names = |namespace: &Namespace| {
-            namespace.names.iter().map(|name| finder.name(namespace, name)).collect()
+            namespace.names.iter().map(|name| resolver.name(namespace, name)).collect()
         };
-        let namespaces = policy.namespaces.iter().map(&mut names).collect();
-        let unknown_sources = finder.unknown_sources;
-        Ok(Self { policy, categories, namespaces, unknown_sources })
+        let namespaces: Vec<Vec<_>> = policy.namespaces.iter().map(&mut names).collect();
+        let unknown_sources = resolver.unknown_sources;
+        let is_used = |(column, label): &(usize, &String)| {
+            categories.iter().any(|category| category.uses(*column))
+                || namespaces.iter().flatten().any(|name| name.uses(*column))
+                || policy.ignored_labels.contains(label)
+        };
+        let unused = labels.iter().enumerate().filter(|entry| !is_used(entry));
+        let unused_labels = unused.map(|(_, label)| label.clone()).collect();
+        Ok(Self { policy, categories, namespaces, unknown_sources, unused_labels })
     }
 
     /// The policy itself.
@@ -77,20 +87,66 @@ impl Mapping {
         &self.unknown_sources
     }
 
-    /// Whether a clause, by the places of its category and its own, has a score.
-    pub fn is_scored(&self, category: usize, clause: usize) -> bool {
-        self.categories[category].clauses.iter().any(|column| column.clause == clause)
+    /// The places of the categories with this label.
+    pub(super) fn categories_with(&self, label: usize) -> impl Iterator<Item = usize> {
+        let categories = self.categories.iter().enumerate();
+        categories.filter(move |(_, it)| it.labels.contains(&label)).map(|(place, _)| place)
+    }
+
+    /// The labels of the model that no category, clause or name uses and that are not ignored.
+    pub fn unused_labels(&self) -> &[String] {
+        &self.unused_labels
+    }
+
+    /// The names of a namespace, by its place in the policy, that nothing stands for.
+    pub fn uncovered(&self, namespace: usize) -> Vec<String> {
+        let names =
+            std::iter::zip(&self.policy.namespaces[namespace].names, &self.namespaces[namespace]);
+        let uncovered = names.filter(|(_, sources)| sources.is_empty());
+        uncovered.map(|(name, _)| name.name.clone()).collect()
+    }
+
+    /// The categories that no name of a namespace, by its place in the policy, stands for, neither
+    /// themselves nor one of their labels.
+    pub fn left_out(&self, namespace: usize) -> Vec<String> {
+        let is_named = |category: usize| {
+            let labels = &self.categories[category].labels;
+            self.namespaces[namespace].iter().any(|name| {
+                name.sources.contains(&Source::Category(category))
+                    || labels.iter().any(|&label| name.uses(label))
+            })
+        };
+        let categories = self.policy.categories.iter().enumerate();
+        let left_out = categories.filter(|(place, _)| !is_named(*place));
+        left_out.map(|(_, category)| category.id.clone()).collect()
     }
 }
 
-struct Finder<'a> {
+impl CategoryColumns {
+    fn uses(&self, column: usize) -> bool {
+        self.labels.contains(&column) || self.clauses.iter().any(|clause| clause.label == column)
+    }
+}
+
+impl NameSources {
+    fn uses(&self, column: usize) -> bool {
+        self.sources.contains(&Source::Label(column))
+    }
+
+    /// Whether nothing stands for the name.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sources.iter().all(|source| *source == Source::Unknown)
+    }
+}
+
+struct Resolver<'a> {
     file: &'a str,
     policy: &'a Policy,
     labels: &'a [String],
     unknown_sources: Vec<String>,
 }
 
-impl Finder<'_> {
+impl Resolver<'_> {
     fn category(&self, category: &Category) -> Result<CategoryColumns> {
         let label = |label: &String| self.label(label, || format!("category {:?}", category.id));
         let labels = category.labels.iter().map(label).collect::<Result<_>>()?;
@@ -115,13 +171,12 @@ impl Finder<'_> {
         let mut sources = Vec::new();
         for source in name.sources() {
             let category = self.policy.position(source).map(Source::Category);
-            match category.or_else(|| self.column(source).map(Source::Label)) {
-                Some(found) => sources.push(found),
-                None => self.unknown_sources.push(format!(
-                    "{source:?} for {:?} in namespace {:?}",
-                    name.name, namespace.id
-                )),
+            let found = category.or_else(|| self.column(source).map(Source::Label));
+            if found.is_none() {
+                let of = format!("{:?} in namespace {:?}", name.name, namespace.id);
+                self.unknown_sources.push(format!("{source:?} for {of}"));
             }
+            sources.push(found.unwrap_or(Source::Unknown));
         }
         let combination =
             if name.all_of.is_empty() { Combination::Highest } else { Combination::Lowest };

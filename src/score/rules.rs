@@ -1,4 +1,4 @@
-//! The rules that texts are judged by: a policy, and what a request changes of it.
+//! A policy with a request's overrides; turns label scores into a verdict.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Rules {
         Self { categories: rules.collect(), mapping }
     }
 
-    /// Whose categories they are.
+    /// The policy that these rules come from.
     pub fn policy(&self) -> &Policy {
         &self.mapping.policy
     }
@@ -124,8 +124,11 @@ impl Rules {
 
     fn judge_category(&self, rule: &CategoryRule, scores: &LabelScores) -> CategoryVerdict {
         let columns = &self.mapping.categories[rule.category];
-        let labels: Vec<_> =
-            columns.labels.iter().map(|&label| hold(scores, label, rule.threshold)).collect();
+        let labels: Vec<_> = columns
+            .labels
+            .iter()
+            .map(|&label| judge_label(scores, label, rule.threshold))
+            .collect();
         let judgement = Judgement::any_of(&labels);
         let mut clauses = Vec::new();
         if judgement.violated {
@@ -140,32 +143,37 @@ impl Rules {
     fn judge_name<'a>(
         &self,
         name: &'a Name,
-        NameSources { sources, combination }: &NameSources,
+        sources: &NameSources,
         verdict: &Verdict,
         scores: &LabelScores,
     ) -> NameVerdict<'a> {
         let mut categories = Vec::new();
         let mut judgements = Vec::new();
-        for &source in sources {
+        for &source in &sources.sources {
             match source {
                 Source::Category(place) => {
                     let judged = verdict.categories.iter().find(|it| it.category == place);
-                    judgements.extend(judged.map(|verdict| verdict.judgement));
+                    judgements.push(judged.map_or(Judgement::NOTHING, |it| it.judgement));
                     categories.push(place);
                 }
                 Source::Label(label) => {
-                    judgements.push(hold(scores, label, self.threshold_of_label(label)));
+                    judgements.push(judge_label(scores, label, self.threshold_of_label(label)));
+                    categories.extend(self.mapping.categories_with(label));
                 }
+                // Of `all_of` it keeps the name from being violated.
+                Source::Unknown => judgements.push(Judgement::NOTHING),
             }
         }
-        let mut judgement = match combination {
+        let mut judgement = match sources.combination {
             Combination::Highest => Judgement::any_of(&judgements),
             Combination::Lowest => Judgement::all_of(&judgements),
         };
-        if let Some(threshold) = name.threshold {
+        if let (Some(threshold), false) = (name.threshold, sources.is_empty()) {
             judgement.threshold = threshold;
             judgement.violated = threshold.is_violated_by(judgement.score);
         }
+        categories.sort_unstable();
+        categories.dedup();
         NameVerdict { name: &name.name, judgement, categories }
     }
 
@@ -192,7 +200,7 @@ impl Rules {
 }
 
 /// Holds the score of one label against a threshold.
-fn hold(scores: &LabelScores, label: usize, threshold: Threshold) -> Judgement {
+fn judge_label(scores: &LabelScores, label: usize, threshold: Threshold) -> Judgement {
     let (score, log_odds) = (scores.probabilities[label], scores.log_odds[label]);
     Judgement { score, log_odds, threshold, violated: threshold.is_violated_by(score) }
 }

@@ -147,6 +147,25 @@ mod tests {
         assert_eq!(&text[span.bytes[0]..span.bytes[1]], "Là. Ça");
     }
 
+    #[test]
+    fn joined_spans_reach_from_the_first_to_the_last_with_the_highest_scores() {
+        let text = "Tea. Cake. Jam.";
+        let clauses = |scores: [f32; 2]| {
+            std::iter::zip([0, 2], scores).map(|(clause, score)| ClauseScore { clause, score })
+        };
+        let span = |bytes, score, scores| {
+            Span::new(text, bytes, score).with_clauses(&clauses(scores).collect::<Vec<_>>())
+        };
+        let whole = span(0..10, 0.6, [0.1, 0.9]).join(&span(5..9, 0.7, [0.3, 0.2]), text);
+        assert_eq!((whole.bytes, whole.chars), ([0, 10], [0, 10]), "the second lies in the first");
+        assert!((whole.score - 0.7).abs() < f32::EPSILON);
+        assert_eq!(whole.clauses, clauses([0.3, 0.9]).collect::<Vec<_>>());
+        assert_eq!(
+            span(0..4, 0.6, [0.0; 2]).join(&span(5..10, 0.6, [0.0; 2]), text).bytes,
+            [0, 10]
+        );
+    }
+
     proptest! {
         #[test]
         fn any_text_is_covered_in_order(text in "\\PC{0,60}", most in 1_usize..6) {

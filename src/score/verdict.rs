@@ -1,6 +1,7 @@
 //! What a policy says of one text.
 
 use crate::policy::Action;
+use crate::policy::Category;
 use crate::policy::Threshold;
 
 /// What the policy says of one text.
@@ -54,8 +55,15 @@ pub struct NameVerdict<'a> {
     pub name: &'a str,
     /// Its score, and whether that is a violation.
     pub judgement: Judgement,
-    /// The places of the categories that stand for it.
+    /// The places of the categories that stand for it, themselves or by one of their labels.
     pub categories: Vec<usize>,
+}
+
+impl ClauseScore {
+    /// The id of the clause, which is one of this category.
+    pub fn id<'a>(&self, category: &'a Category) -> &'a str {
+        &category.clauses[self.clause].id
+    }
 }
 
 impl Judgement {
@@ -86,5 +94,16 @@ impl Judgement {
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
         let by_score = self.score.total_cmp(&other.score);
         by_score.then(self.log_odds.total_cmp(&other.log_odds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_no_judgements_nothing_is_violated() {
+        assert_eq!(Judgement::any_of(&[]), Judgement::NOTHING);
+        assert_eq!(Judgement::all_of(&[]), Judgement::NOTHING);
     }
 }

@@ -8,8 +8,8 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::http::clock;
-use crate::http::judged::CategoryEntry;
 use crate::http::judged::Judged;
+use crate::http::judged::NamedJudgement;
 use crate::json::ById;
 use crate::policy::Action;
 use crate::score::CategoryVerdict;
@@ -55,7 +55,7 @@ impl Entry<'_> {
 impl<'a> Outcome<'a> {
     pub(in crate::http) fn new(sha256: String, judged: &'a Judged) -> Self {
         let violated = judged.entries().filter(|entry| entry.judgement.violated);
-        let score = |entry: CategoryEntry<'_>| (entry.id.to_owned(), entry.judgement.score);
+        let score = |entry: NamedJudgement<'_>| (entry.id.to_owned(), entry.judgement.score);
         Self {
             sha256,
             flagged: judged.verdict.flagged,
@@ -70,9 +70,9 @@ impl<'a> Outcome<'a> {
 
 fn clauses(judged: &Judged) -> ById<ById<f32>> {
     let of_category = |category: &CategoryVerdict| {
-        let clauses = &judged.policy().categories[category.category].clauses;
-        let by_id = category.clauses.iter().map(|it| (clauses[it.clause].id.clone(), it.score));
-        (judged.id(category).to_owned(), by_id.collect())
+        let policy = &judged.policy().categories[category.category];
+        let by_id = category.clauses.iter().map(|it| (it.id(policy).to_owned(), it.score));
+        (policy.id.clone(), by_id.collect())
     };
     let categories = judged.verdict.categories.iter();
     categories.filter(|category| !category.clauses.is_empty()).map(of_category).collect()

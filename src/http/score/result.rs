@@ -139,8 +139,8 @@ impl CategoryResult {
 }
 
 fn clauses(category: &Category, scores: &[ClauseScore]) -> ById<ClauseResult> {
-    let clause = |&ClauseScore { clause, score }: &ClauseScore| {
-        (category.clauses[clause].id.clone(), ClauseResult { score })
+    let clause = |clause: &ClauseScore| {
+        (clause.id(category).to_owned(), ClauseResult { score: clause.score })
     };
     scores.iter().map(clause).collect()
 }

@@ -43,6 +43,15 @@ const TOML: &str = r#"
         { name = "loose", relation = "partly", from = ["extra"] },
         { name = "own", relation = "partly", from = ["extra"], threshold = 0.3 },
         { name = "none", relation = "uncovered" },
+        { name = "leaks", relation = "exact", from = ["leak"] },
+    ]
+    [[namespaces]]
+    id = "others"
+    models = ["other-*", "exact"]
+    names = [
+        { name = "gone", relation = "exact", from = ["x"], threshold = 0.0 },
+        { name = "half", relation = "exact", all_of = ["drugs", "y"] },
+        { name = "either", relation = "exact", from = ["drugs", "y"] },
     ]
 "#;
 
@@ -70,9 +79,20 @@ fn violated(verdict: &Verdict) -> Vec<bool> {
 }
 
 fn name(rules: &Rules, name: &str, scores: &LabelScores) -> Judgement {
-    let namespace = rules.policy().namespace("theirs").unwrap();
+    verdict_on_name(rules, "theirs", name, scores).0
+}
+
+/// What is said of a name, and by which categories.
+fn verdict_on_name(
+    rules: &Rules,
+    namespace: &str,
+    name: &str,
+    scores: &LabelScores,
+) -> (Judgement, Vec<usize>) {
+    let namespace = rules.policy().namespace(namespace).unwrap();
     let verdicts = rules.judge_names(namespace, &rules.judge(scores), scores);
-    verdicts.iter().find(|verdict| verdict.name == name).unwrap().judgement
+    let verdict = verdicts.into_iter().find(|verdict| verdict.name == name).unwrap();
+    (verdict.judgement, verdict.categories)
 }
 
 #[test]
@@ -156,9 +176,7 @@ fn clauses_with_a_label_are_scored_where_their_category_is_violated() {
         [ClauseScore { clause: 1, score: 0.3 }]
     );
     assert_eq!(clauses(&[("weapons", 0.4), ("drugs", 0.3)]), []);
-    let mapping = mapping(TOML).unwrap();
-    assert!(mapping.is_scored(0, 1));
-    assert!(!mapping.is_scored(0, 0) && !mapping.is_scored(1, 1));
+    assert_eq!(ClauseScore { clause: 1, score: 0.3 }.id(&rules().policy().categories[0]), "drugs");
 }
 
 #[test]
@@ -192,8 +210,47 @@ fn a_label_in_a_name_has_its_own_threshold_or_that_of_its_category() {
 
 #[test]
 fn a_name_that_nothing_stands_for_scores_nothing() {
-    let nothing = name(&rules(), "none", &scores(&[]));
-    assert_eq!((nothing.score, nothing.violated), (0.0, false));
+    let (rules, high) = (rules(), scores(&LABELS.map(|label| (label, 0.9))));
+    for (namespace, name) in [("theirs", "none"), ("others", "gone"), ("others", "half")] {
+        let (found, categories) = verdict_on_name(&rules, namespace, name, &high);
+        assert_eq!((found.score, found.violated), (0.0, false), "{name}");
+        assert_eq!(categories.is_empty(), name != "half", "{name}");
+    }
+    let (either, _) = verdict_on_name(&rules, "others", "either", &high);
+    assert_eq!((either.score, either.violated), (0.9, true));
+}
+
+#[test]
+fn a_name_has_the_judgement_and_the_categories_of_what_stands_for_it() {
+    let rules = rules();
+    let scores = scores(&[("drugs", 0.6), ("privacy", 0.85)]);
+    for (name, score, categories) in [
+        ("leaks", 0.85, &[1][..]),
+        ("any_of", 0.85, &[0, 1]),
+        ("label", 0.6, &[0]), // of the category with that label
+        ("loose", 0.1, &[]),
+    ] {
+        let (found, by) = verdict_on_name(&rules, "theirs", name, &scores);
+        assert_eq!((found.score, by.as_slice()), (score, categories), "{name}");
+    }
+    let other = Rules::new(Arc::new(mapping(TOML).unwrap())).only(&["spam".into()]).unwrap();
+    assert_eq!(verdict_on_name(&other, "theirs", "leaks", &scores).0.score, 0.0, "not judged");
+}
+
+#[test]
+fn what_a_namespace_leaves_out_follows_from_categories_and_labels() {
+    let mapping = mapping(TOML).unwrap();
+    assert_eq!(mapping.uncovered(0), ["none"]);
+    assert_eq!(mapping.uncovered(1), ["gone"]);
+    assert_eq!(mapping.left_out(0), ["spam"]);
+    assert_eq!(mapping.left_out(1), ["leak", "spam"], "a label of harm is named");
+    assert_eq!(mapping.unused_labels(), Vec::<String>::new());
+    let less =
+        TOML.replace("\"extra\"", "\"x\"").replace("label = \"spam\"", "label = \"privacy\"");
+    let mapping = self::mapping(&less).unwrap();
+    assert_eq!(mapping.unused_labels(), ["extra", "spam"], "spam is a category of another label");
+    let ignored = format!("ignored_labels = [\"extra\"]\n{less}");
+    assert_eq!(self::mapping(&ignored).unwrap().unused_labels(), ["spam"]);
 }
 
 #[test]
@@ -210,7 +267,9 @@ fn labels_that_the_model_does_not_have_are_refused() {
         let expected = "expected labels of the model (extra, privacy, drugs, weapons, spam)";
         assert!(error.contains(expected) && error.ends_with(found), "{error}");
     }
-    let mapping = mapping(&TOML.replace("[\"harm\", \"leak\"] }", "[\"harm\", \"x\"] }")).unwrap();
+    let toml = TOML.replace("[\"harm\", \"leak\"] }", "[\"harm\", \"x\"] }");
+    let toml = &toml[..toml.rfind("[[namespaces]]").unwrap()];
+    let mapping = mapping(toml).unwrap();
     let unknown = [
         "\"x\" for \"any_of\" in namespace \"theirs\"",
         "\"x\" for \"all_of\" in namespace \"theirs\"",

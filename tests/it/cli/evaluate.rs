@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::quiet;
 use super::stderr;
+use crate::support;
 
 const LABELLED: &str = r#"
 {"text": "tea", "labels": {"spam": 1, "insult": 0, "threat": null, "leak": 0}}
@@ -107,6 +108,48 @@ fn faulty_labels_end_with_65_and_their_line() {
         let output = evaluate(line, &[]);
         assert_eq!(stderr(&output), format!("error: {message}\n"), "{line}");
         assert_eq!(output.status.code(), Some(65), "{line}");
+    }
+}
+
+#[test]
+fn a_line_has_categories_or_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("abuse.toml");
+    // A category that is called as one of its two labels, and one of another name.
+    std::fs::write(
+        &path,
+        support::CLAUSES
+            .replace("id = \"abuse\"", "id = \"insult\"")
+            .replace("\"abuse\"", "\"insult\""),
+    )
+    .unwrap();
+    let policy = ["--policy", path.to_str().unwrap(), "--json"];
+    let lines = [
+        (r#"{"insult": 0, "adverts": 1}"#, (1, 0, 1)), // categories
+        (r#"{"insult": 0, "spam": 1, "threat": 1}"#, (1, 1, 0)), // labels: any
+        (r#"{"insult": 0, "spam": 0, "leak": 0}"#, (1, 0, 0)), // all
+        (r#"{"spam": 0, "leak": 1}"#, (0, 0, 1)),      // insult is not known
+        (r#"{"spam": 1}"#, (1, 1, 0)),
+    ];
+    for (labels, (n_texts, n_positives, n_adverts)) in lines {
+        let line = format!("{{\"text\": \"tea\", \"labels\": {labels}}}");
+        let summary = json(&evaluate(&line, &policy));
+        let insult = &summary["categories"]["insult"];
+        assert_eq!(insult["n_texts"], n_texts, "{labels}");
+        assert_eq!(insult["n_positives"], n_positives, "{labels}");
+        assert_eq!(summary["categories"]["adverts"]["n_positives"], n_adverts, "{labels}");
+    }
+    for (labels, message) in [
+        (r#"{"adverts": 0, "spam": 1}"#, "labels must be categories of the policy only, or labels"),
+        (
+            r#"{"adverts": 0, "sham": 1}"#,
+            r#"unknown categories "sham"; known are "insult", "adverts""#,
+        ),
+    ] {
+        let line = format!("{{\"text\": \"tea\", \"labels\": {labels}}}");
+        let output = evaluate(&line, &policy);
+        assert!(stderr(&output).contains(message), "{labels}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(65), "{labels}");
     }
 }
 

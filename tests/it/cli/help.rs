@@ -359,7 +359,7 @@ fn help_of_score_names_texts_and_files() {
               [env: MODERATO_RESULT_KEY=]
 
           --clauses
-              Add the scores of clauses to violated categories, of those that the model scores
+              Add clause scores to violated categories, for clauses that the model scores
 
               [env: MODERATO_CLAUSES=]
 

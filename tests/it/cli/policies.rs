@@ -91,7 +91,11 @@ fn a_policy_of_three_categories_scores_evaluates_and_serves_the_default_model() 
     server.wait_for("ready");
     let answer = server.post(&json!({"input": THREAT, "thresholds": {"crime": 0.99}}).to_string());
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains(r#""crime":{"score":"#) && answer.contains("forum@3"), "{answer}");
+    assert!(answer.contains("forum@3"), "{answer}");
+    let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let crime = &body["results"][0]["categories"]["crime"];
+    assert_eq!((&crime["score"], &crime["threshold"]), (&json!(highest), &json!(0.99)), "{answer}");
+    assert_eq!(crime["violated"], false, "{answer}");
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn an_edited_policy_of_the_default_model_is_taken() {
         let n_categories = categories.as_object().unwrap().len();
         match name {
             "renamed.toml" => assert!(categories["data_protection"].is_object(), "{categories}"),
-            _ => assert_eq!(n_categories, 9, "{categories}"),
+            _ => assert!(n_categories == 9 && categories.get("illegal_activities").is_none()),
         }
     }
 }
@@ -127,9 +131,10 @@ fn labels_that_a_policy_leaves_out_and_names_it_cannot_fill_are_told() {
     let log = stderr(&log);
     assert!(log.contains("the policy does not use these labels of the model"), "{log}");
     assert!(log.contains("csam, ncii,") && !log.contains("hate_and_discrimination,"), "{log}");
-    let told = "neither a category of the policy nor a label of the model: \"no_such_thing\" for \
-                \"gone\" in namespace \"theirs\"";
-    assert!(log.contains(told), "{log}");
+    let source = "\"no_such_thing\" for \"gone\" in namespace \"theirs\"";
+    let told = format!("{source} is neither a category of the policy nor a label of the model");
+    let escaped = told.replace('"', "\\\"");
+    assert!(log.contains(&told) || log.contains(&escaped), "{log}");
 }
 
 #[test]
@@ -169,8 +174,15 @@ fn a_policy_of_the_operator_leaves_the_calibration_and_the_self_test_of_older_mo
         "{}",
         stderr(&output)
     );
-    // The newer name counts where both are there, and has labels.
+    // Without a policy of its own the names of a model are its labels, whatever the operator has.
+    std::fs::remove_file(folder.path().join("policy.toml")).unwrap();
+    let old = |text: &str| text.replace("junk", "spam");
+    write(folder.path(), "calibration.json", &old(&calibration.to_string()));
     let line = json!({"text": "Tea?", "scores": {"spam": expected}, "tolerance": 0.0001});
+    write(folder.path(), "canaries.jsonl", &line.to_string());
+    score(&["--policy", path.to_str().unwrap()]);
+    // The newer name counts where both are there, and has labels.
+    write(folder.path(), "canaries.jsonl", "{}");
     write(folder.path(), "self_test.jsonl", &line.to_string());
     score(&[]);
 }

@@ -53,6 +53,15 @@ async fn spans_tell_the_clauses_of_their_window() {
 }
 
 #[tokio::test]
+async fn names_need_all_of_what_stands_for_them() {
+    let toml = support::CLAUSES.replace("threshold = 1.0", "threshold = 0.0");
+    let app = app_under(&toml);
+    let body = json!({"input": "good morning", "model": "theirs"});
+    let answer = ask(&app, "/v1/moderations", &body).await;
+    assert_eq!(answer.body["results"][0]["categories"]["both"], true, "{}", answer.text);
+}
+
+#[tokio::test]
 async fn the_policy_says_which_clauses_are_scored() {
     let request = axum::http::Request::get("/v1/policy").body(axum::body::Body::empty()).unwrap();
     let policy = send(app(), request).await.body;
@@ -67,8 +76,13 @@ async fn the_policy_says_which_clauses_are_scored() {
 }
 
 fn app() -> moderato::http::App {
+    app_under(support::CLAUSES)
+}
+
+/// The tiny model with this policy of its own.
+fn app_under(toml: &str) -> moderato::http::App {
     let folder = support::tiny_copy();
-    std::fs::write(folder.path().join("policy.toml"), support::CLAUSES).unwrap();
+    std::fs::write(folder.path().join("policy.toml"), toml).unwrap();
     support::app(support::model_of(folder.path()))
 }
 
