@@ -2,6 +2,10 @@
 
 mod capacity;
 mod encoding;
+#[cfg(test)]
+mod fair_queue;
+#[cfg(test)]
+mod flow;
 mod headroom;
 mod lines;
 mod loader;
@@ -10,11 +14,17 @@ mod pace;
 mod progress;
 mod queue;
 mod room;
+#[cfg(test)]
+mod scheduler;
 mod scored;
 mod shadow;
 mod slot;
 mod spans;
+#[cfg(test)]
+mod throughput;
 mod timings;
+#[cfg(test)]
+mod token_budget;
 mod turn;
 mod worker;
 
