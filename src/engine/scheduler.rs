@@ -9,8 +9,8 @@
 //!
 //! **Turns.** A place computes one batch at a time. Models of the foreground take turns batch by
 //! batch. The background is computed when no foreground waits, in smaller batches, and at least once
-//! in five seconds (`BACKGROUND_WAIT`). The next batch is prepared while one runs only if it is one of the
-//! foreground, of full size, and no place is free: else those who come late would miss it.
+//! in five seconds (`BACKGROUND_WAIT`). The next batch is prepared while one runs only if it is a
+//! full one of the foreground and no place is free: else those who come late would miss it.
 
 mod admission;
 mod batches;
@@ -36,6 +36,7 @@ use crate::engine::fair_queue::BatchSlice;
 use crate::engine::fair_queue::JobId;
 use crate::engine::fair_queue::QueuedJob;
 use crate::engine::flow::FlowId;
+use crate::engine::priority::Priority;
 use crate::engine::throughput::Measurement;
 use crate::engine::token_budget::Full;
 
@@ -75,15 +76,6 @@ pub(super) struct BatchId(u64);
 /// Where one batch at a time is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PlaceId(pub(super) usize);
-
-/// Whether somebody waits for the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Priority {
-    /// Somebody waits.
-    Foreground,
-    /// Nobody does.
-    Background,
-}
 
 /// What a request would add to the queue.
 #[derive(Debug, Clone, Copy)]

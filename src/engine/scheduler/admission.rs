@@ -1,9 +1,9 @@
 //! What is refused.
 
 use crate::engine::flow::FlowId;
+use crate::engine::priority::Priority;
 use crate::engine::scheduler::Demand;
 use crate::engine::scheduler::ModelId;
-use crate::engine::scheduler::Priority;
 use crate::engine::scheduler::Refusal;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::model_queues::ModelQueues;

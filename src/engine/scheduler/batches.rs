@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::engine::fair_queue::BatchSlice;
+use crate::engine::priority::Priority;
 use crate::engine::scheduler::BatchId;
 use crate::engine::scheduler::ModelId;
 use crate::engine::scheduler::PlaceId;
-use crate::engine::scheduler::Priority;
 use crate::engine::scheduler::Start;
 
 /// At most one running and one prepared batch a place.

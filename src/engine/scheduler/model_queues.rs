@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::engine::fair_queue::FairQueue;
+use crate::engine::priority::Priority;
 use crate::engine::scheduler::PlaceId;
-use crate::engine::scheduler::Priority;
 use crate::engine::scheduler::lane::Lane;
 use crate::engine::throughput::ThroughputEstimate;
 

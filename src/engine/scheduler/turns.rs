@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use crate::engine::priority::Priority;
 use crate::engine::scheduler::ModelId;
 use crate::engine::scheduler::PlaceId;
-use crate::engine::scheduler::Priority;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::batches::Vacancy;
 use crate::engine::scheduler::model_queues::ModelQueues;
@@ -27,7 +27,7 @@ impl Scheduler {
         let (model, priority) = self.next_lane(place, now)?;
         let queues = self.models.get(&model)?;
         let budget = self.batch_budget(queues, priority, now);
-        let may_begin = vacancy == Vacancy::Free || self.may_prepare(queues, priority, budget);
+        let may_begin = vacancy == Vacancy::Free || self.may_prepare(queues, budget);
         may_begin.then_some(Turn { model, priority, budget })
     }
 
@@ -75,12 +75,12 @@ impl Scheduler {
         batch_tokens.div_ceil(divisor)
     }
 
-    /// Whether a batch may be prepared while another runs: only one from which nobody who comes
-    /// late is missed, and which nobody has to wait for.
-    fn may_prepare(&self, queues: &ModelQueues, priority: Priority, budget: usize) -> bool {
-        priority == Priority::Foreground
-            && budget == self.settings.batch_tokens
-            && queues.queue(priority).n_tokens() >= budget
+    /// Whether a batch may be prepared while another runs: only a full one, which those who come
+    /// late would miss anyway. Batches of the background, and those of a key that dominates, are
+    /// smaller, so that nobody waits for two of them.
+    fn may_prepare(&self, queues: &ModelQueues, budget: usize) -> bool {
+        budget == self.settings.batch_tokens
+            && queues.queue(Priority::Foreground).n_tokens() >= budget
             && !self.batches.has_free_place(queues.n_places)
     }
 }

@@ -11,9 +11,9 @@ use super::world::SimulatedModel;
 use crate::engine::fair_queue::BatchSlice;
 use crate::engine::fair_queue::JobId;
 use crate::engine::flow::FlowId;
+use crate::engine::priority::Priority;
 use crate::engine::scheduler::ModelId;
 use crate::engine::scheduler::NewJob;
-use crate::engine::scheduler::Priority;
 
 /// Every job that is not over, and what follows from them.
 #[derive(Default)]
