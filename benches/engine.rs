@@ -9,7 +9,6 @@ use criterion::Criterion;
 use criterion::Throughput;
 use moderato::engine::Engine;
 use moderato::engine::EngineSettings;
-use moderato::engine::Patience;
 use moderato::metrics::Metrics;
 use moderato::model::Dtype;
 
@@ -30,7 +29,7 @@ fn main() {
             let mut requests = tokio::task::JoinSet::new();
             for _ in 0..n_requests {
                 let (engine, texts) = (Arc::clone(&engine), vec![text.clone()]);
-                requests.spawn(async move { engine.score(texts, Patience::Endless).await });
+                requests.spawn(async move { engine.score(texts, None).await });
             }
             let scored: Result<Vec<_>, _> = requests.join_all().await.into_iter().collect();
             scored.expect("the engine scores plain words")

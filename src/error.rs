@@ -266,6 +266,9 @@ pub enum Error {
     /// There is no model in the shadow.
     #[error("no model is in the shadow")]
     NoShadow,
+    /// The model in the shadow panicked, and so cannot serve.
+    #[error("the model in the shadow has crashed")]
+    ShadowCrashed,
     /// An address that could not be listened on.
     #[error("listening on {address} failed")]
     Listen {
@@ -315,7 +318,9 @@ impl Error {
         match self {
             Self::Line { source, .. } => source.kind(),
             Self::UnknownModel { .. } => Kind::Unknown,
-            Self::Staging | Self::NothingBefore | Self::NoShadow => Kind::Conflict,
+            Self::Staging | Self::NothingBefore | Self::NoShadow | Self::ShadowCrashed => {
+                Kind::Conflict
+            }
             Self::NoTexts
             | Self::NoTurns { .. }
             | Self::InvalidValue { .. }
@@ -388,6 +393,7 @@ impl Error {
             Self::Staging => "staging_in_progress",
             Self::NothingBefore => "nothing_before",
             Self::NoShadow => "no_shadow",
+            Self::ShadowCrashed => "shadow_crashed",
         }
     }
 

@@ -7,9 +7,9 @@
 //! | body | a contract's request type | [`http`] |
 //! | inputs | [`text::Text`] | [`mod@text`] |
 //! | windows | [`encode::Encoded`], with byte offsets | [`encode`], on the blocking pool |
-//! | queued | a job: all windows of a request, or none | [`engine`], its queue |
+//! | queued | a job: all windows of a request, or none | [`engine`], its scheduler |
 //! | packed | [`batch::Batch`], end to end, without padding | [`batch`] |
-//! | forward | [`model::Logits`], (window, label) | [`model`], on the worker's thread |
+//! | forward | [`model::Logits`], (window, label) | [`model`], at a place of the [`engine`] |
 //! | calibrated, pooled | [`score::TextScores`], per label of the model | [`score`] |
 //! | judged | [`score::Verdict`], per category of the policy | [`score::Rules`] |
 //! | written | a contract's response type, a line of JSON | [`http`], [`cli`] |
@@ -29,7 +29,7 @@
 //! | 0 | [`error`] | nobody |
 //!
 //! A module names lower layers and its own children only; modules of one layer do not know each
-//! other, but for `cli`, which starts `http` and asks it. Every foreign crate has a home. Both are a test:
+//! other, but for `cli`, which starts `http` and asks it. The same holds between the files of `engine`. Every foreign crate has a home. All are a test:
 //! `tests/it/layers.rs`.
 //!
 //! # Where to find
@@ -50,7 +50,9 @@
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`
 //! - which model serves, and how another takes its place: `engine/slot.rs`; how one is loaded:
 //!   `engine/loader.rs`; who may ask for it: `http/admin.rs`
-//! - how requests become batches: `engine/queue.rs`, `engine/worker.rs`
+//! - what waits, what is refused and what is computed next: `engine/scheduler.rs`, which only
+//!   decides; how keys share a model: `engine/fair_queue.rs`; who asks it and who computes:
+//!   `engine/dispatcher.rs`, `engine/place.rs`; who may tokenise: `engine/tokenization.rs`
 //! - who may ask: `http/gate.rs`, of the keys that `http/keyring.rs` keeps fresh; what a key and its
 //!   quota are: `key.rs`, `key/quota.rs`
 //! - how text files are read (byte order marks, UTF-16): `text_file.rs`; lines of JSON and broken

@@ -13,7 +13,6 @@ use moderato::batch::Batch;
 use moderato::encode::Window;
 use moderato::engine::Engine;
 use moderato::engine::EngineSettings;
-use moderato::engine::Patience;
 use moderato::engine::Scored;
 use moderato::metrics::Metrics;
 use moderato::model::Artifact;
@@ -99,7 +98,7 @@ impl Contestant {
     pub(crate) async fn serve(&self) -> Fallible<Counted> {
         let mut counted = Counted::default();
         for texts in self.texts.chunks(TEXTS_PER_REQUEST) {
-            counted.add(&self.engine.score(texts.to_vec(), Patience::Endless).await?);
+            counted.add(&self.engine.score(texts.to_vec(), None).await?);
         }
         Ok(counted)
     }
@@ -114,7 +113,7 @@ impl Contestant {
                 && let Some(text) = waiting.next()
             {
                 let (engine, texts) = (Arc::clone(&self.engine), vec![text.clone()]);
-                let score = async move { engine.score(texts, Patience::Endless).await };
+                let score = async move { engine.score(texts, None).await };
                 in_flight.push_back(tokio::spawn(score));
             }
             match in_flight.pop_front() {
@@ -135,7 +134,7 @@ impl Contestant {
             callers.spawn(async move {
                 let mut counted = Counted::default();
                 while let Some(text) = texts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    counted.add(&engine.score(vec![text.clone()], Patience::Endless).await?);
+                    counted.add(&engine.score(vec![text.clone()], None).await?);
                 }
                 Fallible::Ok(counted)
             });

@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 use crate::cli::file_error;
 use crate::cli::record::Record;
 use crate::engine::Engine;
-use crate::engine::Patience;
 use crate::engine::Scored;
 use crate::error::Error;
 use crate::error::Result;
@@ -141,7 +140,7 @@ async fn score_line(line: &str, engine: &Engine, limits: &Limits) -> Result<(Rec
 /// Scores a text; a blank one, which is `None`, scores 0.
 pub(super) async fn score_text(text: Option<Text>, engine: &Engine) -> Result<Scored> {
     let Some(text) = text else { return Ok(Scored::blank(engine.card().labels.len())) };
-    let mut scored = engine.score(vec![text], Patience::Endless).await?;
+    let mut scored = engine.score(vec![text], None).await?;
     scored.pop().ok_or(Error::Stopped)
 }
 

@@ -14,10 +14,11 @@ use crate::cli::args::OpenArea;
 use crate::cli::args::ServeArgs;
 use crate::cli::args::SourceArgs;
 use crate::cli::heads::heads;
-use crate::engine::Capacity;
 use crate::engine::Engine;
+use crate::engine::EngineGroup;
 use crate::engine::EngineSettings;
 use crate::engine::Loader;
+use crate::engine::Memory;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::Access;
@@ -67,7 +68,8 @@ impl EngineConfig {
             encode_threads: threads,
             span_tokens: 0,
         };
-        let capacity = Capacity::new(settings)?;
+        let group = EngineGroup::new(settings)?;
+        let memory = Memory::below("/".into());
         let load = LoadSettings {
             placement: model.device,
             dtype: model.dtype,
@@ -82,7 +84,7 @@ impl EngineConfig {
         for path in &policies {
             OwnPolicy::open(path)?;
         }
-        Ok(Self { models, loader: Loader { policies, heads, hub, load, capacity } })
+        Ok(Self { models, loader: Loader { policies, heads, hub, load, group, memory } })
     }
 
     /// The same for files and texts as typed, a line at a time.
@@ -113,7 +115,7 @@ impl EngineConfig {
     /// Lets requests ask for spans, at such a cost.
     #[must_use]
     pub(super) fn with_span_tokens(mut self, span_tokens: usize) -> Self {
-        self.loader.capacity = self.loader.capacity.with_span_tokens(span_tokens);
+        self.loader.group = self.loader.group.with_span_tokens(span_tokens);
         self
     }
 

@@ -179,7 +179,7 @@ async fn run_engine(
         Ok(Ok(engines)) => {
             let slots = app.models().slots();
             for (slot, (engine, model)) in slots.iter().zip(engines.into_iter().zip(models)) {
-                slot.exchange(Arc::new(engine), Some(model.source));
+                slot.swap(Arc::new(engine), Some(model.source));
             }
             app.lifecycle().enter(Phase::Ready);
             info!("ready");

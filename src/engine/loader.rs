@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tracing::info;
 use tracing::warn;
 
-use crate::engine::Capacity;
-use crate::engine::Engine;
-use crate::engine::Wanted;
-use crate::engine::headroom;
+use crate::engine::group::EngineGroup;
+use crate::engine::instance::Engine;
+use crate::engine::load_request::LoadRequest;
+use crate::engine::memory::Memory;
 use crate::error::Error;
 use crate::error::Result;
 use crate::metrics::Metrics;
@@ -41,7 +41,9 @@ pub struct Loader {
     /// How to load.
     pub load: LoadSettings,
     /// What it shares with the other models of the process.
-    pub capacity: Capacity,
+    pub group: EngineGroup,
+    /// Where to read how much memory there is.
+    pub memory: Memory,
 }
 
 impl Loader {
@@ -54,14 +56,14 @@ impl Loader {
     ) -> Result<Engine> {
         let model = Model::load(self.open(slot, source)?, &self.load)?;
         self.announce(slot, &model);
-        Engine::join(model, &self.capacity, metrics)
+        Engine::join(model, &self.group, metrics)
     }
 
     /// Loads a model beside another that serves: only if it is the one meant, and if it fits.
     pub fn load_beside(
         &self,
         slot: Option<&str>,
-        Wanted { source, sha256, .. }: &Wanted,
+        LoadRequest { source, sha256, .. }: &LoadRequest,
         metrics: Arc<Metrics>,
     ) -> Result<Engine> {
         let artifact = self.open(slot, source)?;
@@ -72,10 +74,10 @@ impl Loader {
                 found: artifact.sha256().into(),
             });
         }
-        headroom::check(&artifact)?;
+        self.memory.check(&artifact)?;
         let model = Model::load(artifact, &self.load)?;
         self.announce(slot, &model);
-        Engine::join(model, &self.capacity, metrics)
+        Engine::join(model, &self.group, metrics)
     }
 
     fn open(&self, slot: Option<&str>, source: &Source) -> Result<Artifact> {

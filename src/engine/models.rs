@@ -6,10 +6,10 @@ use std::time::Instant;
 use tokio::sync::Mutex;
 use tokio::sync::watch;
 
-use crate::engine::Engine;
-use crate::engine::Loader;
-use crate::engine::Slot;
-use crate::engine::Wanted;
+use crate::engine::instance::Engine;
+use crate::engine::load_request::LoadRequest;
+use crate::engine::loader::Loader;
+use crate::engine::slot::Slot;
 use crate::error::Error;
 use crate::error::Result;
 use crate::metrics::Metrics;
@@ -94,11 +94,11 @@ impl Models {
     async fn reload_all(&self, loader: Loader) -> Result<()> {
         let _alone = self.staging.lock().await;
         let began = Instant::now();
-        let mut staged: Vec<(&Slot, Arc<Engine>, _)> = Vec::new();
+        let mut staged: Vec<(&Arc<Slot>, Arc<Engine>, _)> = Vec::new();
         for slot in &self.slots {
             let source = slot.source()?;
-            let wanted = Wanted { source: source.clone(), sha256: None, shadow: None };
-            staged.push((slot, slot.stage(loader.clone(), wanted, began).await?, source));
+            let request = LoadRequest { source: source.clone(), sha256: None, shadow: None };
+            staged.push((slot, slot.stage(loader.clone(), request, began).await?, source));
         }
         for (slot, engine, source) in staged {
             slot.take_over(engine, source, began);

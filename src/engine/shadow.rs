@@ -10,11 +10,12 @@ use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
 
-use crate::engine::Caller;
-use crate::engine::Deadline;
-use crate::engine::Engine;
-use crate::engine::Patience;
-use crate::engine::Scored;
+use crate::engine::deadline::Deadline;
+use crate::engine::instance::Engine;
+use crate::engine::priority::Priority;
+use crate::engine::request_context::RequestContext;
+use crate::engine::scored::Scored;
+use crate::error::Kind;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::Source;
@@ -72,7 +73,7 @@ pub struct Difference {
 
 /// One request as the model that serves has answered it.
 #[derive(Debug)]
-pub struct Observed {
+pub struct MirroredRequest {
     /// What was judged.
     pub subjects: Vec<Subject>,
     /// The scores, in order.
@@ -131,17 +132,19 @@ impl Shadow {
     }
 
     /// Scores what the other has answered, some time; nobody waits for it.
-    pub fn watch(self: Arc<Self>, observed: Observed) {
-        let n_texts = observed.subjects.len() as u64;
+    pub fn mirror(self: Arc<Self>, request: MirroredRequest) {
+        let n_texts = request.subjects.len() as u64;
         let permit = Arc::clone(&self.running).try_acquire_owned();
         let (Ok(permit), false) = (permit, self.engine.is_busy()) else {
-            self.metrics.shadowed("dropped", n_texts);
-            return self.compare(|comparison| comparison.n_dropped += n_texts);
+            return self.drop_texts(n_texts);
         };
         tokio::spawn(async move {
             let _permit = permit;
-            match self.score(&observed).await {
-                Ok(scored) => self.add(&observed, &scored),
+            match self.score(&request).await {
+                Ok(scored) => self.add(&request, &scored),
+                Err(fault) if matches!(fault.kind(), Kind::Overload | Kind::Timeout) => {
+                    self.drop_texts(n_texts);
+                }
                 Err(fault) => {
                     tracing::debug!(code = fault.code(), "the shadow failed");
                     self.metrics.shadowed("failed", n_texts);
@@ -151,20 +154,26 @@ impl Shadow {
         });
     }
 
-    async fn score(&self, observed: &Observed) -> Result<Vec<Scored>> {
-        let patience = Patience::Until(Deadline::after(TIMEOUT));
-        let caller = Caller { patience, account: None, timings: None };
-        self.engine.score_uncounted(observed.subjects.clone(), caller).await
+    /// Counts what it could not keep up with.
+    fn drop_texts(&self, n_texts: u64) {
+        self.metrics.shadowed("dropped", n_texts);
+        self.compare(|comparison| comparison.n_dropped += n_texts);
     }
 
-    fn add(&self, observed: &Observed, scored: &[Scored]) {
-        let serving = &observed.rules;
+    async fn score(&self, request: &MirroredRequest) -> Result<Vec<Scored>> {
+        let (deadline, priority) = (Some(Deadline::after(TIMEOUT)), Priority::Background);
+        let context = RequestContext { deadline, priority, account: None, timings: None };
+        self.engine.score_uncounted(request.subjects.clone(), context).await
+    }
+
+    fn add(&self, request: &MirroredRequest, scored: &[Scored]) {
+        let serving = &request.rules;
         // By the policy of the same id, or by its own where it has none of it.
         let same = self.engine.rules(Some(&serving.policy().id));
         let Ok(shadow) = same.or_else(|_| self.engine.rules(None)) else { return };
         let pairs = pairs(serving.policy(), shadow.policy());
         self.metrics.shadowed("compared", scored.len() as u64);
-        for (theirs, ours) in std::iter::zip(&observed.scores, scored) {
+        for (theirs, ours) in std::iter::zip(&request.scores, scored) {
             let verdicts = (serving.judge(theirs), shadow.judge(&ours.scores.pooled));
             for (place, (category, other)) in pairs.iter().enumerate() {
                 let judgements = (

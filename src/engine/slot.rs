@@ -4,17 +4,20 @@
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::Weak;
 use std::time::Instant;
 use std::time::SystemTime;
 
 use tokio::sync::Mutex;
 use tokio::sync::watch;
+use tracing::error;
 use tracing::info;
 use tracing::warn;
 
-use crate::engine::Engine;
-use crate::engine::Loader;
-use crate::engine::Shadow;
+use crate::engine::instance::Engine;
+use crate::engine::load_request::LoadRequest;
+use crate::engine::loader::Loader;
+use crate::engine::shadow::Shadow;
 use crate::error::Error;
 use crate::error::Result;
 use crate::metrics::Metrics;
@@ -36,7 +39,7 @@ pub struct Slot {
 #[derive(Debug, Default)]
 struct State {
     serving: Option<Serving>, // none until the first model is loaded
-    previous: Option<Past>,
+    previous: Option<PreviousModel>,
     staged: Option<Staged>,
     shadow: Option<Arc<Shadow>>,
 }
@@ -54,7 +57,7 @@ pub struct Serving {
 
 /// A model that served once.
 #[derive(Debug, Clone)]
-pub struct Past {
+pub struct PreviousModel {
     /// Its name and version.
     pub reference: String,
     /// Where it came from.
@@ -84,23 +87,11 @@ pub struct Overview {
     /// What serves.
     pub serving: Option<Serving>,
     /// What served before.
-    pub previous: Option<Past>,
+    pub previous: Option<PreviousModel>,
     /// What is on its way or failed last.
     pub staged: Option<Staged>,
     /// What scores too, without being answered with.
     pub shadow: Option<Arc<Shadow>>,
-}
-
-/// A model that is asked for.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Where it comes from.
-    pub source: Source,
-    /// What its weights must be, if it matters.
-    pub sha256: Option<String>,
-    /// Which share of the traffic it is to score in the shadow of the one that serves, instead of
-    /// taking its place.
-    pub shadow: Option<f64>,
 }
 
 impl Slot {
@@ -152,7 +143,7 @@ impl Slot {
     }
 
     /// Has an engine serve from now on, in the place of any other.
-    pub fn exchange(&self, engine: Arc<Engine>, source: Option<Source>) {
+    pub fn swap(self: &Arc<Self>, engine: Arc<Engine>, source: Option<Source>) {
         self.watch(&engine);
         let names = |engine: &Engine| (engine.card().reference(), engine.policy().reference());
         let (model, policy) = names(&engine);
@@ -162,7 +153,7 @@ impl Slot {
             let card = before.engine.card();
             let (model, policy) = names(&before.engine);
             self.metrics.served(&model, &policy);
-            state.previous = before.source.clone().map(|source| Past {
+            state.previous = before.source.clone().map(|source| PreviousModel {
                 reference: card.reference(),
                 source,
                 sha256: card.sha256.clone(),
@@ -178,13 +169,13 @@ impl Slot {
     /// Loads a model beside the one that serves, and exchanges them or puts it in the shadow; if
     /// anything fails, nothing has changed. One at a time: while another is on its way, it is
     /// refused.
-    pub async fn load(self: &Arc<Self>, loader: Loader, wanted: Wanted) -> Result<()> {
+    pub async fn load(self: &Arc<Self>, loader: Loader, request: LoadRequest) -> Result<()> {
         let slot = Arc::clone(self);
-        // A task of its own: the exchange does not hang on whoever asked for it.
+        // A task of its own: the swap does not hang on whoever asked for it.
         let loading = tokio::spawn(async move {
             let _alone = slot.staging.try_lock().map_err(|_| Error::Staging)?;
-            let (began, Wanted { source, shadow, .. }) = (Instant::now(), wanted.clone());
-            let engine = slot.stage(loader, wanted, began).await?;
+            let (began, LoadRequest { source, shadow, .. }) = (Instant::now(), request.clone());
+            let engine = slot.stage(loader, request, began).await?;
             match shadow {
                 Some(fraction) => slot.put_in_shadow(engine, source, fraction),
                 None => slot.take_over(engine, source, began),
@@ -197,16 +188,14 @@ impl Slot {
     /// Loads the model that served before, if its weights are still the same.
     pub async fn roll_back(self: &Arc<Self>, loader: Loader) -> Result<()> {
         let previous = self.read(|state| state.previous.clone()).ok_or(Error::NothingBefore)?;
-        let Past { source, sha256, .. } = previous;
-        self.load(loader, Wanted { source, sha256: Some(sha256), shadow: None }).await
+        let PreviousModel { source, sha256, .. } = previous;
+        self.load(loader, LoadRequest { source, sha256: Some(sha256), shadow: None }).await
     }
 
-    /// Has the shadow serve.
-    pub fn promote(&self) -> Result<()> {
-        let shadow = self.write(|state| state.shadow.take()).ok_or(Error::NoShadow)?;
-        let engine = Arc::clone(shadow.engine());
-        engine.come_forward();
-        self.take_over(engine, shadow.source().clone(), Instant::now());
+    /// Has the shadow serve, unless its model has crashed.
+    pub fn promote(self: &Arc<Self>) -> Result<()> {
+        let shadow = self.write(State::take_shadow)?;
+        self.take_over(Arc::clone(shadow.engine()), shadow.source().clone(), Instant::now());
         Ok(())
     }
 
@@ -221,15 +210,15 @@ impl Slot {
     pub(super) async fn stage(
         &self,
         loader: Loader,
-        wanted: Wanted,
+        request: LoadRequest,
         began: Instant,
     ) -> Result<Arc<Engine>> {
-        let source = wanted.source.clone();
+        let source = request.source.clone();
         let staged = Staged { source, since: SystemTime::now(), fault: None };
         self.write(|state| state.staged = Some(staged.clone()));
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let loading = tokio::task::spawn_blocking(move || {
-            loader.load_beside(name.as_deref(), &wanted, metrics)
+            loader.load_beside(name.as_deref(), &request, metrics)
         });
         let fault = match loading.await.unwrap_or(Err(Error::Stopped)) {
             Ok(engine) => return Ok(Arc::new(engine)),
@@ -244,9 +233,9 @@ impl Slot {
     }
 
     /// Has a model that was staged serve.
-    pub(super) fn take_over(&self, engine: Arc<Engine>, source: Source, began: Instant) {
+    pub(super) fn take_over(self: &Arc<Self>, engine: Arc<Engine>, source: Source, began: Instant) {
         let model = engine.card().reference();
-        self.exchange(engine, Some(source));
+        self.swap(engine, Some(source));
         self.metrics.swapped("exchanged", began.elapsed());
         info!(model, "exchanged the model");
     }
@@ -257,25 +246,68 @@ impl Slot {
         source.ok_or(Error::Starting)
     }
 
-    fn put_in_shadow(&self, engine: Arc<Engine>, source: Source, fraction: f64) {
-        engine.step_back();
+    fn put_in_shadow(self: &Arc<Self>, engine: Arc<Engine>, source: Source, fraction: f64) {
         let model = engine.card().reference();
-        let shadow = Shadow::new(engine, source, fraction, Arc::clone(&self.metrics));
+        let shadow = Arc::new(Shadow::new(engine, source, fraction, Arc::clone(&self.metrics)));
+        self.watch_shadow(&shadow);
         self.write(|state| {
-            state.shadow = Some(Arc::new(shadow));
+            state.shadow = Some(shadow);
             state.staged = None;
         });
         info!(model, fraction, "scores in the shadow");
     }
 
-    /// Tells if this engine panics.
-    fn watch(&self, engine: &Arc<Engine>) {
-        let (ended, crashed) = (engine.crashed(), self.crashed.clone());
+    /// Tells if this engine panics while it serves. One that is on its way out takes the requests
+    /// along that it still has, and nothing else.
+    fn watch(self: &Arc<Self>, engine: &Arc<Engine>) {
+        let (crashed, slot, engine) =
+            (engine.crashed(), Arc::downgrade(self), Arc::downgrade(engine));
         tokio::spawn(async move {
-            if ended.await {
-                crashed.send_replace(true);
+            if !crashed.await {
+                return;
+            }
+            let slot = slot.upgrade();
+            if let Some(slot) = slot.filter(|slot| slot.serves(&engine)) {
+                slot.crashed.send_replace(true);
+            } else {
+                error!("a model that serves no more has panicked");
             }
         });
+    }
+
+    fn serves(&self, engine: &Weak<Engine>) -> bool {
+        let is_same =
+            |serving: &Serving| std::ptr::eq(Arc::as_ptr(&serving.engine), engine.as_ptr());
+        self.read(|state| state.serving.as_ref().is_some_and(is_same))
+    }
+
+    /// Takes the shadow out if it panics.
+    fn watch_shadow(self: &Arc<Self>, shadow: &Arc<Shadow>) {
+        let (crashed, slot) = (shadow.engine().crashed(), Arc::downgrade(self));
+        let shadow = Arc::downgrade(shadow);
+        tokio::spawn(async move {
+            if crashed.await
+                && let Some(slot) = slot.upgrade()
+            {
+                slot.take_out(&shadow);
+            }
+        });
+    }
+
+    fn take_out(&self, crashed: &Weak<Shadow>) {
+        let is_same =
+            |shadow: &mut Arc<Shadow>| std::ptr::eq(Arc::as_ptr(shadow), crashed.as_ptr());
+        let shadow = self.write(|state| {
+            let shadow = state.shadow.take_if(is_same)?;
+            let (source, since) = (shadow.source().clone(), shadow.since());
+            state.staged = Some(Staged { source, since, fault: Some(Error::ShadowCrashed) });
+            Some(shadow)
+        });
+        if let Some(shadow) = shadow {
+            self.metrics.shadow_crashed();
+            let model = shadow.engine().card().reference();
+            error!(model, "the model in the shadow has panicked and is taken out");
+        }
     }
 
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -286,3 +318,18 @@ impl Slot {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+impl State {
+    /// The shadow, to serve; it stays where it is if it cannot.
+    fn take_shadow(&mut self) -> Result<Arc<Shadow>> {
+        if let Some(shadow) = self.shadow.take_if(|shadow| !shadow.engine().has_crashed()) {
+            return Ok(shadow);
+        }
+        let fault = self.staged.as_ref().and_then(|staged| staged.fault.as_ref());
+        let has_crashed = self.shadow.is_some() || matches!(fault, Some(Error::ShadowCrashed));
+        Err(if has_crashed { Error::ShadowCrashed } else { Error::NoShadow })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::engine::Caller;
-use crate::engine::Engine;
-use crate::engine::Scored;
+use crate::engine::instance::Engine;
+use crate::engine::request_context::RequestContext;
+use crate::engine::scored::Scored;
 use crate::error::Result;
 use crate::score::Judgement;
 use crate::score::Rules;
@@ -48,13 +48,17 @@ impl Engine {
     /// The texts that lack a sentence are scored in one further request of at most `span_tokens`
     /// tokens: sentences are taken together until they fit, and where not even two parts of each
     /// window fit, the whole window is the span.
-    pub async fn locate(&self, request: SpanRequest<'_>, caller: Caller<'_>) -> Result<Vec<Spans>> {
+    pub async fn locate(
+        &self,
+        request: SpanRequest<'_>,
+        context: RequestContext<'_>,
+    ) -> Result<Vec<Spans>> {
         let suspects = self.suspects(request);
         let occluded: Vec<_> = suspects.iter().flat_map(Suspect::occluded).collect();
         let scored = if occluded.is_empty() {
             Vec::new()
         } else {
-            self.score_uncounted(occluded, caller).await?
+            self.score_uncounted(occluded, context).await?
         };
         let mut scored = scored.as_slice();
         let mut spans = vec![Spans::new(); request.subjects.len()];
@@ -99,9 +103,7 @@ impl Engine {
             }
         }
         // Cuts may cost a token here and there.
-        let budget =
-            self.capacity.settings.span_tokens.min(self.capacity.settings.max_request_tokens) / 10
-                * 9;
+        let budget = self.max_span_tokens() / 10 * 9;
         let most = (budget / n_tokens.max(1)).min(MOST_SENTENCES);
         for suspect in &mut suspects {
             let text = suspect.subject.judged().as_str();

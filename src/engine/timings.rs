@@ -1,13 +1,9 @@
-//! Where the time of a request goes, and whether its caller waits to the end.
+//! Where the time of a request goes.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
-
-use crate::engine::Deadline;
-use crate::engine::queue::Computed;
-use crate::metrics::Metrics;
 
 /// The phases of one request, in the order in which they ended; a request that asks for spans goes
 /// through them twice.
@@ -58,37 +54,5 @@ impl Timings {
 
     pub(super) fn add(&self, phase: Phase) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(phase);
-    }
-
-    pub(super) fn add_computed(&self, computed: &Computed) {
-        let &Computed { admitted, began, ended, .. } = computed;
-        self.add(Phase { step: Step::Queue, start: admitted, elapsed: began - admitted });
-        self.add(Phase { step: Step::Forward, start: began, elapsed: ended - began });
-    }
-}
-
-/// A caller who waits. Dropped before it is over, it counts as one who gave up.
-pub(super) struct Waiting<'a> {
-    deadline: Deadline,
-    metrics: &'a Metrics,
-    is_over: bool,
-}
-
-impl<'a> Waiting<'a> {
-    pub(super) fn until(deadline: Deadline, metrics: &'a Metrics) -> Self {
-        Self { deadline, metrics, is_over: false }
-    }
-
-    pub(super) fn over(mut self) {
-        self.is_over = true;
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.is_over {
-            let is_late = tokio::time::Instant::now() >= self.deadline.at();
-            self.metrics.given_up(if is_late { "too_late" } else { "client_gone" });
-        }
     }
 }

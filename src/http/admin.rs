@@ -16,13 +16,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::engine::Difference;
+use crate::engine::LoadRequest;
 use crate::engine::Loader;
-use crate::engine::Past;
+use crate::engine::PreviousModel;
 use crate::engine::Serving;
 use crate::engine::Shadow;
 use crate::engine::Slot;
 use crate::engine::Staged;
-use crate::engine::Wanted;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::App;
@@ -150,7 +150,7 @@ async fn load(
     })?;
     let sha256 = fields.take("sha256").map(|hash| json::string("sha256", hash)).transpose()?;
     let shadow = fields.take("shadow_fraction").map(|value| fraction(&value)).transpose()?;
-    slot.load(loader, Wanted { source, sha256, shadow }).await.map_err(Problem::told)?;
+    slot.load(loader, LoadRequest { source, sha256, shadow }).await.map_err(Problem::told)?;
     Ok(Json(SlotAnswer::of(&slot)))
 }
 
@@ -229,13 +229,13 @@ impl ServingAnswer {
 }
 
 impl PreviousAnswer {
-    fn of(past: Past) -> Self {
+    fn of(previous: PreviousModel) -> Self {
         Self {
-            model: past.reference,
-            source: past.source.to_string(),
-            sha256: past.sha256,
-            since: unix_seconds(past.since),
-            until: unix_seconds(past.until),
+            model: previous.reference,
+            source: previous.source.to_string(),
+            sha256: previous.sha256,
+            since: unix_seconds(previous.since),
+            until: unix_seconds(previous.until),
         }
     }
 }

@@ -63,7 +63,7 @@ impl App {
 
     /// Has an engine serve from now on, in the place of any other.
     pub fn install(&self, engine: Engine) {
-        self.0.models.default_slot().exchange(Arc::new(engine), None);
+        self.0.models.default_slot().swap(Arc::new(engine), None);
     }
 
     /// The engine that serves now where no model is asked for; to be asked for once a request.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::engine::Caller;
 use crate::engine::Deadline;
 use crate::engine::Engine;
-use crate::engine::Observed;
-use crate::engine::Patience;
+use crate::engine::MirroredRequest;
+use crate::engine::Priority;
+use crate::engine::RequestContext;
 use crate::engine::Scored;
 use crate::engine::Slot;
 use crate::engine::SpanRequest;
@@ -94,19 +94,23 @@ impl Ask {
     /// Scores and judges the subjects of one request: all of them or none.
     async fn subjects(&self, subjects: Vec<Subject>) -> Result<Vec<Judged>> {
         let (subjects, digests) = self.digest(subjects).await?;
-        let (engine, patience) = (&self.engine, Patience::Until(self.deadline));
-        let timings = Some(self.context.timings());
-        let caller = Caller { patience, account: self.account.as_ref(), timings };
+        let engine = &self.engine;
+        let context = RequestContext {
+            deadline: Some(self.deadline),
+            priority: Priority::Foreground,
+            account: self.account.as_ref(),
+            timings: Some(self.context.timings()),
+        };
         let shadow = self.slot.shadow();
         // The spans and the shadow need the subjects once more.
         let is_needed = self.spans || shadow.is_some();
         let kept = if is_needed { subjects.clone() } else { Vec::new() };
-        let scored = engine.score_for(subjects, caller).await?;
-        let spans = self.locate(&kept, &scored, caller).await?;
+        let scored = engine.score_for(subjects, context).await?;
+        let spans = self.locate(&kept, &scored, context).await?;
         if let Some(shadow) = shadow {
             let rules = engine.rules(Some(&self.policy().id))?.clone();
             let answered = scored.iter().map(|scored| scored.scores.pooled.clone()).collect();
-            shadow.watch(Observed { subjects: kept, scores: answered, rules });
+            shadow.mirror(MirroredRequest { subjects: kept, scores: answered, rules });
         }
         let judged = self.judge(scored, spans);
         self.count(&judged);
@@ -119,13 +123,13 @@ impl Ask {
         &self,
         subjects: &[Subject],
         scored: &[Scored],
-        caller: Caller<'_>,
+        context: RequestContext<'_>,
     ) -> Result<Vec<Option<Spans>>> {
         if !self.spans {
             return Ok(vec![None; scored.len()]);
         }
         let request = SpanRequest { subjects, scored, rules: &self.rules };
-        let spans = self.engine.locate(request, caller).await?;
+        let spans = self.engine.locate(request, context).await?;
         Ok(spans.into_iter().map(Some).collect())
     }
 

@@ -281,6 +281,7 @@ fn param(error: &Error) -> Option<String> {
         | Error::Staging
         | Error::NothingBefore
         | Error::NoShadow
+        | Error::ShadowCrashed
         | Error::Hub { .. } => None,
     }
 }

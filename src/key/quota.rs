@@ -2,8 +2,6 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -26,7 +24,6 @@ pub struct Account {
     quota: Quota,
     // Held for a few additions; a channel would let a request pass before the last one is counted.
     buckets: Mutex<Buckets>,
-    waiting: AtomicUsize, // tokens in the queue
 }
 
 #[derive(Debug)]
@@ -68,7 +65,7 @@ impl Account {
             requests: quota.requests_per_second.map(Bucket::full),
             tokens: quota.tokens_per_second.map(Bucket::full),
         };
-        Self { quota, buckets: Mutex::new(buckets), waiting: AtomicUsize::new(0) }
+        Self { quota, buckets: Mutex::new(buckets) }
     }
 
     /// What it was made of.
@@ -101,24 +98,6 @@ impl Account {
                 tokens.take(n_tokens as f64, now);
             }
         });
-    }
-
-    /// Counts tokens that begin to wait, unless there would be more than `max` of this key; then
-    /// says how many there are.
-    pub fn enter(&self, n_tokens: usize, max: usize) -> Result<(), usize> {
-        let more = |waiting: usize| waiting.checked_add(n_tokens).filter(|&all| all <= max);
-        let entered = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        entered.map(drop)
-    }
-
-    /// The tokens that wait.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Acquire)
-    }
-
-    /// Counts tokens that wait no more.
-    pub fn leave(&self, n_tokens: usize) {
-        self.waiting.fetch_sub(n_tokens, Ordering::AcqRel);
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Buckets) -> T) -> T {

@@ -127,6 +127,7 @@ pub(super) const ALL: &[Instrument] = &[
         &["result"],
         "Texts of the shadow's share, by what became of them: compared, dropped or failed.",
     ),
+    counter(SHADOW_CRASHES, &[], "Shadows that were taken out because their model panicked."),
     counter(
         SHADOW_FLAGGED,
         &["category", "model"],
@@ -187,6 +188,7 @@ pub(super) const AUDIT_DROPPED: &str = "moderato_audit_lines_dropped_total";
 pub(super) const AUDIT_FAULTS: &str = "moderato_audit_write_failures_total";
 pub(super) const AUDIT_FAILING: &str = "moderato_audit_failing";
 pub(super) const SHADOW_TEXTS: &str = "moderato_shadow_texts_total";
+pub(super) const SHADOW_CRASHES: &str = "moderato_shadow_crashes_total";
 pub(super) const SHADOW_FLAGGED: &str = "moderato_shadow_texts_flagged_total";
 pub(super) const SHADOW_DISAGREED: &str = "moderato_shadow_texts_disagreed_total";
 pub(super) const SHADOW_DIFFERENCE: &str = "moderato_shadow_score_difference";

@@ -11,6 +11,11 @@ impl Metrics {
         });
     }
 
+    /// Counts a shadow that was taken out because its model panicked.
+    pub fn shadow_crashed(&self) {
+        self.with(|| metrics::counter!(catalogue::SHADOW_CRASHES).increment(1));
+    }
+
     /// Takes what the two models say of one text in one category: the shadow's score less the
     /// other's, and whether it is violated by the one that serves and by the shadow.
     pub fn shadow_compared(&self, category: &str, difference: f64, flags: (bool, bool)) {

@@ -8,8 +8,11 @@ use std::time::Duration;
 use moderato::batch::Batch;
 use moderato::engine::Deadline;
 use moderato::engine::Engine;
+use moderato::engine::EngineGroup;
 use moderato::engine::EngineSettings;
-use moderato::engine::Patience;
+use moderato::engine::Priority;
+use moderato::engine::Queued;
+use moderato::engine::RequestContext;
 use moderato::engine::Scored;
 use moderato::error::Error;
 use moderato::error::Result;
@@ -18,6 +21,7 @@ use moderato::model::Forward;
 use moderato::model::Logits;
 use moderato::model::Model;
 use moderato::text::Limits;
+use moderato::text::Subject;
 use moderato::text::Text;
 use ndarray::Array2;
 
@@ -93,11 +97,11 @@ async fn every_window_is_answered_exactly_once_and_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_while_a_batch_is_computed_makes_up_the_next() {
     let (gate, held) = gated();
-    let (engine, metrics) = start_watched(support::model_with(held), ENGINE);
+    let engine = start_shared(support::model_with(held), ENGINE);
     let mut requests = vec![spawn(&engine, "one")];
     assert_eq!(gate.entered(), 1);
     requests.extend((0..3).map(|_| spawn(&engine, "two")));
-    until_inside(&metrics, 4).await;
+    until_inside(&engine, 4).await;
     gate.open();
     assert_eq!(gate.entered(), 3, "three requests waited");
     gate.open();
@@ -126,15 +130,23 @@ async fn a_request_larger_than_a_batch_spreads_over_several() {
 async fn a_short_request_overtakes_a_long_one() {
     let (gate, held) = gated();
     let settings = EngineSettings { batch_tokens: 128, ..ENGINE };
-    let (engine, metrics) = start_watched(support::model_with(held), settings);
+    let engine = start_shared(support::model_with(held), settings);
+    // A batch that takes its time teaches that the model is slow.
+    let computing = spawn(&engine, "one");
+    assert_eq!(gate.entered(), 1);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    gate.open();
+    computing.await.unwrap().unwrap();
     let computing = spawn(&engine, "one");
     assert_eq!(gate.entered(), 1);
     let long = spawn(&engine, &"a cup of tea and a slice of cake ".repeat(40));
-    until_inside(&metrics, 2).await;
+    until_inside(&engine, 2).await;
     let short = spawn(&engine, "two");
-    until_inside(&metrics, 3).await;
-    gate.open();
-    gate.open();
+    until_inside(&engine, 3).await;
+    // The one that runs, the one that was prepared before the short request came, and that one's.
+    for _ in 0..3 {
+        gate.open();
+    }
     computing.await.unwrap().unwrap();
     short.await.unwrap().unwrap();
     assert!(!long.is_finished());
@@ -148,12 +160,12 @@ async fn a_short_request_overtakes_a_long_one() {
 async fn a_full_queue_refuses_at_once() {
     let (gate, held) = gated();
     let settings = EngineSettings { queue_tokens: 40, max_request_tokens: 40, ..ENGINE };
-    let (engine, metrics) = start_watched(support::model_with(held), settings);
+    let engine = start_shared(support::model_with(held), settings);
     let computing = spawn(&engine, "tea");
     assert_eq!(gate.entered(), 1);
     let large = "tea and cake and cream and jam and more of that";
     let waiting = spawn(&engine, large);
-    until_inside(&metrics, 2).await;
+    until_inside(&engine, 2).await;
     let refusal = score(&engine, &[large, large]).await;
     assert!(matches!(refusal, Err(Error::QueueFull { capacity: 40, .. })), "{refusal:?}");
     gate.open();
@@ -167,7 +179,7 @@ async fn nobody_waits_behind_more_than_there_is_time_for() {
     let (gate, held) = gated();
     let settings =
         EngineSettings { batch_tokens: 4, queue_time: Duration::from_nanos(1), ..ENGINE };
-    let (engine, metrics) = start_watched(support::model_with(held), settings);
+    let engine = start_shared(support::model_with(held), settings);
     gate.open();
     score(&engine, &["tea"]).await.unwrap();
     assert_eq!(gate.entered(), 1);
@@ -175,7 +187,7 @@ async fn nobody_waits_behind_more_than_there_is_time_for() {
     let computing = spawn(&engine, "tea");
     assert_eq!(gate.entered(), 1);
     let waiting = spawn(&engine, "tea");
-    until_inside(&metrics, 2).await;
+    until_inside(&engine, 2).await;
     let refusal = score(&engine, &["tea"]).await;
     assert!(matches!(refusal, Err(Error::QueueFull { capacity: 1, .. })), "{refusal:?}");
     gate.open();
@@ -189,17 +201,21 @@ async fn nobody_waits_behind_more_than_there_is_time_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_went_away_costs_no_forward_pass() {
     let (gate, held) = gated();
-    let (engine, metrics) = start_watched(support::model_with(held), ENGINE);
+    let metrics = Arc::new(Metrics::new());
+    let model = support::model_with(held);
+    let engine = Arc::new(Engine::start(model, ENGINE, Arc::clone(&metrics)).unwrap());
     let first = spawn(&engine, "one");
     assert_eq!(gate.entered(), 1);
     for text in ["two", "three"] {
         let request = spawn(&engine, text);
-        until_inside(&metrics, 2).await;
+        until_inside(&engine, 2).await;
         request.abort();
         assert!(request.await.unwrap_err().is_cancelled());
+        // Its room is free at once, while the first batch still runs.
+        assert_eq!(*engine.queued().borrow(), Queued { n_requests: 1, n_tokens: 0 });
     }
     let last = spawn(&engine, "four");
-    until_inside(&metrics, 2).await;
+    until_inside(&engine, 2).await;
     gate.open();
     assert_eq!(gate.entered(), 1, "only the last one is still wanted");
     gate.open();
@@ -213,7 +229,7 @@ async fn a_request_past_its_deadline_is_told_so() {
     let (gate, held) = gated();
     let engine = start(support::model_with(held), ENGINE);
     let deadline = Deadline::after(Duration::from_millis(30));
-    let late = engine.score(texts(&["one"]), Patience::Until(deadline)).await;
+    let late = engine.score(texts(&["one"]), Some(deadline)).await;
     assert!(matches!(late, Err(Error::DeadlineExceeded { timeout_ms: 30 })), "{late:?}");
     gate.open();
 }
@@ -253,11 +269,11 @@ async fn a_panic_in_the_model_answers_everyone_and_ends_the_engine() {
         held.forward(batch)?;
         panic!("a panic on purpose");
     });
-    let (engine, metrics) = start_watched(support::model_with(panicking), ENGINE);
+    let engine = start_shared(support::model_with(panicking), ENGINE);
     let computing = spawn(&engine, "one");
     gate.entered();
     let waiting = spawn(&engine, "two");
-    until_inside(&metrics, 2).await;
+    until_inside(&engine, 2).await;
     gate.open();
     assert!(matches!(computing.await.unwrap(), Err(Error::Stopped)));
     assert!(matches!(waiting.await.unwrap(), Err(Error::Stopped)));
@@ -283,6 +299,123 @@ fn settings_that_contradict_each_other_are_refused() {
         EngineSettings { encode_threads: 0, ..ENGINE },
     ] {
         assert!(matches!(settings.check(), Err(Error::Config { .. })), "{settings:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_takes_no_room_of_what_somebody_does() {
+    let (gate, held) = gated();
+    let settings = EngineSettings { queue_tokens: 40, max_request_tokens: 40, ..ENGINE };
+    let engine = start_shared(support::model_with(held), settings);
+    let computing = spawn(&engine, "tea");
+    assert_eq!(gate.entered(), 1);
+    let large = "tea and cake and cream and jam and more of that";
+    let behind: Vec<_> = (0..2).map(|_| spawn_behind(&engine, large)).collect();
+    until_inside(&engine, 3).await;
+    let refusal = score_behind(&engine, &[large, large]).await;
+    assert!(matches!(refusal, Err(Error::QueueFull { capacity: 40, .. })), "{refusal:?}");
+    let before = spawn(&engine, large);
+    until_inside(&engine, 4).await;
+    gate.open();
+    assert_eq!(gate.entered(), 1, "the one that somebody waits for");
+    gate.open();
+    before.await.unwrap().unwrap();
+    computing.await.unwrap().unwrap();
+    for request in behind {
+        gate.open();
+        request.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_models_share_one_place_batch_by_batch() {
+    let running = Arc::new(Mutex::new(()));
+    let (seen, order) = mpsc::channel();
+    let group = EngineGroup::new(ENGINE).unwrap();
+    let engines: Vec<_> = ["one", "other"]
+        .into_iter()
+        .map(|name| {
+            let (running, seen) = (Arc::clone(&running), seen.clone());
+            let fake = Fake::new(move |batch| {
+                let _alone = running.try_lock().expect("one batch at a time");
+                seen.send(name).unwrap();
+                Ok(echo(batch))
+            });
+            let model = support::model_with(fake);
+            Arc::new(Engine::join(model, &group, Arc::new(Metrics::new())).unwrap())
+        })
+        .collect();
+    let requests: Vec<_> =
+        (0..200).map(|request| spawn(&engines[request % 2], "a cup of tea")).collect();
+    for request in requests {
+        request.await.unwrap().unwrap();
+    }
+    let names: Vec<_> = order.try_iter().collect();
+    assert!(names.contains(&"one") && names.contains(&"other"), "{names:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_of_an_engine_that_nobody_holds_is_freed() {
+    struct Told(mpsc::Sender<()>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let group = EngineGroup::new(ENGINE).unwrap();
+    let (gate, held) = gated();
+    let (told, freed) = mpsc::channel();
+    let told = Told(told);
+    let model = support::model_with(Fake::new(move |batch| {
+        let _held_by_the_model = &told;
+        held.forward(batch)
+    }));
+    let engine = Arc::new(Engine::join(model, &group, Arc::new(Metrics::new())).unwrap());
+    let request = spawn(&engine, "one");
+    assert_eq!(gate.entered(), 1);
+    let ended = engine.crashed();
+    request.abort();
+    let _ = request.await;
+    drop(engine);
+    assert!(!ended.await, "it has ended well");
+    assert!(freed.try_recv().is_err(), "its batch still runs");
+    gate.open();
+    freed.recv_timeout(PATIENCE).unwrap();
+    // The place goes on for others.
+    let other = Engine::join(support::tiny_model(), &group, Arc::new(Metrics::new())).unwrap();
+    score(&other, &["tea"]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_one_model_leaves_its_neighbours_working() {
+    let group = EngineGroup::new(ENGINE).unwrap();
+    let join = |fake| Engine::join(support::model_with(fake), &group, Arc::default()).unwrap();
+    let panicking = Arc::new(join(Fake::new(|_: &Batch| panic!("a panic on purpose"))));
+    let other = join(Fake::new(|batch| Ok(echo(batch))));
+    let endless = Arc::clone(&panicking);
+    let endless = tokio::spawn(async move { endless.score(texts(&["one"]), None).await });
+    assert!(matches!(endless.await.unwrap(), Err(Error::Stopped)));
+    assert!(panicking.crashed().await && panicking.has_crashed());
+    for _ in 0..3 {
+        assert!(matches!(score(&panicking, &["one"]).await, Err(Error::Stopped)));
+        score(&other, &["one"]).await.unwrap();
+    }
+    assert!(!other.has_crashed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_deadline_a_request_waits_for_room() {
+    let settings = EngineSettings { queue_tokens: 40, max_request_tokens: 40, ..ENGINE };
+    let engine = start_shared(support::tiny_model(), settings);
+    let requests: Vec<_> = (0..50)
+        .map(|_| {
+            let engine = Arc::clone(&engine);
+            let text = "tea and cake and cream and jam";
+            tokio::spawn(async move { engine.score(texts(&[text, text]), None).await })
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(request.await.unwrap().unwrap().len(), 2);
     }
 }
 
@@ -360,22 +493,22 @@ fn start(model: Model, settings: EngineSettings) -> Engine {
     Engine::start(model, settings, Arc::new(Metrics::new())).unwrap()
 }
 
-/// An engine whose queue a test can look into.
-fn start_watched(model: Model, settings: EngineSettings) -> (Arc<Engine>, Arc<Metrics>) {
-    let metrics = Arc::new(Metrics::new());
-    (Arc::new(Engine::start(model, settings, Arc::clone(&metrics)).unwrap()), metrics)
+fn start_shared(model: Model, settings: EngineSettings) -> Arc<Engine> {
+    Arc::new(start(model, settings))
 }
 
 /// Waits until so many requests are in the engine.
-async fn until_inside(metrics: &Metrics, n_requests: usize) {
-    let line = format!("moderato_queue_requests {n_requests}\n");
-    while !metrics.render().contains(&line) {
-        tokio::task::yield_now().await;
-    }
+async fn until_inside(engine: &Engine, n_requests: usize) {
+    until(engine, |queued| queued.n_requests == n_requests).await;
+}
+
+async fn until(engine: &Engine, is_so: impl Fn(&Queued) -> bool) {
+    let mut queued = engine.queued();
+    tokio::time::timeout(PATIENCE, queued.wait_for(|queued| is_so(queued))).await.unwrap().unwrap();
 }
 
 async fn score(engine: &Engine, raws: &[&str]) -> Result<Vec<Scored>> {
-    engine.score(texts(raws), Patience::Until(Deadline::after(PATIENCE))).await
+    engine.score(texts(raws), Some(Deadline::after(PATIENCE))).await
 }
 
 fn probabilities(scored: &Scored) -> &[f32] {
@@ -392,6 +525,23 @@ type Request = tokio::task::JoinHandle<Result<Vec<Scored>>>;
 fn spawn(engine: &Arc<Engine>, raw: &str) -> Request {
     let (engine, raw) = (Arc::clone(engine), raw.to_owned());
     tokio::spawn(async move { score(&engine, &[&raw]).await })
+}
+
+/// Scores texts in the background, by a deadline.
+async fn score_behind(engine: &Engine, raws: &[&str]) -> Result<Vec<Scored>> {
+    let context = RequestContext {
+        deadline: Some(Deadline::after(PATIENCE)),
+        priority: Priority::Background,
+        account: None,
+        timings: None,
+    };
+    let subjects = texts(raws).into_iter().map(Subject::from).collect();
+    engine.score_for(subjects, context).await
+}
+
+fn spawn_behind(engine: &Arc<Engine>, raw: &str) -> Request {
+    let (engine, raw) = (Arc::clone(engine), raw.to_owned());
+    tokio::spawn(async move { score_behind(&engine, &[&raw]).await })
 }
 
 /// Batches that no request here comes near.

@@ -15,6 +15,26 @@ const LAYERS: &[&[&str]] = &[
     &["cli", "http"],
 ];
 
+/// The same inside `engine`: files, each with the folder below it.
+const ENGINE: &[&[&str]] = &[
+    &["deadline", "flow", "load_request", "memory", "priority", "settings", "timings"],
+    &["fair_queue", "request_context", "throughput", "token_budget"],
+    &["scheduler", "tokenization", "replica", "scored"],
+    &["dispatcher"],
+    &["place"],
+    &["group"],
+    &["instance"],
+    &["loader", "shadow", "spans"],
+    &["slot"],
+    &["models"],
+];
+
+/// Files of `engine` that decide and do nothing else: time is an argument.
+const PURE: &[&str] = &["fair_queue", "scheduler", "throughput", "token_budget"];
+
+/// What a file that only decides has no use for.
+const IMPURE: &[&str] = &["Instant::now", "Mutex", "Condvar", "thread", "tokio", "metrics"];
+
 /// Arrows against the order: from, to, why.
 const EXCEPTIONS: &[(&str, &str, &str)] =
     &[("cli", "http", "its command `serve` is what starts the router, and `batch` asks it")];
@@ -83,6 +103,52 @@ fn modules_name_lower_layers_and_foreign_crates_stay_at_home() {
 }
 
 #[test]
+fn files_of_the_engine_name_lower_files_and_what_decides_does_nothing_else() {
+    let sources = sources();
+    let findings: Vec<_> = sources.iter().flat_map(Source::engine_findings).collect();
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+    let files = sources.iter().filter_map(Source::engine_file);
+    let files: std::collections::BTreeSet<_> = files.collect();
+    for file in ENGINE.concat() {
+        assert!(files.contains(file), "{file} is gone");
+    }
+}
+
+#[test]
+fn the_scanner_of_the_engine_finds_what_it_looks_for() {
+    for (path, text, finding) in [
+        ("engine/spans.rs", "use crate::engine::Engine;", "1: `Engine` is no file of the engine"),
+        ("engine/deadline.rs", "use crate::engine::slot::Slot;", "1: deadline names slot"),
+        (
+            "engine/spans.rs",
+            "use crate::engine::{instance::Engine, slot::Slot};",
+            "1: spans names slot",
+        ),
+        ("engine/scheduler/turns.rs", "\nuse crate::engine::group::X;", "2: scheduler names group"),
+        ("engine/shadow.rs", "use super::Engine;", "1: `super` climbs to the engine"),
+        ("engine/slot/state.rs", "use super::super::Engine;", "1: `super` climbs to the engine"),
+        ("engine/new.rs", "", "1: `new` is no file of the engine"),
+        ("engine/scheduler.rs", "let now = Instant::now();", "1: Instant::now where time is told"),
+        ("engine/fair_queue/x.rs", "use tokio::sync::watch;", "1: tokio where time is told"),
+    ] {
+        let expected = format!("src/{path}:{finding}");
+        assert_eq!(Source::new(path, text).engine_findings(), [expected], "{path}: {text}");
+    }
+    for (path, text) in [
+        ("engine.rs", "pub use self::slot::Slot;"),
+        ("engine/slot.rs", "use crate::engine::instance::Engine;\nuse crate::engine::slot::Slot;"),
+        ("engine/slot/tests.rs", "use super::*;"),
+        ("engine/slot.rs", "mod tests {\n    use super::*;"),
+        ("engine/scheduler/simulation/world.rs", "Instant::now()"),
+        ("engine/scheduler/turns.rs", "use std::time::Instant;"),
+        ("http/ask.rs", "use crate::engine::Engine;"),
+    ] {
+        let findings = Source::new(path, text).engine_findings();
+        assert!(findings.is_empty(), "{path}: {text}: {findings:?}");
+    }
+}
+
+#[test]
 fn the_scanner_has_seen_the_crate_and_the_map_holds_nothing_that_is_gone() {
     let sources = sources();
     assert!(sources.len() >= 30, "read {} files", sources.len());
@@ -131,7 +197,7 @@ fn the_scanner_finds_what_it_looks_for() {
 #[test]
 fn the_scanner_lets_pass_what_is_allowed() {
     for (path, text) in [
-        ("engine/queue.rs", "use crate::model::Logits;\nuse crate::engine::Deadline;"),
+        ("engine/slot.rs", "use crate::model::Logits;\nuse crate::engine::deadline::Deadline;"),
         ("cli/serve.rs", "use crate::http;"),
         ("engine.rs", "use crate::metrics::Metrics;\nuse self::metrics::x;"),
         ("engine.rs", "//! crate::http\n    // use axum::Router;\nlet x = 1; // crate::cli"),
@@ -196,22 +262,66 @@ impl Source {
         self.paths().into_iter().filter_map(judge).chain(self.climbs()).collect()
     }
 
+    /// What is wrong in a file of the engine: other files named against their order, or through
+    /// `engine` itself, and what has no place where nothing is done.
+    fn engine_findings(&self) -> Vec<String> {
+        let Some(from) = self.engine_file() else { return Vec::new() };
+        let layer_of = |file| ENGINE.iter().position(|layer| layer.contains(&file));
+        let Some(layer) = layer_of(from) else {
+            return vec![self.finding(0, &format!("`{from}` is no file of the engine"))];
+        };
+        let judge = |Named { place, name }| match layer_of(name) {
+            None => Some(self.finding(place, &format!("`{name}` is no file of the engine"))),
+            Some(other) if other < layer || name == from => None,
+            Some(_) => Some(self.finding(place, &format!("{from} names {name}"))),
+        };
+        let arrows = self.paths_after("crate::engine::").into_iter().filter_map(judge);
+        let climbs = self.climbs_to(1, "`super` climbs to the engine");
+        arrows.chain(climbs).chain(self.impurities(from)).collect()
+    }
+
+    fn impurities(&self, file: &str) -> impl Iterator<Item = String> {
+        let is_test = self.path.contains("/tests") || self.path.contains("/simulation");
+        let is_pure = PURE.contains(&file) && !is_test;
+        // Tests at the end of a file may look at the clock.
+        let end = self.code.find("#[cfg(test)]\nmod tests {").unwrap_or(self.code.len());
+        IMPURE.iter().filter(move |_| is_pure).flat_map(move |word| {
+            let found = places(&self.code[..end], word);
+            found.map(move |place| self.finding(place, &format!("{word} where time is told")))
+        })
+    }
+
+    /// The file of the engine that it is, or is below.
+    fn engine_file(&self) -> Option<&str> {
+        self.path.strip_prefix("engine/")?.split(['/', '.']).next()
+    }
+
     fn paths(&self) -> Vec<Named<'_>> {
-        let names = |place| names(&self.code[place + "crate::".len()..]);
-        places(&self.code, "crate::")
+        self.paths_after("crate::")
+    }
+
+    /// What is named after that root.
+    fn paths_after(&self, root: &'static str) -> Vec<Named<'_>> {
+        let names = |place| names(&self.code[place + root.len()..]);
+        places(&self.code, root)
             .flat_map(|place| names(place).into_iter().map(move |name| Named { place, name }))
             .collect()
     }
 
     /// Relative paths that reach the root, where `crate::` would have been seen.
     fn climbs(&self) -> impl Iterator<Item = String> {
-        let depth = self.path.split('/').count();
+        self.climbs_to(0, "`super` climbs to the root")
+    }
+
+    /// Relative paths that reach the module of that depth.
+    fn climbs_to(&self, depth: usize, what: &'static str) -> impl Iterator<Item = String> {
+        let depth = self.path.split('/').count() - depth;
         let is_inner = |line: &str| line.ends_with('{') && places(line, "mod").next().is_some();
         places(&self.code, "super::").filter_map(move |place| {
             // One module inside the file is known, such as its tests; deeper ones are not used.
             let depth = depth + usize::from(self.code[..place].lines().any(is_inner));
             let reaches = self.code[place..].starts_with(&"super::".repeat(depth));
-            reaches.then(|| self.finding(place, "`super` climbs to the root"))
+            reaches.then(|| self.finding(place, what))
         })
     }
 

@@ -115,20 +115,10 @@ impl Server {
         })
     }
 
+    /// Waits until so many requests are in the engine.
     async fn until_inside(&self, n_requests: usize) {
-        self.until(&format!("moderato_queue_requests {n_requests}\n")).await;
-    }
-
-    /// Asks the app, not the socket: a draining server takes no new connection.
-    async fn until(&self, line: &str) {
-        while !self.metrics().await.contains(line) {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn metrics(&self) -> String {
-        let request = axum::http::Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
-        super::send(self.app.clone(), request).await.text
+        let mut queued = self.app.engine().unwrap().queued();
+        queued.wait_for(|queued| queued.n_requests == n_requests).await.unwrap();
     }
 
     async fn until_unready(&self) {

@@ -1,17 +1,24 @@
 //! Status and body of every error.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::mpsc;
 
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::StatusCode;
 use insta::assert_snapshot;
+use moderato::batch::Batch;
 use moderato::engine::EngineSettings;
+use moderato::engine::Queued;
 use moderato::http::App;
 use moderato::http::HttpSettings;
 use moderato::lifecycle::Lifecycle;
 use moderato::metrics::Metrics;
+use moderato::model::Forward;
+use moderato::model::Logits;
 use moderato::text::Limits;
+use ndarray::Array2;
 use serde_json::Value;
 use serde_json::json;
 
@@ -183,6 +190,46 @@ async fn overload_is_503_and_says_when_to_come_back() {
     assert_eq!(answer.body["error"]["code"], "server_is_starting");
     assert_eq!(answer.headers["retry-after"], "1");
     assert_eq!(answer.headers["retry-after-ms"], "1000");
+}
+
+#[tokio::test]
+async fn a_full_queue_is_503_and_says_when_to_come_back() {
+    let (open, opened) = mpsc::channel::<()>();
+    let model = support::model_with(Held(Mutex::new(opened)));
+    let settings = EngineSettings { queue_tokens: 40, max_request_tokens: 40, ..ENGINE };
+    let app = support::app_with(model, settings, HTTP);
+    let body = json!({"input": "tea and cake and cream and jam and more of that"});
+    let mut queued = app.engine().unwrap().queued();
+    let mut clients = Vec::new();
+    for (n_requests, n_waiting) in [(1, 0), (2, 1)] {
+        clients.push(tokio::spawn(send(app.clone(), request("/v1/score", &body))));
+        let is_there = |queued: &Queued| {
+            queued.n_requests == n_requests && queued.n_tokens.min(1) == n_waiting
+        };
+        queued.wait_for(is_there).await.unwrap();
+    }
+    let twice = json!({"input": [body["input"], body["input"]]});
+    let refused = send(app, request("/v1/score", &twice)).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text);
+    assert_eq!(refused.body["error"]["code"], "server_is_overloaded");
+    // Nothing is known of the model's throughput, so that is a second.
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(refused.headers["retry-after-ms"], "1000");
+    drop(open);
+    for client in clients {
+        assert_eq!(client.await.unwrap().status, StatusCode::OK);
+    }
+}
+
+/// A forward pass that waits until its sender is gone.
+#[derive(Debug)]
+struct Held(Mutex<mpsc::Receiver<()>>);
+
+impl Forward for Held {
+    fn forward(&self, batch: &Batch) -> moderato::error::Result<Logits> {
+        let _ = self.0.lock().unwrap().recv();
+        Ok(Logits(Array2::zeros((batch.n_windows(), 4))))
+    }
 }
 
 fn show(value: &Value) -> String {

@@ -36,7 +36,7 @@ async fn models_say_how_scores_are_made_and_what_decided_it() {
         let source_of_model = Source::Folder(path.into());
         let engine = loader.load(None, &source_of_model, Arc::default()).unwrap();
         let app = support::starting();
-        app.models().default_slot().exchange(Arc::new(engine), Some(source_of_model));
+        app.models().default_slot().swap(Arc::new(engine), Some(source_of_model));
         let [model] = &models(&app).await[..] else { panic!("one model") };
         assert_eq!(model["activation"], activation, "{model}");
         assert_eq!(model["activation_source"], source, "{model}");
@@ -58,7 +58,7 @@ async fn a_setting_belongs_to_the_name_of_a_model_whatever_serves_under_it() {
     let source = Source::Folder(one.path().into());
     for slot in app.models().slots() {
         let engine = loader.load(slot.name(), &source, Arc::clone(&metrics)).unwrap();
-        slot.exchange(Arc::new(engine), Some(source.clone()));
+        slot.swap(Arc::new(engine), Some(source.clone()));
     }
     let expected = json!([["a", "softmax", "default", []], ["b", "sigmoid", "flag", ["LABEL_0"]],]);
     assert_eq!(heads(&app).await, expected, "at start");
@@ -84,7 +84,7 @@ async fn a_model_without_the_benign_label_of_its_name_does_not_take_the_place_of
     let source = Source::Folder(one.path().into());
     let app = support::starting();
     let engine = loader.load(None, &source, Arc::default()).unwrap();
-    app.models().default_slot().exchange(Arc::new(engine), Some(source));
+    app.models().default_slot().swap(Arc::new(engine), Some(source));
     let body = json!({"source": other.path()});
     let answer = admin_by(&app, loader, "/admin/models/load", &body).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);

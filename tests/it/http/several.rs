@@ -184,7 +184,7 @@ fn two(plain: &Path, turned: &Path) -> (App, Loader) {
     for (slot, path) in app.models().slots().iter().zip([plain, turned]) {
         let source = Source::Folder(path.into());
         let engine = loader.load(slot.name(), &source, Arc::clone(&metrics)).unwrap();
-        slot.exchange(Arc::new(engine), Some(source));
+        slot.swap(Arc::new(engine), Some(source));
     }
     (app, loader)
 }

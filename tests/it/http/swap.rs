@@ -9,8 +9,11 @@ use std::sync::atomic::Ordering;
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::StatusCode;
-use moderato::engine::Capacity;
+use moderato::engine::EngineGroup;
+use moderato::engine::LoadRequest;
 use moderato::engine::Loader;
+use moderato::engine::Memory;
+use moderato::error::Error;
 use moderato::http::App;
 use moderato::http::admin_router;
 use moderato::model::Dtype;
@@ -143,6 +146,24 @@ async fn an_engine_that_nobody_holds_any_more_is_gone() {
     assert!(metrics.text.contains(line), "{}", metrics.text);
 }
 
+#[test]
+fn a_model_that_does_not_fit_beside_the_one_that_serves_is_refused() {
+    let (one, root) = (folder(|_| {}), tempfile::tempdir().unwrap());
+    std::fs::create_dir(root.path().join("proc")).unwrap();
+    let request =
+        LoadRequest { source: Source::Folder(one.path().into()), sha256: None, shadow: None };
+    for (available_kb, fits) in [(1, false), (1_000_000, true)] {
+        let text = format!("MemAvailable: {available_kb} kB\n");
+        std::fs::write(root.path().join("proc/meminfo"), text).unwrap();
+        let loader = Loader { memory: Memory::below(root.path().into()), ..loader() };
+        match loader.load_beside(None, &request, Arc::default()) {
+            Ok(_) => assert!(fits, "{available_kb} kB"),
+            Err(Error::Memory { available_mb: 0, .. }) => assert!(!fits, "{available_kb} kB"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
 /// A copy of the tiny model's folder, changed.
 pub(super) fn folder(change: impl FnOnce(&Path)) -> TempDir {
     let folder = support::tiny_copy();
@@ -183,8 +204,9 @@ pub(super) fn loader() -> Loader {
         normalise: true,
     };
     let hub = HubSettings::offline();
-    let capacity = Capacity::new(support::ENGINE).unwrap();
-    Loader { policies: Vec::new(), heads: BTreeMap::new(), hub, load, capacity }
+    let group = EngineGroup::new(support::ENGINE).unwrap();
+    let memory = Memory::below("/".into());
+    Loader { policies: Vec::new(), heads: BTreeMap::new(), hub, load, group, memory }
 }
 
 /// A service with the model in a folder.
@@ -192,7 +214,7 @@ fn serving(path: &Path) -> App {
     let app = support::starting();
     let source = Source::Folder(path.into());
     let engine = loader().load(None, &source, Arc::default()).unwrap();
-    app.models().default_slot().exchange(Arc::new(engine), Some(source));
+    app.models().default_slot().swap(Arc::new(engine), Some(source));
     app
 }
 

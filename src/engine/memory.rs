@@ -4,20 +4,34 @@ mod cgroup;
 
 use std::fmt::Display;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::Artifact;
 
-/// Refuses a model that would not fit beside the one that serves.
-///
-/// What a model needs is its numbers in four bytes each, which is the most that packed weights
-/// take, and half as much again while they are packed and for what it computes. What there is, is
-/// what the system says is available, or less where a control group allows less; where neither
-/// says anything, all is well.
-pub(super) fn check(artifact: &Artifact) -> Result<()> {
-    let needed = artifact.n_parameters() as u64 * BYTES_PER_PARAMETER;
-    compare(artifact, needed, available(Path::new("/")))
+/// The memory of the system, as far as the process may take it.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    root: PathBuf,
+}
+
+impl Memory {
+    /// What the files below a folder say, `proc` and `sys` among them; `/` for the real ones.
+    pub fn below(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Refuses a model that would not fit beside the one that serves.
+    ///
+    /// What a model needs is its numbers in four bytes each, which is the most that packed weights
+    /// take, and half as much again while they are packed and for what it computes. What there is,
+    /// is what the system says is available, or less where a control group allows less; where
+    /// neither says anything, all is well.
+    pub(super) fn check(&self, artifact: &Artifact) -> Result<()> {
+        let needed = artifact.n_parameters() as u64 * BYTES_PER_PARAMETER;
+        compare(artifact, needed, available(&self.root))
+    }
 }
 
 fn compare(file: impl Display, needed: u64, available: Option<u64>) -> Result<()> {

@@ -1,0 +1,196 @@
+//! What waits for one model: a flow for each key, and which window is next.
+
+mod contention;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Instant;
+
+use self::contention::Contention;
+use crate::engine::flow::FlowId;
+
+/// Jobs in flows that share a model by tokens.
+///
+/// Start-time fair queueing (Goyal, Vin and Cheng, 1996): the next window is of the flow that has
+/// been served the fewest tokens, and a flow that comes back starts where the others are. While two
+/// flows have something waiting, the tokens that they are given differ by at most two of the largest
+/// windows. Within a flow jobs are served by rank.
+#[derive(Debug, Default)]
+pub(super) struct FairQueue {
+    flows: BTreeMap<FlowId, Flow>,
+    turns: BTreeSet<(u64, FlowId)>, // of the flows in which something waits: tokens served
+    virtual_time: u64,              // tokens served to the flow that was last chosen, before that
+    n_tokens: usize,                // of all flows
+    contention: Contention,
+}
+
+/// A request, as the scheduler and its caller call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct JobId(pub(super) u64);
+
+/// A request that comes to wait.
+#[derive(Debug, Clone)]
+pub(super) struct QueuedJob {
+    /// Which.
+    pub(super) id: JobId,
+    /// Its place in its flow: lower ranks first, older jobs first among equals.
+    pub(super) rank: Instant,
+    /// Tokens of each of its windows; one window at least.
+    pub(super) windows: Vec<u32>,
+}
+
+/// Consecutive windows of one job, as part of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BatchSlice {
+    /// Whose.
+    pub(super) job: JobId,
+    /// Which of its windows.
+    pub(super) windows: Range<usize>,
+}
+
+/// What was taken out of the queue for a batch.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// One a job, in the order in which the jobs were admitted.
+    pub(super) slices: Vec<BatchSlice>,
+    /// In all of them.
+    pub(super) n_tokens: usize,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    served: u64,                               // tokens
+    n_tokens: usize,                           // that wait
+    jobs: BTreeMap<(Instant, JobId), Windows>, // by rank
+}
+
+/// The windows of a job that wait.
+#[derive(Debug)]
+struct Windows {
+    lens: Vec<u32>,
+    next: usize,
+}
+
+impl FairQueue {
+    /// Adds a job to its flow.
+    pub(super) fn push(&mut self, flow_id: FlowId, job: QueuedJob, now: Instant) {
+        self.contention.arrived(flow_id, now);
+        let windows = Windows { lens: job.windows, next: 0 };
+        let n_tokens = windows.n_tokens();
+        let flow = self.flows.entry(flow_id).or_default();
+        if flow.jobs.is_empty() {
+            flow.served = flow.served.max(self.virtual_time);
+            self.turns.insert((flow.served, flow_id));
+        }
+        flow.jobs.insert((job.rank, job.id), windows);
+        flow.n_tokens += n_tokens;
+        self.n_tokens += n_tokens;
+    }
+
+    /// Takes out what still waits of a job.
+    pub(super) fn remove(&mut self, flow_id: FlowId, rank: Instant, id: JobId) {
+        let Some(flow) = self.flows.get_mut(&flow_id) else { return };
+        let Some(windows) = flow.jobs.remove(&(rank, id)) else { return };
+        let n_tokens = windows.n_tokens();
+        flow.n_tokens -= n_tokens;
+        self.n_tokens -= n_tokens;
+        if flow.jobs.is_empty() {
+            self.turns.remove(&(flow.served, flow_id));
+        }
+        self.forget_idle_flows();
+    }
+
+    /// Takes the windows of the next batch: at most `budget` tokens, and one window at least if
+    /// any waits, whatever its size.
+    pub(super) fn take(&mut self, budget: usize) -> Taken {
+        let mut slices: BTreeMap<JobId, Range<usize>> = BTreeMap::new();
+        let mut n_tokens = 0;
+        while let Some((flow, len)) = self.next_window() {
+            if !slices.is_empty() && n_tokens + len > budget {
+                break;
+            }
+            n_tokens += len;
+            let (job, window) = self.take_window(flow, len);
+            slices.entry(job).or_insert(window..window).end = window + 1;
+        }
+        self.forget_idle_flows();
+        let slice = |(job, windows)| BatchSlice { job, windows };
+        Taken { slices: slices.into_iter().map(slice).collect(), n_tokens }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// Tokens that wait.
+    pub(super) fn n_tokens(&self) -> usize {
+        self.n_tokens
+    }
+
+    /// Tokens that wait of one flow.
+    pub(super) fn n_tokens_of(&self, flow: FlowId) -> usize {
+        self.flows.get(&flow).map_or(0, |flow| flow.n_tokens)
+    }
+
+    /// Whether one key has more than `n_tokens` waiting, and more than all others together, while
+    /// others come too: what is computed for this key holds the others up.
+    pub(super) fn is_dominated(&self, n_tokens: usize, now: Instant) -> bool {
+        let dominates = |(id, flow): (&FlowId, &Flow)| {
+            id.is_key() && flow.n_tokens > n_tokens && flow.n_tokens > self.n_tokens / 2
+        };
+        self.contention.is_recent(now) && self.flows.iter().any(dominates)
+    }
+
+    /// The flow whose turn it is, and the tokens of its next window.
+    fn next_window(&self) -> Option<(FlowId, usize)> {
+        let (_, flow_id) = self.turns.first()?;
+        let (_, windows) = self.flows.get(flow_id)?.jobs.first_key_value()?;
+        Some((*flow_id, windows.pending().first().map_or(0, |&len| len as usize)))
+    }
+
+    /// Takes the next window of a flow, of `len` tokens.
+    fn take_window(&mut self, flow_id: FlowId, len: usize) -> (JobId, usize) {
+        let flow = self.flows.get_mut(&flow_id).expect("a flow that has a turn is there");
+        let mut job = flow.jobs.first_entry().expect("a flow that has a turn has a job");
+        let (_, id) = *job.key();
+        let window = job.get().next;
+        job.get_mut().next += 1;
+        if job.get().pending().is_empty() {
+            job.remove();
+        }
+        self.turns.remove(&(flow.served, flow_id));
+        self.virtual_time = flow.served;
+        flow.served += len as u64;
+        flow.n_tokens -= len;
+        self.n_tokens -= len;
+        if !flow.jobs.is_empty() {
+            self.turns.insert((flow.served, flow_id));
+        }
+        (id, window)
+    }
+
+    /// A flow without jobs is remembered as long as it is ahead of the others: by leaving and coming
+    /// back it wins nothing. When nothing waits, all start anew.
+    fn forget_idle_flows(&mut self) {
+        if self.turns.is_empty() {
+            self.flows.clear();
+            self.virtual_time = 0;
+        }
+        self.flows.retain(|_, flow| !flow.jobs.is_empty() || flow.served > self.virtual_time);
+    }
+}
+
+impl Windows {
+    fn pending(&self) -> &[u32] {
+        &self.lens[self.next..]
+    }
+
+    fn n_tokens(&self) -> usize {
+        self.pending().iter().map(|&len| len as usize).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! What is refused.
+
+use crate::engine::flow::FlowId;
+use crate::engine::priority::Priority;
+use crate::engine::scheduler::Demand;
+use crate::engine::scheduler::ModelId;
+use crate::engine::scheduler::Refusal;
+use crate::engine::scheduler::Scheduler;
+use crate::engine::scheduler::model_queues::ModelQueues;
+use crate::engine::token_budget::Backlog;
+use crate::engine::token_budget::TokenBudget;
+
+impl Scheduler {
+    /// Tells whether a request would be taken now.
+    pub(in crate::engine) fn check(&self, demand: Demand) -> Result<(), Refusal> {
+        let Demand { model, priority, flow, n_tokens } = demand;
+        let all = self.backlog_before(model, priority).ok_or(Refusal::Removed)?;
+        let of_key = flow.is_key().then(|| self.backlog_of(flow, priority));
+        self.budget(priority).check(n_tokens, all, of_key).map_err(Refusal::Full)
+    }
+
+    /// Whether so much waits in the foreground that there is no time for the background.
+    pub(in crate::engine) fn is_busy(&self) -> bool {
+        let TokenBudget { capacity, max_wait, .. } = self.budget(Priority::Foreground);
+        let waiting = self.models.iter().map(|(&id, model)| {
+            let n_tokens = self.n_waiting(id, Priority::Foreground);
+            Backlog { n_tokens, seconds: model.seconds_for(n_tokens) }
+        });
+        let all = sum(waiting);
+        all.n_tokens > capacity / 2 || all.seconds > max_wait.as_secs_f64() / 2.0
+    }
+
+    /// Tokens that wait for a model or are part of a prepared batch.
+    pub(in crate::engine) fn n_waiting(&self, model: ModelId, priority: Priority) -> usize {
+        let queued = |queues: &ModelQueues| queues.queue(priority).n_tokens();
+        let n_queued = self.models.get(&model).map_or(0, queued);
+        n_queued + self.batches.n_prepared_tokens(model, priority)
+    }
+
+    /// All tokens that wait with a priority, and the time until a request that comes now has its
+    /// turn: what waits for its own model, and what other models compute meanwhile, which take
+    /// turns with it.
+    fn backlog_before(&self, model: ModelId, priority: Priority) -> Option<Backlog> {
+        let own_queues = self.models.get(&model)?;
+        let own = self.n_waiting(model, priority);
+        let own_backlog = Backlog { n_tokens: own, seconds: own_queues.seconds_for(own) };
+        let others = self.models.iter().filter(|&(&id, _)| id != model).map(|(&id, queues)| {
+            let n_tokens = self.n_waiting(id, priority);
+            let n_before = n_tokens.min(own + self.settings.batch_tokens);
+            Backlog { n_tokens, seconds: queues.seconds_for(n_before) }
+        });
+        Some(sum(others.chain([own_backlog])))
+    }
+
+    /// What waits of one key, for all models.
+    fn backlog_of(&self, flow: FlowId, priority: Priority) -> Backlog {
+        sum(self.models.values().map(|queues| {
+            let n_tokens = queues.queue(priority).n_tokens_of(flow);
+            Backlog { n_tokens, seconds: queues.seconds_for(n_tokens) }
+        }))
+    }
+
+    /// Nobody waits for the background, so its time is not bounded.
+    fn budget(&self, priority: Priority) -> TokenBudget {
+        let settings = &self.settings;
+        TokenBudget {
+            capacity: settings.queue_tokens,
+            capacity_per_key: settings.max_request_tokens.max(settings.queue_tokens / 2),
+            max_wait: match priority {
+                Priority::Foreground => settings.queue_time,
+                Priority::Background => std::time::Duration::MAX,
+            },
+        }
+    }
+}
+
+fn sum(backlogs: impl Iterator<Item = Backlog>) -> Backlog {
+    backlogs.fold(Backlog { n_tokens: 0, seconds: 0.0 }, |all, one| Backlog {
+        n_tokens: all.n_tokens + one.n_tokens,
+        seconds: all.seconds + one.seconds,
+    })
+}

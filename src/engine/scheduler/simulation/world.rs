@@ -1,0 +1,398 @@
+//! Clients, places and a clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::ledger::Ledger;
+use super::ledger::would_fit;
+use super::random::Random;
+use crate::engine::fair_queue::JobId;
+use crate::engine::flow::FlowId;
+use crate::engine::priority::Priority;
+use crate::engine::scheduler::BatchId;
+use crate::engine::scheduler::Demand;
+use crate::engine::scheduler::ModelId;
+use crate::engine::scheduler::NewJob;
+use crate::engine::scheduler::PlaceId;
+use crate::engine::scheduler::Plan;
+use crate::engine::scheduler::Scheduler;
+use crate::engine::scheduler::SchedulerSettings;
+use crate::engine::scheduler::Start;
+use crate::engine::scheduler::lane::BACKGROUND_WAIT;
+
+/// What the clients do.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    pub(super) seed: u64,
+    pub(super) n_models: usize,
+    pub(super) n_places: usize,
+    /// Beside those who have no key.
+    pub(super) n_keys: usize,
+    /// Between two requests.
+    pub(super) mean_gap: Duration,
+    /// The part of the requests for which nobody waits.
+    pub(super) background: f64,
+    /// The part of the requests that are abandoned some time.
+    pub(super) abandoned: f64,
+    /// The part of the batches that fail.
+    pub(super) failing: f64,
+    /// The part of the requests that have a deadline.
+    pub(super) with_deadline: f64,
+    /// After which another model takes the place of one.
+    pub(super) model_lifetime: Option<Duration>,
+}
+
+pub(super) struct World {
+    load: Load,
+    random: Random,
+    scheduler: Scheduler,
+    now: Instant,
+    n_arrivals_left: usize,
+    n_events: u64,
+    events: BTreeMap<(Instant, u64), Event>,
+    models: Vec<SimulatedModel>,
+    places: Vec<SimulatedPlace>,
+    ledger: Ledger,
+    pub(super) n_overdue_turns: usize,
+}
+
+pub(super) struct SimulatedModel {
+    pub(super) id: ModelId,
+    rate: f64, // tokens per second of one replica
+    n_places: usize,
+    prepared: BTreeMap<BatchId, (Priority, usize)>, // tokens
+    background_since: Option<Instant>,              // without a turn
+}
+
+#[derive(Default)]
+struct SimulatedPlace {
+    running: Option<SimulatedBatch>,
+    prepared: Option<SimulatedBatch>,
+}
+
+struct SimulatedBatch {
+    plan: Plan,
+    n_tokens: usize,
+    elapsed: Duration,
+}
+
+enum Event {
+    Arrival,
+    Computed(usize),
+    Abandoned(JobId),
+    Replaced(usize),
+}
+
+impl World {
+    pub(super) fn new(load: Load) -> Self {
+        let places = (0..load.n_places).map(|_| SimulatedPlace::default()).collect();
+        let mut world = Self {
+            load,
+            random: Random::new(load.seed),
+            scheduler: Scheduler::new(SETTINGS),
+            now: Instant::now(),
+            n_arrivals_left: 0,
+            n_events: 0,
+            events: BTreeMap::new(),
+            models: Vec::new(),
+            places,
+            ledger: Ledger::default(),
+            n_overdue_turns: 0,
+        };
+        for _ in 0..load.n_models {
+            let model = world.new_model();
+            world.models.push(model);
+        }
+        world
+    }
+
+    /// Has so many requests arrive, and runs until all is over.
+    pub(super) fn run(mut self, n_arrivals: usize) -> Self {
+        self.n_arrivals_left = n_arrivals;
+        self.after(Duration::ZERO, Event::Arrival);
+        (0..self.models.len()).for_each(|place| self.plan_replacement(place));
+        while let Some(((at, _), event)) = self.events.pop_first() {
+            self.now = at;
+            self.happen(event);
+            self.expire();
+            self.ledger.forget_idle_pairs();
+            self.mark_background();
+            self.work();
+            self.check();
+        }
+        assert!(self.ledger.live.is_empty(), "{} jobs are left", self.ledger.live.len());
+        assert_eq!(self.ledger.n_over, self.ledger.n_admitted, "each ends once");
+        assert!(self.ledger.n_admitted > n_arrivals / 50, "{}", self.ledger.n_admitted);
+        assert!(self.scheduler.jobs.is_empty() && self.scheduler.deadlines.is_empty());
+        self
+    }
+
+    /// The longest that a request of the foreground takes: the queue, worked off once for each party
+    /// that has a share in it and each model that takes turns, by the slowest model; and the batches
+    /// that run.
+    pub(super) fn max_wait(&self) -> Duration {
+        let n_parties = u32::try_from(self.load.n_keys + 1).unwrap();
+        let n_models = u32::try_from(self.load.n_models).unwrap();
+        let largest = SETTINGS.max_request_tokens as f64 / MIN_RATE;
+        (SETTINGS.queue_time + Duration::from_secs_f64(largest)) * n_parties * n_models
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrival => self.arrive(),
+            Event::Computed(place) => self.computed(place),
+            Event::Abandoned(job) => {
+                assert_eq!(self.scheduler.abandon(job), self.ledger.end(job), "{job:?}");
+            }
+            Event::Replaced(place) => self.replace(place),
+        }
+    }
+
+    fn arrive(&mut self) {
+        self.n_arrivals_left -= 1;
+        if self.n_arrivals_left > 0 {
+            let gap = self.random.gap(self.load.mean_gap);
+            self.after(gap, Event::Arrival);
+        }
+        let job = self.new_job();
+        let NewJob { model, priority, flow, .. } = job;
+        let n_tokens = job.windows.iter().map(|&len| len as usize).sum();
+        let checked = self.scheduler.check(Demand { model, priority, flow, n_tokens });
+        if let Some(fits) = would_fit(&self.ledger, &self.models, &job) {
+            assert_eq!(checked.is_ok(), fits, "{checked:?}");
+        }
+        let admitted = self.scheduler.admit(job.clone(), self.now);
+        assert_eq!(admitted.err(), checked.err(), "as was said");
+        let Ok(id) = admitted else { return };
+        let of_job = self.models.iter().find(|of_job| of_job.id == model).unwrap();
+        self.ledger.admit(id, &job, of_job, self.now);
+        if self.random.has(self.load.abandoned) {
+            let after = self.random.gap(Duration::from_millis(200));
+            self.after(after, Event::Abandoned(id));
+        }
+    }
+
+    fn new_job(&mut self) -> NewJob {
+        let flow = match self.random.below(self.load.n_keys + 1) {
+            0 => FlowId::Anonymous,
+            // The first key sends as much as all others.
+            key if self.random.has(0.5) => FlowId::Key(key),
+            _ => FlowId::Key(1),
+        };
+        let n_windows = match self.random.below(20) {
+            0 => 1 + self.random.below(30),
+            1..=5 => 1 + self.random.below(6),
+            _ => 1,
+        };
+        let longest = if n_windows == 1 { MAX_WINDOW / 2 } else { MAX_WINDOW };
+        let window = |_| 1 + u32::try_from(self.random.below(longest as usize)).unwrap();
+        let windows = (0..n_windows).map(window).collect();
+        let is_background = self.random.has(self.load.background);
+        let has_deadline = self.random.has(self.load.with_deadline);
+        NewJob {
+            model: self.models[self.random.below(self.models.len())].id,
+            priority: if is_background { Priority::Background } else { Priority::Foreground },
+            flow,
+            windows,
+            deadline: has_deadline.then(|| self.now + self.random.gap(Duration::from_millis(500))),
+        }
+    }
+
+    fn computed(&mut self, place: usize) {
+        let SimulatedBatch { plan, elapsed, .. } = self.places[place].running.take().unwrap();
+        if self.random.has(self.load.failing) {
+            let expected = self.ledger.jobs_of(&plan.slices);
+            assert_eq!(self.scheduler.fail(plan.id), expected);
+            self.ledger.end_all(&expected);
+            return;
+        }
+        let expected = self.ledger.compute(&plan.slices);
+        assert_eq!(self.scheduler.complete(plan.id, elapsed), expected);
+        for job in expected {
+            let record = &self.ledger.live[&job];
+            if record.job.priority == Priority::Foreground {
+                let took = self.now - record.admitted;
+                assert!(took <= self.max_wait(), "{took:?}");
+            }
+            assert!(self.ledger.end(job));
+        }
+    }
+
+    fn replace(&mut self, place: usize) {
+        let id = self.models[place].id;
+        let expected = self.ledger.jobs(|job| job.model == id);
+        assert_eq!(self.scheduler.remove_model(id), expected);
+        self.ledger.end_all(&expected);
+        for place in &mut self.places {
+            place.prepared.take_if(|batch| batch.plan.model == id);
+        }
+        self.models[place] = self.new_model();
+        self.plan_replacement(place);
+    }
+
+    fn expire(&mut self) {
+        let now = self.now;
+        let expected = self.ledger.jobs(|job| job.deadline.is_some_and(|at| at <= now));
+        let mut expired = self.scheduler.expire(now);
+        expired.sort_unstable();
+        assert_eq!(expired, expected);
+        self.ledger.end_all(&expected);
+    }
+
+    /// Every place does what it can, in any order.
+    fn work(&mut self) {
+        let (n_places, first) = (self.places.len(), self.random.below(self.places.len()));
+        let mut has_changed = true;
+        while has_changed {
+            has_changed = false;
+            for place in 0..n_places {
+                let place = (place + first) % n_places;
+                has_changed |= self.plan(place) || self.start(place);
+            }
+        }
+    }
+
+    fn plan(&mut self, place: usize) -> bool {
+        let has_batch = self.scheduler.has_batch(PlaceId(place), self.now);
+        let plan = self.scheduler.next_batch(PlaceId(place), self.now);
+        assert_eq!(has_batch, plan.is_some());
+        let Some(plan) = plan else { return false };
+        let priority = self.ledger.live[&plan.slices[0].job].job.priority;
+        self.check_turn(&plan, priority, place);
+        let n_tokens = self.ledger.plan(plan.model, &plan.slices, self.now);
+        let n_windows: usize = plan.slices.iter().map(|slice| slice.windows.len()).sum();
+        assert!(n_tokens <= plan.budget || n_windows == 1, "{n_tokens} in {}", plan.budget);
+        let model = self.models.iter_mut().find(|model| model.id == plan.model).unwrap();
+        let elapsed = Duration::from_secs_f64(n_tokens as f64 / model.rate);
+        model.prepared.insert(plan.id, (priority, n_tokens));
+        if priority == Priority::Background {
+            model.background_since = None; // set again if something is left
+        }
+        assert!(self.places[place].prepared.is_none(), "one at most");
+        self.places[place].prepared = Some(SimulatedBatch { plan, n_tokens, elapsed });
+        self.mark_background();
+        true
+    }
+
+    fn start(&mut self, place: usize) -> bool {
+        let Some(SimulatedBatch { plan, .. }) = &self.places[place].prepared else { return false };
+        let (id, is_free) = (plan.id, self.places[place].running.is_none());
+        let expected = if is_free { Start::Running } else { Start::Occupied };
+        assert_eq!(self.scheduler.start(id), expected);
+        if !is_free {
+            return false;
+        }
+        let batch = self.places[place].prepared.take().unwrap();
+        for model in &mut self.models {
+            let n_tokens = model.prepared.remove(&id).map(|(_, n_tokens)| n_tokens);
+            assert!(n_tokens.is_none_or(|n_tokens| n_tokens == batch.n_tokens));
+        }
+        self.after(batch.elapsed, Event::Computed(place));
+        self.places[place].running = Some(batch);
+        true
+    }
+
+    /// Whether it is the turn of this batch.
+    fn check_turn(&mut self, plan: &Plan, priority: Priority, place: usize) {
+        let model = self.models.iter().find(|model| model.id == plan.model).unwrap();
+        assert!(place < model.n_places);
+        let at_place = |id| self.models.iter().any(|m| m.id == id && place < m.n_places);
+        let is_foreground = |job: &NewJob| job.priority == Priority::Foreground;
+        let foreground = self.ledger.n_waiting(|job| is_foreground(job) && at_place(job.model));
+        let own = self.ledger.n_waiting(|job| is_foreground(job) && job.model == plan.model);
+        let is_ahead = self.places[place].running.is_some();
+        if priority == Priority::Background {
+            assert!(!is_ahead);
+            assert_eq!(plan.budget, SETTINGS.batch_tokens / 4);
+            let since = model.background_since.unwrap();
+            if foreground > 0 {
+                assert!(self.now - since >= BACKGROUND_WAIT, "the foreground waits");
+                self.n_overdue_turns += 1;
+            }
+        } else if is_ahead {
+            assert!(plan.budget == SETTINGS.batch_tokens && own >= SETTINGS.batch_tokens);
+        } else if plan.budget < SETTINGS.batch_tokens {
+            assert_eq!(plan.budget, SETTINGS.batch_tokens / 2);
+            let of_key = |key| {
+                let flow = FlowId::Key(key);
+                let is_meant = |job: &NewJob| job.flow == flow && job.model == plan.model;
+                self.ledger.n_waiting(|job| is_foreground(job) && is_meant(job))
+            };
+            let most = (1..=self.load.n_keys).map(of_key).max().unwrap_or(0);
+            assert!(most > 4 * SETTINGS.batch_tokens && most > own / 2, "{most} of {own}");
+        }
+    }
+
+    /// What holds at any time.
+    fn check(&self) {
+        let batch = Duration::from_secs_f64(SETTINGS.batch_tokens as f64 / MIN_RATE);
+        let n_batches = u32::try_from(2 + self.load.n_models).unwrap();
+        for model in &self.models {
+            for priority in [Priority::Foreground, Priority::Background] {
+                let is_meant = |job: &NewJob| (job.model, job.priority) == (model.id, priority);
+                let expected = self.ledger.n_waiting(is_meant) + model.n_prepared(priority);
+                assert_eq!(self.scheduler.n_waiting(model.id, priority), expected);
+            }
+            let waited = model.background_since.map_or(Duration::ZERO, |since| self.now - since);
+            assert!(waited <= BACKGROUND_WAIT + n_batches * batch, "{waited:?}");
+        }
+    }
+
+    fn mark_background(&mut self) {
+        for model in &mut self.models {
+            let is_meant =
+                |job: &NewJob| job.model == model.id && job.priority == Priority::Background;
+            match self.ledger.n_waiting(is_meant) {
+                0 => model.background_since = None,
+                _ => _ = model.background_since.get_or_insert(self.now),
+            }
+        }
+    }
+
+    fn new_model(&mut self) -> SimulatedModel {
+        let rate = MIN_RATE * (1.0 + 3.0 * self.random.part());
+        let n_places = 1 + self.random.below(self.load.n_places);
+        let id = self.scheduler.add_model(n_places, Some(rate));
+        SimulatedModel { id, rate, n_places, prepared: BTreeMap::new(), background_since: None }
+    }
+
+    fn plan_replacement(&mut self, place: usize) {
+        if let Some(mean) = self.load.model_lifetime
+            && self.n_arrivals_left > 0
+        {
+            let lifetime = self.random.gap(mean);
+            self.after(lifetime, Event::Replaced(place));
+        }
+    }
+
+    fn after(&mut self, time: Duration, event: Event) {
+        self.n_events += 1;
+        self.events.insert((self.now + time, self.n_events), event);
+    }
+}
+
+impl SimulatedModel {
+    /// By all of its replicas.
+    pub(super) fn seconds_for(&self, n_tokens: usize) -> f64 {
+        n_tokens as f64 / self.rate / self.n_places as f64
+    }
+
+    /// Tokens in its prepared batches.
+    pub(super) fn n_prepared(&self, meant: Priority) -> usize {
+        let batches = self.prepared.values().filter(|(priority, _)| *priority == meant);
+        batches.map(|(_, n_tokens)| n_tokens).sum()
+    }
+}
+
+/// Tokens in the largest window.
+pub(super) const MAX_WINDOW: u32 = 128;
+/// Tokens per second of the slowest replica; the fastest has four times as many.
+const MIN_RATE: f64 = 10_000.0;
+
+pub(super) const SETTINGS: SchedulerSettings = SchedulerSettings {
+    batch_tokens: 256,
+    queue_tokens: 8000,
+    max_request_tokens: 4000,
+    queue_time: Duration::from_millis(400),
+};

@@ -1,0 +1,228 @@
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ndarray::Array2;
+
+use super::*;
+use crate::batch::Batch;
+use crate::engine::deadline::Deadline;
+use crate::engine::group::EngineGroup;
+use crate::engine::settings::EngineSettings;
+use crate::engine::shadow::MirroredRequest;
+use crate::model::Artifact;
+use crate::model::Dtype;
+use crate::model::Forward;
+use crate::model::HubSettings;
+use crate::model::LoadSettings;
+use crate::model::Logits;
+use crate::model::Model;
+use crate::model::Overrides;
+use crate::model::Placement;
+use crate::text::Limits;
+use crate::text::Subject;
+use crate::text::Text;
+
+#[tokio::test]
+async fn a_shadow_that_panics_is_taken_out_and_counted_and_cannot_serve() {
+    let slot = slot();
+    slot.swap(engine(Fake::Zeros), None);
+    let shadow = put_in_shadow(&slot, engine(Fake::Panics));
+    Arc::clone(&shadow).mirror(mirrored(&shadow, "tea"));
+    assert!(shadow.engine().crashed().await);
+    assert!(matches!(slot.promote(), Err(Error::ShadowCrashed)), "whether it is out or not");
+    while slot.overview().shadow.is_some() {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(slot.promote(), Err(Error::ShadowCrashed)));
+    let staged = slot.overview().staged.unwrap();
+    assert!(matches!(staged.fault, Some(Error::ShadowCrashed)));
+    assert!(!*slot.crashed.borrow(), "the service goes on");
+    let serving = slot.serving().unwrap();
+    serving.score(texts("tea"), Some(in_time())).await.unwrap();
+    let metrics = slot.metrics.render();
+    assert!(metrics.contains("moderato_shadow_crashes_total 1\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_shadow_that_has_crashed_is_not_taken_before_anybody_has_seen_it() {
+    let crashed = engine(Fake::Panics);
+    let answer = crashed.score(texts("tea"), Some(in_time())).await;
+    assert!(matches!(answer, Err(Error::Stopped)));
+    assert!(crashed.crashed().await);
+    let shadow = Arc::new(Shadow::new(crashed, source(), 1.0, Arc::default()));
+    let mut state = State { shadow: Some(shadow), ..State::default() };
+    assert!(matches!(state.take_shadow(), Err(Error::ShadowCrashed)));
+    assert!(state.shadow.is_some());
+    state.shadow = None;
+    assert!(matches!(state.take_shadow(), Err(Error::NoShadow)));
+}
+
+#[tokio::test]
+async fn a_shadow_that_is_well_serves_when_it_is_promoted() {
+    let slot = slot();
+    slot.swap(engine(Fake::Zeros), None);
+    let shadow = put_in_shadow(&slot, engine(Fake::Zeros));
+    slot.promote().unwrap();
+    assert!(Arc::ptr_eq(&slot.serving().unwrap(), shadow.engine()));
+    assert!(matches!(slot.promote(), Err(Error::NoShadow)));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_model_that_serves_is_told() {
+    let slot = slot();
+    slot.swap(engine(Fake::Panics), None);
+    let mut crashed = slot.crashed.subscribe();
+    let serving = slot.serving().unwrap();
+    let answer = serving.score(texts("tea"), Some(in_time())).await;
+    assert!(matches!(answer, Err(Error::Stopped)));
+    crashed.wait_for(|&crashed| crashed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_of_a_model_that_serves_no_more_ends_nothing_else() {
+    let slot = slot();
+    let old = engine(Fake::Panics);
+    slot.swap(Arc::clone(&old), None);
+    slot.swap(engine(Fake::Zeros), None);
+    let answer = old.score(texts("tea"), Some(in_time())).await;
+    assert!(matches!(answer, Err(Error::Stopped)));
+    assert!(old.crashed().await);
+    // What watches over it has seen it when it no longer holds it.
+    while Arc::weak_count(&old) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!*slot.crashed.borrow());
+}
+
+#[tokio::test]
+async fn the_shadow_leaves_out_what_there_is_no_time_or_room_for_and_counts_it() {
+    let (open, opened) = mpsc::channel();
+    let group = EngineGroup::new(SETTINGS).unwrap();
+    let join = |fake| Arc::new(Engine::join(model(fake), &group, Arc::default()).unwrap());
+    let slot = slot();
+    let serving = join(Fake::Waits(std::sync::Mutex::new(opened)));
+    slot.swap(Arc::clone(&serving), None);
+    let shadow = put_in_shadow(&slot, join(Fake::Zeros));
+    let text = of_tokens(shadow.engine(), 21).await;
+    let mut clients = vec![spawn(&serving, "tea")];
+    let mut queued = serving.queued();
+    queued.wait_for(|queued| (queued.n_requests, queued.n_tokens) == (1, 0)).await.unwrap();
+    // The background may have 40 tokens waiting, which is one such text.
+    for _ in 0..3 {
+        Arc::clone(&shadow).mirror(mirrored(&shadow, &text));
+    }
+    while shadow.comparison().n_dropped < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shadow.comparison().n_dropped, 2);
+    // Half of the queue waits: the shadow is not even asked.
+    clients.push(spawn(&serving, &text));
+    queued.wait_for(|queued| queued.n_tokens > 20).await.unwrap();
+    Arc::clone(&shadow).mirror(mirrored(&shadow, "tea"));
+    assert_eq!(shadow.comparison().n_dropped, 3, "at once");
+    drop(open);
+    for client in clients {
+        client.await.unwrap().unwrap();
+    }
+    while shadow.comparison().n_texts < 1 {
+        tokio::task::yield_now().await;
+    }
+    let comparison = shadow.comparison();
+    assert_eq!((comparison.n_dropped, comparison.n_failed), (3, 0));
+}
+
+/// A forward pass.
+#[derive(Debug)]
+enum Fake {
+    Zeros,
+    Panics,
+    /// Until there is no sender any more.
+    Waits(std::sync::Mutex<mpsc::Receiver<()>>),
+}
+
+impl Forward for Fake {
+    fn forward(&self, batch: &Batch) -> Result<Logits> {
+        match self {
+            Self::Zeros => {}
+            Self::Panics => panic!("a panic on purpose"),
+            Self::Waits(opened) => _ = opened.lock().unwrap().recv(),
+        }
+        Ok(Logits(Array2::zeros((batch.n_windows(), 4))))
+    }
+}
+
+fn slot() -> Arc<Slot> {
+    let (staging, crashed) = (Arc::default(), watch::Sender::new(false));
+    Arc::new(Slot::new(None, staging, crashed, Arc::new(Metrics::new())))
+}
+
+fn put_in_shadow(slot: &Arc<Slot>, engine: Arc<Engine>) -> Arc<Shadow> {
+    slot.put_in_shadow(engine, source(), 1.0);
+    slot.overview().shadow.unwrap()
+}
+
+/// An engine that shares nothing.
+fn engine(fake: Fake) -> Arc<Engine> {
+    Arc::new(Engine::start(model(fake), SETTINGS, Arc::default()).unwrap())
+}
+
+/// The tiny model with another forward pass.
+fn model(fake: Fake) -> Model {
+    let settings = LoadSettings {
+        placement: Placement::Cpu,
+        dtype: Dtype::F32,
+        threads: 1,
+        overlap: 64,
+        normalise: false,
+    };
+    let artifact = Artifact::open(&source(), Overrides::default(), HubSettings::offline());
+    let model = Model::load(artifact.unwrap(), &settings).unwrap();
+    Model { forward: Box::new(fake), ..model }
+}
+
+fn source() -> Source {
+    Source::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert").into())
+}
+
+fn mirrored(shadow: &Shadow, text: &str) -> MirroredRequest {
+    let rules = shadow.engine().rules(None).unwrap().clone();
+    let subjects = texts(text).into_iter().map(Subject::from).collect();
+    let n_labels = shadow.engine().card().labels.len();
+    MirroredRequest { subjects, scores: vec![crate::score::LabelScores::zero(n_labels)], rules }
+}
+
+fn texts(text: &str) -> Vec<Text> {
+    Text::all(vec![text.into()], &Limits { max_texts: 1, max_chars: 1000 }).unwrap()
+}
+
+/// A text of so many tokens or a few more.
+async fn of_tokens(engine: &Engine, n_tokens: usize) -> String {
+    for n_words in 1.. {
+        let text = "tea ".repeat(n_words);
+        if engine.score(texts(&text), None).await.unwrap()[0].n_tokens >= n_tokens {
+            return text;
+        }
+    }
+    unreachable!("a longer text has more tokens")
+}
+
+fn spawn(
+    engine: &Arc<Engine>,
+    text: &str,
+) -> tokio::task::JoinHandle<Result<Vec<crate::engine::scored::Scored>>> {
+    let (engine, texts) = (Arc::clone(engine), texts(text));
+    tokio::spawn(async move { engine.score(texts, Some(in_time())).await })
+}
+
+fn in_time() -> Deadline {
+    Deadline::after(Duration::from_mins(1))
+}
+
+const SETTINGS: EngineSettings = EngineSettings {
+    batch_tokens: 512,
+    queue_tokens: 40,
+    queue_time: Duration::MAX,
+    max_request_tokens: 40,
+    encode_threads: 2,
+    span_tokens: 0,
+};

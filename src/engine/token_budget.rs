@@ -1,0 +1,169 @@
+//! Admission control in tokens: how much may wait, in all and of one key.
+
+use std::time::Duration;
+
+/// Bounds on what waits in one class of priority.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TokenBudget {
+    /// Tokens that may wait.
+    pub(super) capacity: usize,
+    /// Tokens of one key that may wait.
+    pub(super) capacity_per_key: usize,
+    /// A request is refused if what waits before it takes this long or longer; a request of a key
+    /// also if what waits of that key takes half as long.
+    pub(super) max_wait: Duration,
+}
+
+/// What waits, and how long it takes to compute.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Backlog {
+    /// Tokens.
+    pub(super) n_tokens: usize,
+    /// Seconds, of those tokens whose model has a known throughput.
+    pub(super) seconds: f64,
+}
+
+/// Why a request cannot wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full {
+    /// Tokens that wait: all, or those of the key.
+    pub(super) queued_tokens: usize,
+    /// The most that may wait.
+    pub(super) capacity: usize,
+    /// When half of the waiting tokens will have been computed.
+    pub(super) retry_after: Duration,
+}
+
+impl TokenBudget {
+    /// Tells whether `n_tokens` more may wait beside `all` and beside what waits of the same key.
+    pub(super) fn check(
+        &self,
+        n_tokens: usize,
+        all: Backlog,
+        of_key: Option<Backlog>,
+    ) -> Result<(), Full> {
+        self.check_wait(all, 1)?;
+        check_tokens(n_tokens, all, self.capacity)?;
+        let Some(of_key) = of_key else { return Ok(()) };
+        self.check_wait(of_key, KEY_DIVISOR)?;
+        check_tokens(n_tokens, of_key, self.capacity_per_key)
+    }
+
+    /// Nothing waits too long where nothing waits.
+    fn check_wait(&self, backlog: Backlog, divisor: u32) -> Result<(), Full> {
+        let max_seconds = self.max_wait.as_secs_f64() / f64::from(divisor);
+        if backlog.n_tokens == 0 || backlog.seconds < max_seconds {
+            return Ok(());
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "below n_tokens"
+        )]
+        let capacity = (backlog.n_tokens as f64 * max_seconds / backlog.seconds) as usize;
+        Err(backlog.full(capacity.max(1)))
+    }
+}
+
+impl Backlog {
+    fn full(&self, capacity: usize) -> Full {
+        Full { queued_tokens: self.n_tokens, capacity, retry_after: self.retry_after() }
+    }
+
+    /// Half of the time that it takes, within bounds; a second if that is not known.
+    fn retry_after(&self) -> Duration {
+        let is_known = self.seconds > 0.0;
+        let seconds = if is_known { self.seconds / 2.0 } else { 1.0 };
+        Duration::from_secs_f64(seconds.clamp(MIN_RETRY_SECONDS, MAX_RETRY_SECONDS))
+    }
+}
+
+fn check_tokens(n_tokens: usize, backlog: Backlog, capacity: usize) -> Result<(), Full> {
+    let is_room = backlog.n_tokens.checked_add(n_tokens).is_some_and(|all| all <= capacity);
+    if is_room { Ok(()) } else { Err(backlog.full(capacity)) }
+}
+
+/// One key may keep the model busy for this part of the time that all may.
+const KEY_DIVISOR: u32 = 2;
+/// Sooner is not worth a connection.
+const MIN_RETRY_SECONDS: f64 = 0.1;
+/// Later is as good as never.
+const MAX_RETRY_SECONDS: f64 = 60.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_bounded_in_all_and_for_a_key() {
+        struct Case {
+            n_tokens: usize,
+            all: usize,
+            of_key: Option<usize>,
+            full: Option<(usize, usize)>,
+        }
+        for Case { n_tokens, all, of_key, full } in [
+            Case { n_tokens: 100, all: 0, of_key: None, full: None },
+            Case { n_tokens: 101, all: 0, of_key: None, full: Some((0, 100)) },
+            Case { n_tokens: 1, all: 99, of_key: None, full: None },
+            Case { n_tokens: 1, all: 100, of_key: None, full: Some((100, 100)) },
+            Case { n_tokens: 50, all: 0, of_key: Some(0), full: None },
+            Case { n_tokens: 51, all: 0, of_key: Some(0), full: Some((0, 50)) },
+            Case { n_tokens: 20, all: 60, of_key: Some(30), full: None },
+            Case { n_tokens: 21, all: 60, of_key: Some(30), full: Some((30, 50)) },
+            Case { n_tokens: usize::MAX, all: 1, of_key: None, full: Some((1, 100)) },
+        ] {
+            let waits = |n_tokens| Backlog { n_tokens, seconds: 0.0 };
+            let checked = budget().check(n_tokens, waits(all), of_key.map(waits));
+            let found = checked.err().map(|full| (full.queued_tokens, full.capacity));
+            assert_eq!(found, full, "{n_tokens} beside {all} and {of_key:?}");
+        }
+    }
+
+    #[test]
+    fn time_is_bounded_in_all_and_half_of_it_for_a_key() {
+        struct Case {
+            all: f64,
+            of_key: Option<f64>,
+            capacity: Option<usize>,
+        }
+        for Case { all, of_key, capacity } in [
+            Case { all: 3.9, of_key: None, capacity: None },
+            Case { all: 4.0, of_key: None, capacity: Some(40) },
+            Case { all: 8.0, of_key: None, capacity: Some(20) },
+            Case { all: 1e9, of_key: None, capacity: Some(1) },
+            Case { all: 3.9, of_key: Some(1.9), capacity: None },
+            Case { all: 3.9, of_key: Some(2.0), capacity: Some(40) },
+            Case { all: 3.9, of_key: Some(4.0), capacity: Some(20) },
+        ] {
+            let waits = |seconds| Backlog { n_tokens: 40, seconds };
+            let checked = budget().check(1, waits(all), of_key.map(waits));
+            assert_eq!(checked.err().map(|full| full.capacity), capacity, "{all}, {of_key:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_refused_for_time_where_nothing_waits() {
+        let nothing = Backlog { n_tokens: 0, seconds: 0.0 };
+        let impatient = TokenBudget { max_wait: Duration::ZERO, ..budget() };
+        assert_eq!(impatient.check(1, nothing, Some(nothing)), Ok(()));
+        let endless = TokenBudget { max_wait: Duration::MAX, ..budget() };
+        let much = Backlog { n_tokens: 1, seconds: 1e12 };
+        assert_eq!(endless.check(1, much, Some(much)), Ok(()));
+    }
+
+    #[test]
+    fn the_time_to_retry_is_half_of_what_waits_within_bounds() {
+        for (seconds, retry_ms) in
+            [(0.0, 1000), (0.01, 100), (0.2, 100), (10.0, 5000), (120.0, 60_000), (1e9, 60_000)]
+        {
+            let backlog = Backlog { n_tokens: 100, seconds };
+            let full = budget().check(1, backlog, None).unwrap_err();
+            assert_eq!(full.retry_after, Duration::from_millis(retry_ms), "{seconds} s");
+        }
+    }
+
+    fn budget() -> TokenBudget {
+        TokenBudget { capacity: 100, capacity_per_key: 50, max_wait: Duration::from_secs(4) }
+    }
+}
