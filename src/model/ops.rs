@@ -13,6 +13,7 @@ mod norm;
 mod panel;
 mod product;
 mod quantized;
+mod quantized_rows;
 #[cfg(test)]
 mod twins;
 
@@ -23,7 +24,7 @@ pub use self::embedding::Embeddings;
 pub use self::linear::Input;
 pub use self::linear::Linear;
 pub use self::norm::LayerNorm;
-pub use self::quantized::QuantizedRows;
+pub use self::quantized_rows::QuantizedRows;
 pub use crate::model::parameters::Affine;
 pub use crate::model::parameters::Norm;
 pub use crate::model::raw::Format;

@@ -9,7 +9,7 @@ use crate::model::device::Dtype;
 use crate::model::ops::activation::Activation;
 use crate::model::ops::product::Packed;
 use crate::model::ops::quantized::PackedInt8;
-use crate::model::ops::quantized::QuantizedRows;
+use crate::model::ops::quantized_rows::QuantizedRows;
 use crate::model::parameters::Affine;
 
 /// Weights, packed once for the processor they run on.
