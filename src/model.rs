@@ -18,6 +18,8 @@ mod source;
 mod tensor;
 mod weights;
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 
 pub use self::artifact::Artifact;
@@ -37,6 +39,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::model::config::Config;
 use crate::model::cpu::CpuTransformer;
+use crate::model::cpu::PackedModel;
 use crate::model::tensor::TensorTransformer;
 use crate::model::weights::Weights;
 use crate::score::Activation;
@@ -201,7 +204,8 @@ fn load_forward(
                 .build();
             match threads {
                 Ok(threads) => {
-                    Box::new(CpuTransformer::load(config, &mut weights, dtype, threads)?)
+                    let model = PackedModel::load(config, &mut weights, dtype)?;
+                    Box::new(CpuTransformer::new(Arc::new(model), threads))
                 }
                 Err(fault) => return refuse("threads", fault.to_string()),
             }

@@ -25,6 +25,8 @@ pub use self::linear::Input;
 pub use self::linear::Linear;
 pub use self::norm::LayerNorm;
 pub use self::quantized_rows::QuantizedRows;
+pub use self::quantized_rows::QuantizedView;
+pub use self::quantized_rows::QuantizedViewMut;
 pub use crate::model::parameters::Affine;
 pub use crate::model::parameters::Norm;
 pub use crate::model::raw::Format;

@@ -21,7 +21,7 @@ use crate::model::ops::kernel::Int8Kernel;
 use crate::model::ops::kernel::Int8Tile;
 use crate::model::ops::panel;
 use crate::model::ops::panel::slice_mut;
-use crate::model::ops::quantized_rows::QuantizedRows;
+use crate::model::ops::quantized_rows::QuantizedView;
 use crate::model::ops::quantized_rows::RowScale;
 use crate::model::ops::quantized_rows::Span;
 
@@ -88,10 +88,15 @@ impl PackedInt8 {
         self.kernel.panel_columns()
     }
 
+    /// Numbers in a panel.
+    pub(super) fn panel_len(&self) -> usize {
+        self.panel_columns() * self.n_in
+    }
+
     /// `activation(input x weights + bias)` for the columns of some panels.
     pub(super) fn multiply(
         &self,
-        input: &QuantizedRows,
+        input: QuantizedView<'_>,
         panels: Range<usize>,
         activation: Activation,
         mut output: ArrayViewMut2<'_, f32>,
@@ -111,11 +116,10 @@ impl PackedInt8 {
                 bias: &self.bias[columns],
             };
             let blocks = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS);
-            let rows =
-                input.values[..input.scales.len() * self.n_in].chunks(BLOCK_ROWS * self.n_in);
+            let rows = input.values.chunks(BLOCK_ROWS * self.n_in);
             for ((rows, scales), output) in rows.zip(input.scales.chunks(BLOCK_ROWS)).zip(blocks) {
                 for (place, panel) in group.clone().enumerate() {
-                    let weights = &self.panels[panel * width * self.n_in..][..width * self.n_in];
+                    let weights = &self.panels[panel * self.panel_len()..][..self.panel_len()];
                     let offsets = &self.offsets[panel * width..][..width];
                     let (n_in, sums) = (self.n_in, &mut sums[place * width..]);
                     self.kernel.multiply(Int8Tile { rows, n_in, weights, offsets, sums, stride });

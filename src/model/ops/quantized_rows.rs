@@ -4,6 +4,8 @@
 //! activation has nothing.
 #![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
 
+use std::ops::Range;
+
 use ndarray::ArrayView2;
 use rten_simd::Isa;
 use rten_simd::Simd;
@@ -16,36 +18,89 @@ use rten_simd::ops::NumOps;
 use crate::model::ops::kernel::Int8Kernel;
 use crate::model::ops::panel::slice;
 
-/// Rows of activations in int8.
+/// Memory for rows of activations in int8; it grows with the largest.
 #[derive(Debug, Default)]
 pub struct QuantizedRows {
-    pub(super) values: Vec<u8>, // rows padded to whole groups, and what longer inputs have left behind them
-    pub(super) scales: Vec<RowScale>,
+    values: Vec<u8>, // rows padded to whole groups
+    scales: Vec<RowScale>,
+}
+
+/// Rows of activations in int8.
+#[derive(Debug, Clone, Copy)]
+pub struct QuantizedView<'a> {
+    pub(super) values: &'a [u8], // rows padded to whole groups
+    pub(super) scales: &'a [RowScale],
+    n_in: usize, // padded
+}
+
+/// Rows that are not quantised yet.
+#[derive(Debug)]
+pub struct QuantizedViewMut<'a> {
+    values: &'a mut [u8],
+    scales: &'a mut [RowScale],
     n_in: usize,
 }
 
 /// What the numbers of a row stand for: x = scale (q - 128 + shift).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct RowScale {
     pub(super) scale: f32,
     pub(super) shift: i32, // 128 - zero, from -127 to 128
 }
 
 impl QuantizedRows {
-    /// Takes the place of what was there before.
-    pub(super) fn quantize(&mut self, rows: ArrayView2<'_, f32>) {
-        // What is in the padding does not matter: its weights are 0.
-        self.n_in = rows.ncols().next_multiple_of(GROUP);
-        let n_values = rows.nrows() * self.n_in;
-        if self.values.len() < n_values {
-            self.values.resize(n_values, 0);
+    /// Memory for so many rows, of so many columns; what it held before is lost.
+    pub fn rows_mut(&mut self, n_rows: usize, n_columns: usize) -> QuantizedViewMut<'_> {
+        let n_in = n_columns.next_multiple_of(GROUP);
+        if self.values.len() < n_rows * n_in {
+            self.values.resize(n_rows * n_in, 0);
         }
-        self.scales.clear();
-        for (row, quantized) in self.values[..n_values].chunks_exact_mut(self.n_in).enumerate() {
+        if self.scales.len() < n_rows {
+            self.scales.resize(n_rows, RowScale::default());
+        }
+        let (values, scales) = (&mut self.values[..n_rows * n_in], &mut self.scales[..n_rows]);
+        QuantizedViewMut { values, scales, n_in }
+    }
+
+    /// So many rows, of so many columns, that were quantised part by part.
+    pub fn rows(&self, n_rows: usize, n_columns: usize) -> QuantizedView<'_> {
+        let n_in = n_columns.next_multiple_of(GROUP);
+        let (values, scales) = (&self.values[..n_rows * n_in], &self.scales[..n_rows]);
+        QuantizedView { values, scales, n_in }
+    }
+}
+
+impl<'a> QuantizedViewMut<'a> {
+    /// The first rows and the others.
+    pub fn split_at(self, row: usize) -> (Self, Self) {
+        let Self { values, scales, n_in } = self;
+        let (values, values_behind) = values.split_at_mut(row * n_in);
+        let (scales, scales_behind) = scales.split_at_mut(row);
+        (Self { values, scales, n_in }, Self { values: values_behind, scales: scales_behind, n_in })
+    }
+
+    /// Quantises rows, (row, column), into these.
+    pub fn quantize(self, rows: ArrayView2<'_, f32>) -> QuantizedView<'a> {
+        let Self { values, scales, n_in } = self;
+        let memory = values.chunks_exact_mut(n_in.max(1)).zip(scales.iter_mut());
+        for (row, (quantized, scale)) in memory.enumerate() {
             let row = slice(&rows, row);
-            let scale = RowScale::of(row);
-            self.scales.push(scale);
-            Quantize { row, scale, quantized }.dispatch();
+            *scale = RowScale::of(row);
+            // What is in the padding does not matter: its weights are 0.
+            Quantize { row, scale: *scale, quantized }.dispatch();
+        }
+        QuantizedView { values, scales, n_in }
+    }
+}
+
+impl QuantizedView<'_> {
+    /// Some of the rows.
+    #[must_use]
+    pub fn rows(self, rows: Range<usize>) -> Self {
+        Self {
+            values: &self.values[rows.start * self.n_in..rows.end * self.n_in],
+            scales: &self.scales[rows],
+            n_in: self.n_in,
         }
     }
 }
