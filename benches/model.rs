@@ -32,7 +32,7 @@ fn forward(criterion: &mut Criterion, dtype: Dtype) {
         assert_eq!(batch.n_windows(), n_windows, "each text is one window");
         let shape = format!("{n_windows}x{n_tokens}");
         group.throughput(Throughput::Elements(batch.n_tokens() as u64));
-        group.bench_function(shape, |bencher| bencher.iter(|| model.forward.forward(&batch)));
+        group.bench_function(shape, |bencher| bencher.iter(|| model.replicas[0].forward(&batch)));
     }
     group.finish();
 }

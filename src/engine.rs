@@ -129,7 +129,8 @@ impl Engine {
 
     /// Puts a model to work, on a thread of its own, beside others of the same capacity.
     pub fn join(model: Model, capacity: &Capacity, metrics: Arc<Metrics>) -> Result<Self> {
-        let Model { card, rulesets, encoder, forward } = model;
+        let Model { card, rulesets, encoder, replicas, .. } = model;
+        let forward = replicas.into_iter().next().ok_or_else(no_replica)?;
         let rulesets: Vec<_> = rulesets.into_iter().map(Arc::new).collect();
         let default = rulesets.first().cloned().ok_or_else(no_policy)?;
         let is_background = Arc::new(AtomicBool::new(false));
@@ -366,6 +367,10 @@ fn least_tokens(subjects: &[Subject]) -> usize {
     const BYTES_PER_TOKEN: usize = 8;
     let n_bytes = |subject: &Subject| subject.judged().as_str().len();
     subjects.iter().map(|subject| n_bytes(subject).div_ceil(BYTES_PER_TOKEN)).sum()
+}
+
+fn no_replica() -> Error {
+    Error::Config { name: "replicas", reason: "none".into() }
 }
 
 fn no_policy() -> Error {

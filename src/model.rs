@@ -13,12 +13,12 @@ mod hub;
 pub mod ops;
 mod parameters;
 mod raw;
+mod replicas;
 mod sha256;
 mod source;
 mod tensor;
+mod warm_up;
 mod weights;
-
-use std::sync::Arc;
 
 use ndarray::Array2;
 
@@ -32,20 +32,16 @@ pub use self::device::Placement;
 pub use self::hub::HubSettings;
 pub use self::hub::Token;
 pub use self::source::Source;
+pub use self::warm_up::WarmUp;
 use crate::batch::Batch;
 use crate::encode::Encoder;
 use crate::encode::WindowShape;
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::config::Config;
-use crate::model::cpu::CpuTransformer;
-use crate::model::cpu::PackedModel;
-use crate::model::tensor::TensorTransformer;
-use crate::model::weights::Weights;
+use crate::model::replicas::load_replicas;
+use crate::model::warm_up::first_pass;
 use crate::score::Activation;
 use crate::score::Ruleset;
-use crate::text::Limits;
-use crate::text::Text;
 
 /// Everything between a text and its scores, and what there is to say about it.
 #[derive(Debug)]
@@ -56,8 +52,10 @@ pub struct Model {
     pub rulesets: Vec<Ruleset>,
     /// Text to windows.
     pub encoder: Encoder,
-    /// Windows to logits.
-    pub forward: Box<dyn Forward>,
+    /// Windows to logits: one at least, each with a place to run, and all with the same weights.
+    pub replicas: Vec<Box<dyn Forward>>,
+    /// How fast the first replica is; none of a model that was not loaded from files.
+    pub warm_up: Option<WarmUp>,
 }
 
 /// The forward pass.
@@ -112,8 +110,10 @@ pub struct LoadSettings {
     pub placement: Placement,
     /// What its products are computed in; GPUs know only f32.
     pub dtype: Dtype,
-    /// Threads of the forward pass on the CPU.
+    /// Threads of the forward passes on the CPU.
     pub threads: usize,
+    /// Forward passes that share the weights, and divide the threads; at least 1, and 1 on a GPU.
+    pub replicas: usize,
     /// Tokens that neighbouring windows of a text share.
     pub overlap: usize,
     /// Whether disguised texts are read plain too.
@@ -121,8 +121,9 @@ pub struct LoadSettings {
 }
 
 impl Model {
-    /// Checks everything an artifact holds, loads it and runs it once.
+    /// Checks everything an artifact holds, loads it and runs each replica once, the first twice.
     pub fn load(artifact: Artifact, settings: &LoadSettings) -> Result<Self> {
+        settings.check()?;
         let shape = WindowShape {
             vocab_size: artifact.config.vocab_size,
             max_tokens: artifact.config.max_window_tokens(),
@@ -148,21 +149,23 @@ impl Model {
             has_policy: artifact.has_policy,
             calibration: artifact.calibration,
         };
-        let forward = load_forward(&artifact.config, artifact.weights, settings)?;
-        let model = Self { card, rulesets: artifact.rulesets, encoder, forward };
-        model.warm_up()?;
-        if let [ruleset, ..] = model.rulesets.as_slice() {
-            artifact.canaries.check(&model.encoder, &*model.forward, ruleset)?;
+        let replicas = load_replicas(&artifact.config, artifact.weights, settings)?;
+        let rulesets = artifact.rulesets;
+        let mut model = Self { card, rulesets, encoder, replicas, warm_up: None };
+        for replica in &model.replicas {
+            model.check_first_pass(&**replica)?;
+        }
+        if let ([ruleset, ..], [replica, ..]) = (&*model.rulesets, &*model.replicas) {
+            artifact.canaries.check(&model.encoder, &**replica, ruleset)?;
+            let n_tokens = n_warm_up_tokens(settings);
+            model.warm_up = Some(WarmUp::measure(&model.encoder, &**replica, n_tokens)?);
         }
         Ok(model)
     }
 
     /// Scores one short text, so that a model which cannot is not served.
-    fn warm_up(&self) -> Result<()> {
-        let limits = Limits { max_texts: 1, max_chars: usize::MAX };
-        let text = Text::new(0, "Good morning!".into(), &limits)?;
-        let encoded = self.encoder.encode(0, &text)?;
-        let Logits(logits) = self.forward.forward(&Batch::pack(&encoded.windows))?;
+    fn check_first_pass(&self, replica: &dyn Forward) -> Result<()> {
+        let Logits(logits) = first_pass(&self.encoder, replica)?;
         let is_finite = |ruleset: &Ruleset| ruleset.scorer.score(&logits.view()).is_some();
         if self.rulesets.iter().all(is_finite) {
             Ok(())
@@ -189,32 +192,11 @@ impl ModelCard {
     }
 }
 
-/// The forward pass for the processor it runs on.
-fn load_forward(
-    config: &Config,
-    mut weights: Weights,
-    settings: &LoadSettings,
-) -> Result<Box<dyn Forward>> {
-    let refuse = |name, reason| Err(Error::Config { name, reason });
-    let forward: Box<dyn Forward> = match (settings.placement, settings.dtype) {
-        (Placement::Cpu, dtype) => {
-            let threads = rayon::ThreadPoolBuilder::new()
-                .num_threads(settings.threads)
-                .thread_name(|thread| format!("forward-{thread}"))
-                .build();
-            match threads {
-                Ok(threads) => {
-                    let model = PackedModel::load(config, &mut weights, dtype)?;
-                    Box::new(CpuTransformer::new(Arc::new(model), threads))
-                }
-                Err(fault) => return refuse("threads", fault.to_string()),
-            }
-        }
-        (gpu, Dtype::F32) => Box::new(TensorTransformer::load(config, &mut weights, gpu.open()?)?),
-        (gpu, Dtype::Int8) => {
-            return refuse("dtype", format!("int8 is for the CPU, not for {gpu}"));
-        }
-    };
-    weights.finish(config.n_layers)?;
-    Ok(forward)
+/// Tokens that tell how fast a model is: as many as a batch has by default, in bounds that keep the
+/// start short, at 0.05 s for each 512 tokens of the embedded model on two cores.
+fn n_warm_up_tokens(settings: &LoadSettings) -> usize {
+    match settings.placement {
+        Placement::Cpu => (256 * settings.replica_threads()).clamp(512, 4096),
+        Placement::Cuda(_) | Placement::Metal(_) => 4096,
+    }
 }

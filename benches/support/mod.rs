@@ -21,6 +21,7 @@ pub(crate) fn model(dtype: Dtype) -> Model {
         placement: Placement::Cpu,
         dtype,
         threads: n_threads(),
+        replicas: 1,
         overlap: 64,
         normalise: true,
     };

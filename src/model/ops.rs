@@ -1,7 +1,7 @@
 //! The fused operations of the CPU, on slices and views; SIMD is chosen at run time.
 //!
-//! Each works on rows of tokens, packed end to end, and on one thread; `cpu.rs` divides the rows
-//! or the columns among threads. Each has a twin in plain candle that it is tested against.
+//! Each works on rows of tokens, packed end to end, and on one thread; `cpu/partition.rs` divides
+//! rows and columns among threads. Each has a twin in plain candle that it is tested against.
 
 mod activation;
 mod attention;
