@@ -44,6 +44,20 @@ async fn a_shadow_that_panics_is_taken_out_and_counted_and_cannot_serve() {
 }
 
 #[tokio::test]
+async fn a_shadow_that_has_crashed_is_not_taken_before_anybody_has_seen_it() {
+    let crashed = engine(Fake::Panics);
+    let answer = crashed.score(texts("tea"), Some(in_time())).await;
+    assert!(matches!(answer, Err(Error::Stopped)));
+    assert!(crashed.crashed().await);
+    let shadow = Arc::new(Shadow::new(crashed, source(), 1.0, Arc::default()));
+    let mut state = State { shadow: Some(shadow), ..State::default() };
+    assert!(matches!(state.take_shadow(), Err(Error::ShadowCrashed)));
+    assert!(state.shadow.is_some());
+    state.shadow = None;
+    assert!(matches!(state.take_shadow(), Err(Error::NoShadow)));
+}
+
+#[tokio::test]
 async fn a_shadow_that_is_well_serves_when_it_is_promoted() {
     let slot = slot();
     slot.swap(engine(Fake::Zeros), None);
