@@ -1,4 +1,5 @@
-//! A batch to logits: the forward pass of the embedded model, on every core.
+//! A batch to logits: the forward pass of the embedded model, on every core or on as many threads as
+//! the environment variable `MODERATO_THREADS` says.
 
 mod support;
 
@@ -7,8 +8,10 @@ use criterion::Throughput;
 use moderato::batch::Batch;
 use moderato::model::Dtype;
 
-/// Windows and the tokens of each: one message, one paragraph, many messages, full windows.
-const SHAPES: [(usize, usize); 5] = [(1, 16), (1, 128), (32, 32), (32, 128), (8, 512)];
+/// Windows and the tokens of each: one message, one paragraph, 512 tokens as messages and as one
+/// page, many messages, many paragraphs, many pages.
+const SHAPES: [(usize, usize); 7] =
+    [(1, 16), (1, 128), (32, 16), (1, 512), (32, 32), (32, 128), (8, 512)];
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -29,7 +32,7 @@ fn forward(criterion: &mut Criterion, dtype: Dtype) {
         assert_eq!(batch.n_windows(), n_windows, "each text is one window");
         let shape = format!("{n_windows}x{n_tokens}");
         group.throughput(Throughput::Elements(batch.n_tokens() as u64));
-        group.bench_function(shape, |bencher| bencher.iter(|| model.forward.forward(&batch)));
+        group.bench_function(shape, |bencher| bencher.iter(|| model.replicas[0].forward(&batch)));
     }
     group.finish();
 }

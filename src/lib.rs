@@ -40,6 +40,8 @@
 //!   `model/embedded.rs`
 //! - the arithmetic on the CPU: `model/cpu.rs`, of the operations in `model/ops.rs`, of which
 //!   `model/ops/kernel.rs` has the inner loops; on GPUs, with candle: `model/tensor.rs`
+//! - how threads share a batch: `model/cpu/partition.rs`; how replicas share weights:
+//!   `model/replicas.rs`
 //! - how families of models differ: `model/family.rs`, `model/parameters.rs`
 //! - what is read of a text or a conversation: `encode/reading.rs`; what a disguise is:
 //!   `text/normalise.rs`; why a text has no control tokens: `encode/control.rs`

@@ -12,10 +12,12 @@ mod hub;
 pub mod ops;
 mod parameters;
 mod raw;
+mod replicas;
 mod self_test;
 mod sha256;
 mod source;
 mod tensor;
+mod warm_up;
 mod weights;
 
 use std::sync::Arc;
@@ -32,20 +34,17 @@ pub use self::device::Placement;
 pub use self::hub::HubSettings;
 pub use self::hub::Token;
 pub use self::source::Source;
+pub use self::warm_up::WarmUp;
 use crate::batch::Batch;
 use crate::encode::Encoder;
 use crate::encode::WindowShape;
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::config::Config;
-use crate::model::cpu::CpuTransformer;
-use crate::model::tensor::TensorTransformer;
-use crate::model::weights::Weights;
+use crate::model::replicas::load_replicas;
+use crate::model::warm_up::first_pass;
 use crate::score::Activation;
 use crate::score::Mapping;
 use crate::score::Scorer;
-use crate::text::Limits;
-use crate::text::Text;
 
 /// Everything between a text and its scores, and what there is to say about it.
 #[derive(Debug)]
@@ -58,8 +57,10 @@ pub struct Model {
     pub mappings: Vec<Arc<Mapping>>,
     /// Text to windows.
     pub encoder: Encoder,
-    /// Windows to logits.
-    pub forward: Box<dyn Forward>,
+    /// Windows to logits: one at least, each with a place to run, and all with the same weights.
+    pub replicas: Vec<Box<dyn Forward>>,
+    /// How fast the first replica is; none of a model that was not loaded from files.
+    pub warm_up: Option<WarmUp>,
 }
 
 /// The forward pass.
@@ -114,8 +115,10 @@ pub struct LoadSettings {
     pub placement: Placement,
     /// What its products are computed in; GPUs know only f32.
     pub dtype: Dtype,
-    /// Threads of the forward pass on the CPU.
+    /// Threads of the forward passes on the CPU.
     pub threads: usize,
+    /// Forward passes that share the weights, and divide the threads; at least 1, and 1 on a GPU.
+    pub replicas: usize,
     /// Tokens that neighbouring windows of a text share.
     pub overlap: usize,
     /// Whether disguised texts are read plain too.
@@ -123,8 +126,9 @@ pub struct LoadSettings {
 }
 
 impl Model {
-    /// Checks everything an artifact holds, loads it and runs it once.
+    /// Checks everything an artifact holds, loads it and runs each replica once, the first twice.
     pub fn load(artifact: Artifact, settings: &LoadSettings) -> Result<Self> {
+        settings.check()?;
         let shape = WindowShape {
             vocab_size: artifact.config.vocab_size,
             max_tokens: artifact.config.max_window_tokens(),
@@ -150,20 +154,23 @@ impl Model {
             has_policy: artifact.has_policy,
             calibration: artifact.scorer.calibration.version.clone(),
         };
-        let forward = load_forward(&artifact.config, artifact.weights, settings)?;
+        let replicas = load_replicas(&artifact.config, artifact.weights, settings)?;
         let Artifact { scorer, mappings, self_test, .. } = artifact;
-        let model = Self { card, scorer, mappings, encoder, forward };
-        model.warm_up()?;
-        self_test.check(&model.encoder, &*model.forward, &model.scorer)?;
+        let mut model = Self { card, scorer, mappings, encoder, replicas, warm_up: None };
+        for replica in &model.replicas {
+            model.check_first_pass(&**replica)?;
+        }
+        if let [replica, ..] = &*model.replicas {
+            self_test.check(&model.encoder, &**replica, &model.scorer)?;
+            let n_tokens = n_warm_up_tokens(settings);
+            model.warm_up = Some(WarmUp::measure(&model.encoder, &**replica, n_tokens)?);
+        }
         Ok(model)
     }
 
     /// Scores one short text, so that a model which cannot is not served.
-    fn warm_up(&self) -> Result<()> {
-        let limits = Limits { max_texts: 1, max_chars: usize::MAX };
-        let text = Text::new(0, "Good morning!".into(), &limits)?;
-        let encoded = self.encoder.encode(0, &text)?;
-        let Logits(logits) = self.forward.forward(&Batch::pack(&encoded.windows))?;
+    fn check_first_pass(&self, replica: &dyn Forward) -> Result<()> {
+        let Logits(logits) = first_pass(&self.encoder, replica)?;
         if self.scorer.score(logits.view()).is_some() {
             Ok(())
         } else {
@@ -189,31 +196,11 @@ impl ModelCard {
     }
 }
 
-/// The forward pass for the processor it runs on.
-fn load_forward(
-    config: &Config,
-    mut weights: Weights,
-    settings: &LoadSettings,
-) -> Result<Box<dyn Forward>> {
-    let refuse = |name, reason| Err(Error::Config { name, reason });
-    let forward: Box<dyn Forward> = match (settings.placement, settings.dtype) {
-        (Placement::Cpu, dtype) => {
-            let threads = rayon::ThreadPoolBuilder::new()
-                .num_threads(settings.threads)
-                .thread_name(|thread| format!("forward-{thread}"))
-                .build();
-            match threads {
-                Ok(threads) => {
-                    Box::new(CpuTransformer::load(config, &mut weights, dtype, threads)?)
-                }
-                Err(fault) => return refuse("threads", fault.to_string()),
-            }
-        }
-        (gpu, Dtype::F32) => Box::new(TensorTransformer::load(config, &mut weights, gpu.open()?)?),
-        (gpu, Dtype::Int8) => {
-            return refuse("dtype", format!("int8 is for the CPU, not for {gpu}"));
-        }
-    };
-    weights.finish(config.n_layers)?;
-    Ok(forward)
+/// Tokens that tell how fast a model is: as many as a batch has by default, in bounds that keep the
+/// start short, at 0.05 s for each 512 tokens of the embedded model on two cores.
+fn n_warm_up_tokens(settings: &LoadSettings) -> usize {
+    match settings.placement {
+        Placement::Cpu => (256 * settings.replica_threads()).clamp(512, 4096),
+        Placement::Cuda(_) | Placement::Metal(_) => 4096,
+    }
 }

@@ -53,12 +53,14 @@ impl Contestant {
             placement: Placement::Cpu,
             dtype,
             threads,
+            replicas: 1,
             overlap: 64,
             normalise: true,
         };
         let mut model = Model::load(artifact, &settings)?;
-        let forward = Shared(Arc::new(Mutex::new(model.forward)));
-        model.forward = Box::new(forward.clone());
+        let replica = model.replicas.pop().ok_or("a model has a replica")?;
+        let forward = Shared(Arc::new(Mutex::new(replica)));
+        model.replicas.push(Box::new(forward.clone()));
         // The defaults of `moderato serve`, but that any time may be waited.
         let settings = EngineSettings {
             batch_tokens: 256 * threads,

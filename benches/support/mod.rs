@@ -14,13 +14,14 @@ use moderato::model::Source;
 use moderato::text::Limits;
 use moderato::text::Text;
 
-/// The embedded model, on every core.
+/// The embedded model, on as many threads as [`n_threads`] says.
 pub(crate) fn model(dtype: Dtype) -> Model {
     let artifact = Artifact::open(&Source::Embedded, Overrides::default(), HubSettings::offline());
     let settings = LoadSettings {
         placement: Placement::Cpu,
         dtype,
         threads: n_threads(),
+        replicas: 1,
         overlap: 64,
         normalise: true,
     };
@@ -28,9 +29,15 @@ pub(crate) fn model(dtype: Dtype) -> Model {
         .expect("the embedded model loads")
 }
 
-/// The CPUs that the process may use, as the program counts them.
+/// Threads to compute with, as the program counts them: `MODERATO_THREADS`, else the CPUs that the
+/// process may use.
 pub(crate) fn n_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+    #[expect(clippy::disallowed_methods, reason = "criterion takes no arguments but its own")]
+    let wanted = std::env::var("MODERATO_THREADS");
+    match wanted {
+        Ok(number) => number.parse().expect("MODERATO_THREADS is a number"),
+        Err(_) => std::thread::available_parallelism().map_or(1, NonZero::get),
+    }
 }
 
 /// A text of exactly `n_tokens`, special tokens included.

@@ -36,6 +36,7 @@ pub fn load(folder: &Path) -> Result<Model> {
         placement: Placement::Cpu,
         dtype: Dtype::F32,
         threads: 1,
+        replicas: 1,
         overlap: 64,
         normalise: true,
     };

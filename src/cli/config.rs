@@ -74,9 +74,11 @@ impl EngineConfig {
             placement: model.device,
             dtype: model.dtype,
             threads,
+            replicas: model.replicas.into(),
             overlap: model.overlap,
             normalise: model.normalise,
         };
+        load.check()?;
         let (models, policies) = (model.source.models(), model.source.policies());
         check_names(&models)?;
         let heads = heads(&models, &model.activations, &model.source.benign_labels)?;

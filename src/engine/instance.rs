@@ -32,6 +32,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::model::ModelCard;
+use crate::model::WarmUp;
 use crate::policy::Policy;
 use crate::score::Mapping;
 use crate::score::Rules;
@@ -65,13 +66,19 @@ impl Engine {
 
     /// Puts a model to work beside others of a group.
     pub fn join(model: Model, group: &EngineGroup, metrics: Arc<Metrics>) -> Result<Self> {
-        let Model { card, scorer, mappings, encoder, forward } = model;
+        let Model { card, scorer, mappings, encoder, replicas, warm_up } = model;
         let rules: Vec<_> = mappings.into_iter().map(Rules::new).collect();
         if rules.is_empty() {
             return Err(Error::Config { name: "policy", reason: "none".into() });
         }
-        let replicas = vec![Replica::new(forward, Arc::clone(&metrics))];
-        let model = group.add_model(replicas, None)?;
+        let replica = |forward| Replica::new(forward, Arc::clone(&metrics));
+        let replicas: Vec<_> = replicas.into_iter().map(replica).collect();
+        if replicas.is_empty() {
+            return Err(Error::Config { name: "replicas", reason: "none".into() });
+        }
+        let rate =
+            warm_up.map(|WarmUp { n_tokens, elapsed }| n_tokens as f64 / elapsed.as_secs_f64());
+        let model = group.add_model(replicas, rate)?;
         let served = Arc::new(Served { card, scorer, rules, encoder });
         Ok(Self { served, model, group: group.clone(), metrics })
     }

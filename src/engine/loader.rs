@@ -105,6 +105,7 @@ impl Loader {
             dtype = card.dtype,
             device = card.device,
             threads = self.load.threads,
+            replicas = self.load.replicas,
             activation = card.activation.name(),
             activation_source = card.activation_source.name(),
             policies = policies.join(", "),

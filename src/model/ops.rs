@@ -1,7 +1,7 @@
 //! The fused operations of the CPU, on slices and views; SIMD is chosen at run time.
 //!
-//! Each works on rows of tokens, packed end to end, and on one thread; `cpu.rs` divides the rows
-//! or the columns among threads. Each has a twin in plain candle that it is tested against.
+//! Each works on rows of tokens, packed end to end, and on one thread; `cpu/partition.rs` divides
+//! rows and columns among threads. Each has a twin in plain candle that it is tested against.
 
 mod activation;
 mod attention;
@@ -13,6 +13,7 @@ mod norm;
 mod panel;
 mod product;
 mod quantized;
+mod quantized_rows;
 #[cfg(test)]
 mod twins;
 
@@ -23,7 +24,9 @@ pub use self::embedding::Embeddings;
 pub use self::linear::Input;
 pub use self::linear::Linear;
 pub use self::norm::LayerNorm;
-pub use self::quantized::QuantizedRows;
+pub use self::quantized_rows::QuantizedRows;
+pub use self::quantized_rows::QuantizedView;
+pub use self::quantized_rows::QuantizedViewMut;
 pub use crate::model::parameters::Affine;
 pub use crate::model::parameters::Norm;
 pub use crate::model::raw::Format;

@@ -207,7 +207,7 @@ fn load(folder: &Path) -> Result<Model> {
 fn logits(folder: &Path) -> Logits {
     let model = load(folder).unwrap();
     let encoded = model.encoder.encode(0, &text("Two cups of tea, please.")).unwrap();
-    model.forward.forward(&Batch::pack(&encoded.windows)).unwrap()
+    model.replicas[0].forward(&Batch::pack(&encoded.windows)).unwrap()
 }
 
 fn text(raw: &str) -> Text {
@@ -221,6 +221,7 @@ const SETTINGS: LoadSettings = LoadSettings {
     placement: Placement::Cpu,
     dtype: moderato::model::Dtype::F32,
     threads: 1,
+    replicas: 1,
     overlap: 64,
     normalise: true,
 };

@@ -186,7 +186,7 @@ fn logits(folder: &Path) -> Result<Logits> {
     let model = load(folder)?;
     let limits = Limits { max_texts: 1, max_chars: 1000 };
     let text = Text::new(0, "Two cups of tea, please.".into(), &limits)?;
-    model.forward.forward(&Batch::pack(&model.encoder.encode(0, &text)?.windows))
+    model.replicas[0].forward(&Batch::pack(&model.encoder.encode(0, &text)?.windows))
 }
 
 /// What the program logs as it scores a text.

@@ -46,6 +46,11 @@ fn wrong_arguments_end_with_64_and_name_the_fault() {
         (&["score", "hi", "--input", "x.jsonl"], "cannot be used with"),
         (&["scour"], "unrecognized subcommand 'scour'"),
         (&["score", "hi", "--threads", "0"], "--threads"),
+        (&["score", "hi", "--replicas", "0"], "--replicas"),
+        (
+            &["score", "hi", "--threads", "2", "--replicas", "3"],
+            "replicas: 3 replicas, but 2 threads to divide among them",
+        ),
         (&["score", "hi", "--overlap", "126"], "overlap: 126 tokens, but a window"),
         (&["score", "hi", "--batch-tokens", "0"], "--batch-tokens"),
         (&["score", "hi", "--max-chars", "0"], "--max-chars"),

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use moderato::batch::Batch;
 use moderato::encode::Encoded;
+use moderato::encode::Window;
+use moderato::model::Dtype;
+use moderato::model::LoadSettings;
 use moderato::model::Logits;
 use moderato::model::Model;
 use moderato::text::Limits;
@@ -37,8 +40,7 @@ fn the_embedded_model_is_calibrated_with_the_arithmetic_of_the_pipeline() {
     let lines = read::<SelfTest>("models/moderato-small/self_test.jsonl");
     assert!(!lines.is_empty());
     for SelfTest { text, scores: expected } in lines {
-        let Logits(logits) =
-            model.forward.forward(&Batch::pack(&encode(&model, &text).windows)).unwrap();
+        let Logits(logits) = forward(&model, &encode(&model, &text).windows);
         let scores = model.scorer.score(logits.view()).unwrap().pooled.probabilities;
         assert_eq!(expected.len(), scores.len());
         for (label, theirs) in expected {
@@ -50,22 +52,57 @@ fn the_embedded_model_is_calibrated_with_the_arithmetic_of_the_pipeline() {
 }
 
 #[test]
-fn a_window_scores_the_same_alone_and_in_any_batch() {
+fn a_window_of_the_tiny_model_scores_the_same_to_the_bit_alone_and_in_any_batch() {
     let model = support::tiny_model();
-    let windows: Vec<_> =
-        texts().iter().flat_map(|named| encode(&model, &named.text).windows).collect();
-    let Logits(together) = model.forward.forward(&Batch::pack(&windows)).unwrap();
-    let Logits(backwards) = model.forward.forward(&Batch::pack(windows.iter().rev())).unwrap();
-    for (row, window) in windows.iter().enumerate() {
-        let Logits(alone) = model.forward.forward(&Batch::pack([window])).unwrap();
-        for (column, &logit) in alone.row(0).iter().enumerate() {
-            // The products sum the same terms, in blocks that depend on the number of rows.
-            let near = |other: f32| (logit - other).abs() < 1e-5;
-            assert!(near(together[(row, column)]), "window {row}, label {column}");
-            let mirrored = windows.len() - 1 - row;
-            assert!(near(backwards[(mirrored, column)]), "window {row}, label {column}, reversed");
+    check_batches(&model, &windows(&model, texts().len()));
+}
+
+#[test]
+fn a_window_of_the_embedded_model_scores_the_same_to_the_bit_alone_and_in_any_batch() {
+    let model = support::embedded_model();
+    // Enough for blocks of several tiles on two threads, few enough for an emulated processor.
+    check_batches(&model, &windows(&model, 12));
+}
+
+#[test]
+fn a_window_of_the_embedded_model_scores_the_same_to_the_bit_on_any_number_of_threads() {
+    for dtype in [Dtype::F32, Dtype::Int8] {
+        let load = |threads| {
+            let settings = LoadSettings { dtype, threads, ..support::LOAD };
+            support::embedded_model_with(&settings)
+        };
+        let one = load(1);
+        let windows = windows(&one, 12);
+        let expected = logits(&one, &windows);
+        for threads in [2, 3, 8, 17] {
+            let model = load(threads);
+            assert_eq!(logits(&model, &windows), expected, "{dtype} on {threads} threads");
+            assert_eq!(logits(&model, &windows[..1]), expected[..1], "{dtype}, {threads} threads");
         }
     }
+}
+
+/// All windows together, in the opposite order, and each alone.
+fn check_batches(model: &Model, windows: &[Window]) {
+    let together = logits(model, windows);
+    let mut backwards = logits(model, windows.iter().rev());
+    backwards.reverse();
+    assert_eq!(backwards, together, "reversed");
+    for (row, window) in windows.iter().enumerate() {
+        assert_eq!(logits(model, [window])[0], together[row], "window {row}");
+    }
+}
+
+/// The bits of each row.
+fn logits<'a>(model: &Model, windows: impl IntoIterator<Item = &'a Window>) -> Vec<Vec<u32>> {
+    let Logits(logits) = forward(model, windows);
+    logits.rows().into_iter().map(|row| row.iter().map(|logit| logit.to_bits()).collect()).collect()
+}
+
+/// The windows of the first texts.
+fn windows(model: &Model, n_texts: usize) -> Vec<Window> {
+    let texts = texts().into_iter().take(n_texts);
+    texts.flat_map(|named| encode(model, &named.text).windows).collect()
 }
 
 #[derive(Deserialize)]
@@ -113,7 +150,7 @@ fn check(model: &Model, golden: &str, is_asked: impl Fn(&Reference) -> bool) {
         let encoded = encode(model, &named.text);
         assert_eq!(encoded.n_tokens, reference.n_tokens, "{}", named.id);
         assert_eq!(encoded.windows.len(), reference.windows.len(), "{}", named.id);
-        let Logits(logits) = model.forward.forward(&Batch::pack(&encoded.windows)).unwrap();
+        let Logits(logits) = forward(model, &encoded.windows);
         for (row, (window, expected)) in encoded.windows.iter().zip(&reference.windows).enumerate()
         {
             let place = format!("{}, window {row}", named.id);
@@ -133,6 +170,10 @@ fn check(model: &Model, golden: &str, is_asked: impl Fn(&Reference) -> bool) {
             }
         }
     }
+}
+
+fn forward<'a>(model: &Model, windows: impl IntoIterator<Item = &'a Window>) -> Logits {
+    model.replicas[0].forward(&Batch::pack(windows)).unwrap()
 }
 
 fn encode(model: &Model, text: &str) -> Encoded {

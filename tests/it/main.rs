@@ -13,4 +13,5 @@ mod heads;
 mod http;
 mod hub;
 mod layers;
+mod replicas;
 mod support;

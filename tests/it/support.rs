@@ -130,9 +130,16 @@ fn load_under(source: &Source, policies: Vec<OwnPolicy>) -> Model {
     Model::load(artifact, &LOAD).unwrap()
 }
 
+/// The model that the binary carries, loaded with settings of the caller.
+pub(crate) fn embedded_model_with(settings: &LoadSettings) -> Model {
+    let own = Overrides::default();
+    let artifact = Artifact::open(&Source::Embedded, own, HubSettings::offline()).unwrap();
+    Model::load(artifact, settings).unwrap()
+}
+
 /// The tiny model with another forward pass.
 pub(crate) fn model_with(forward: impl Forward + 'static) -> Model {
-    Model { forward: Box::new(forward), ..tiny_model() }
+    Model { replicas: vec![Box::new(forward)], warm_up: None, ..tiny_model() }
 }
 
 /// Settings that fit all tests.
@@ -140,6 +147,7 @@ pub(crate) const LOAD: LoadSettings = LoadSettings {
     placement: Placement::Cpu,
     dtype: Dtype::F32,
     threads: 2,
+    replicas: 1,
     overlap: 64,
     normalise: true,
 };

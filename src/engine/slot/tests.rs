@@ -172,12 +172,13 @@ fn model(fake: Fake) -> Model {
         placement: Placement::Cpu,
         dtype: Dtype::F32,
         threads: 1,
+        replicas: 1,
         overlap: 64,
         normalise: false,
     };
     let artifact = Artifact::open(&source(), Overrides::default(), HubSettings::offline());
     let model = Model::load(artifact.unwrap(), &settings).unwrap();
-    Model { forward: Box::new(fake), ..model }
+    Model { replicas: vec![Box::new(fake)], warm_up: None, ..model }
 }
 
 fn source() -> Source {

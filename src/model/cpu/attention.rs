@@ -1,14 +1,15 @@
-//! Attention over all windows, divided by windows and by heads.
+//! Attention over all windows, divided by windows, by heads and by queries.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
 use ndarray::Axis;
 use ndarray::s;
 
-use crate::model::cpu::layer::Worker;
+use crate::model::cpu::partition::MAX_ROUNDS;
+use crate::model::cpu::scratch::Pool;
+use crate::model::cpu::scratch::Scratch;
 use crate::model::ops::Attention;
 
 /// The windows of a batch, as attention sees them.
@@ -21,45 +22,61 @@ pub(super) struct Windows<'a> {
     pub(super) keys: ArrayView2<'a, f32>,   // (token, hidden)
     pub(super) values: ArrayView2<'a, f32>, // (token, hidden)
     pub(super) n_heads: usize,
-    pub(super) workers: &'a [Mutex<Worker>],
+    pub(super) n_threads: usize,
+    /// For each thread a stack.
+    pub(super) scratch: &'a Pool<Scratch>,
+}
+
+/// A part of the work: some heads of some windows, or of one window and head some queries.
+#[derive(Debug, Clone)]
+struct Part {
+    windows: Range<usize>,
+    heads: Range<usize>,
+    queries: Range<usize>, // their rows
 }
 
 impl Windows<'_> {
     /// Fills the output, (query, hidden), on the threads of the pool it is called in.
     pub(super) fn attend(&self, output: ArrayViewMut2<'_, f32>) {
-        self.divide(0..self.offsets.len() - 1, 0..self.n_heads, output);
+        let (windows, queries) = (0..self.offsets.len() - 1, 0..output.nrows());
+        let part = Part { windows, heads: 0..self.n_heads, queries };
+        self.divide(part, output, self.n_threads * MAX_ROUNDS);
     }
 
-    /// Divides the work until a part is small, first by windows, then by heads.
-    fn divide(&self, windows: Range<usize>, heads: Range<usize>, output: ArrayViewMut2<'_, f32>) {
-        let n_scores: usize = windows.clone().map(|window| self.n_scores(window)).sum();
-        let is_small = n_scores * heads.len() <= FEWEST_SCORES;
-        if !is_small && windows.len() > 1 {
-            let middle = windows.start.midpoint(windows.end);
-            let n_queries = self.queries_of(middle).start - self.queries_of(windows.start).start;
-            let (output, output_behind) = output.split_at(Axis(0), n_queries);
-            rayon::join(
-                || self.divide(windows.start..middle, heads.clone(), output),
-                || self.divide(middle..windows.end, heads.clone(), output_behind),
-            );
+    /// Divides the work until a part is small: by windows, then by heads; and by queries only if
+    /// it is in fewer parts than it may be, since each of those lays out all keys and values.
+    fn divide(&self, part: Part, output: ArrayViewMut2<'_, f32>, max_parts: usize) {
+        let is_small = self.n_scores(&part) <= MIN_SCORES;
+        let Part { windows, heads, queries } = part.clone();
+        let (first, second, axis) = if !is_small && windows.len() > 1 {
+            let [windows, others] = split(windows);
+            let [queries, behind] = [&windows, &others].map(|windows| self.queries_of(windows));
+            let first = Part { windows, queries, ..part.clone() };
+            (first, Part { windows: others, queries: behind, ..part }, Axis(0))
         } else if !is_small && heads.len() > 1 {
-            let middle = heads.start.midpoint(heads.end);
-            let n_columns = (middle - heads.start) * self.head_size();
-            let (output, output_behind) = output.split_at(Axis(1), n_columns);
-            rayon::join(
-                || self.divide(windows.clone(), heads.start..middle, output),
-                || self.divide(windows.clone(), middle..heads.end, output_behind),
-            );
+            let [heads, others] = split(heads);
+            (Part { heads, ..part.clone() }, Part { heads: others, ..part }, Axis(1))
+        } else if !is_small && max_parts > 1 && queries.len() >= 2 * MIN_QUERIES {
+            let [queries, others] = split(queries);
+            (Part { queries, ..part.clone() }, Part { queries: others, ..part }, Axis(0))
         } else {
-            self.work(windows, &heads, output);
-        }
+            return self.scratch.with_mine(|scratch| self.work(&part, output, scratch));
+        };
+        let n_columns = first.heads.len() * self.head_size();
+        let middle = if axis == Axis(0) { first.queries.len() } else { n_columns };
+        let (output, behind) = output.split_at(axis, middle);
+        rayon::join(
+            || self.divide(first, output, max_parts / 2),
+            || self.divide(second, behind, max_parts / 2),
+        );
     }
 
-    fn work(&self, windows: Range<usize>, heads: &Range<usize>, output: ArrayViewMut2<'_, f32>) {
-        let mut worker = Worker::mine(self.workers);
+    fn work(&self, part: &Part, output: ArrayViewMut2<'_, f32>, scratch: &mut Scratch) {
         let mut output = output;
-        for window in windows {
-            let (queries, tokens) = (self.queries_of(window), self.tokens_of(window));
+        for window in part.windows.clone() {
+            let tokens = self.tokens_of(window);
+            let queries = self.queries_of(&(window..window + 1));
+            let queries = queries.start.max(part.queries.start)..queries.end.min(part.queries.end);
             let (own, behind) = output.split_at(Axis(0), queries.len());
             output = behind;
             Attention {
@@ -68,7 +85,7 @@ impl Windows<'_> {
                 values: self.values.slice_move(s![tokens, ..]),
                 head_size: self.head_size(),
             }
-            .attend(heads.clone(), &mut worker.attention, own);
+            .attend(part.heads.clone(), &mut scratch.attention, own);
         }
     }
 
@@ -76,22 +93,40 @@ impl Windows<'_> {
         self.keys.ncols() / self.n_heads
     }
 
-    fn n_scores(&self, window: usize) -> usize {
-        self.queries_of(window).len() * self.tokens_of(window).len()
+    /// Scores to compute: of each head, query and key one.
+    fn n_scores(&self, part: &Part) -> usize {
+        let of_head: usize = match part.windows.len() {
+            1 => part.queries.len() * self.tokens_of(part.windows.start).len(),
+            _ => part.windows.clone().map(|window| self.n_window_scores(window)).sum(),
+        };
+        of_head * part.heads.len()
+    }
+
+    fn n_window_scores(&self, window: usize) -> usize {
+        self.queries_of(&(window..window + 1)).len() * self.tokens_of(window).len()
     }
 
     fn tokens_of(&self, window: usize) -> Range<usize> {
         self.offsets[window] as usize..self.offsets[window + 1] as usize
     }
 
-    fn queries_of(&self, window: usize) -> Range<usize> {
+    /// The rows of the queries of some windows.
+    fn queries_of(&self, windows: &Range<usize>) -> Range<usize> {
         if self.queries.nrows() == self.keys.nrows() {
-            self.tokens_of(window)
+            self.offsets[windows.start] as usize..self.offsets[windows.end] as usize
         } else {
-            window..window + 1
+            windows.clone()
         }
     }
 }
 
+fn split(range: Range<usize>) -> [Range<usize>; 2] {
+    let middle = range.start.midpoint(range.end);
+    [range.start..middle, middle..range.end]
+}
+
 /// About 30 microseconds of work, many times what it costs to hand it to another thread.
-const FEWEST_SCORES: usize = 50_000;
+const MIN_SCORES: usize = 50_000;
+
+/// With so many queries it takes about four times as long to attend as to lay out keys and values.
+const MIN_QUERIES: usize = 96;

@@ -1,5 +1,7 @@
 //! Rows of tokens, divided into blocks that threads take.
 
+use std::ops::Range;
+
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
 use ndarray::Axis;
@@ -15,15 +17,6 @@ pub(super) struct Rows<'a> {
     pub(super) projected: ArrayViewMut2<'a, f32>,
 }
 
-/// How many threads work on what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Division {
-    /// Rows of a block.
-    pub(super) block_rows: usize,
-    /// Parts into which the columns of each product are divided.
-    pub(super) n_parts: usize,
-}
-
 impl<'a> Rows<'a> {
     /// All rows.
     pub(super) fn new(
@@ -34,37 +27,30 @@ impl<'a> Rows<'a> {
         Self { first: 0, hidden, context, projected }
     }
 
-    /// Calls `work` with each block, on the threads of the pool it is called in.
-    pub(super) fn each_block(self, block_rows: usize, work: &(impl Fn(Rows<'_>) + Sync)) {
-        let n_blocks = self.hidden.nrows().div_ceil(block_rows);
-        if n_blocks <= 1 {
-            return work(self);
+    /// The rows in blocks that lie one behind the other.
+    pub(super) fn into_blocks(self, blocks: impl Iterator<Item = Range<usize>>) -> Vec<Self> {
+        let mut behind = self;
+        let mut pieces = Vec::new();
+        for block in blocks {
+            let piece;
+            (piece, behind) = behind.split_at(block.len());
+            pieces.push(piece);
         }
-        let middle = n_blocks / 2 * block_rows;
-        let (hidden, hidden_behind) = self.hidden.split_at(Axis(0), middle);
-        let (context, context_behind) = self.context.split_at(Axis(0), middle);
-        let (projected, projected_behind) = self.projected.split_at(Axis(0), middle);
+        pieces
+    }
+
+    fn split_at(self, row: usize) -> (Self, Self) {
+        let (hidden, hidden_behind) = self.hidden.split_at(Axis(0), row);
+        let (context, context_behind) = self.context.split_at(Axis(0), row);
+        let (projected, projected_behind) = self.projected.split_at(Axis(0), row);
         let rows = Rows { first: self.first, hidden, context, projected };
         let behind = Rows {
-            first: self.first + middle,
+            first: self.first + row,
             hidden: hidden_behind,
             context: context_behind,
             projected: projected_behind,
         };
-        rayon::join(|| rows.each_block(block_rows, work), || behind.each_block(block_rows, work));
-    }
-}
-
-impl Division {
-    /// Divides rows among threads: each thread gets blocks of rows if there are enough of them to
-    /// be worth the weights it reads for them; else all share one block and divide its columns.
-    pub(super) fn of(n_rows: usize, n_threads: usize) -> Self {
-        if n_rows < n_threads * FEWEST_ROWS {
-            return Self { block_rows: n_rows.max(1), n_parts: n_threads };
-        }
-        let rounds = n_rows.div_ceil(n_threads * MOST_ROWS);
-        let block_rows = n_rows.div_ceil(n_threads * rounds).next_multiple_of(TILE_ROWS);
-        Self { block_rows, n_parts: 1 }
+        (rows, behind)
     }
 }
 
@@ -87,35 +73,4 @@ pub(super) fn side_by_side<const N: usize>(whole: ArrayView2<'_, f32>) -> [Array
     std::array::from_fn(|place| {
         whole.slice_move(s![.., place * n_columns..(place + 1) * n_columns])
     })
-}
-
-/// Below, a thread would read all weights for the sake of too few rows.
-const FEWEST_ROWS: usize = 16;
-
-/// With the widest intermediate result of these many rows a block stays in a cache of 1 MiB.
-const MOST_ROWS: usize = 96;
-
-/// Rows of the tallest tile, so that blocks end in whole ones.
-const TILE_ROWS: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_rows_are_shared_and_many_divided_evenly() {
-        for (n_rows, n_threads, block_rows, n_parts) in [
-            (0, 4, 1, 4),
-            (1, 2, 1, 2),
-            (31, 2, 31, 2),
-            (32, 2, 16, 1),
-            (100, 1, 56, 1), // two of 50, in whole tiles
-            (128, 2, 64, 1),
-            (2048, 2, 96, 1),
-        ] {
-            let division = Division::of(n_rows, n_threads);
-            let expected = Division { block_rows, n_parts };
-            assert_eq!(division, expected, "{n_rows} rows, {n_threads} threads");
-        }
-    }
 }

@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
+use ndarray::s;
 
 use crate::model::device::Dtype;
 use crate::model::ops::activation::Activation;
 use crate::model::ops::product::Packed;
 use crate::model::ops::quantized::PackedInt8;
-use crate::model::ops::quantized::QuantizedRows;
+use crate::model::ops::quantized_rows::QuantizedRows;
+use crate::model::ops::quantized_rows::QuantizedView;
 use crate::model::parameters::Affine;
 
 /// Weights, packed once for the processor they run on.
@@ -23,7 +25,18 @@ pub enum Linear {
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     F32(ArrayView2<'a, f32>),
-    Int8(&'a QuantizedRows),
+    Int8(QuantizedView<'a>),
+}
+
+impl Input<'_> {
+    /// Some of the rows.
+    #[must_use]
+    pub fn rows(self, rows: Range<usize>) -> Self {
+        match self {
+            Self::F32(all) => Self::F32(all.slice_move(s![rows, ..])),
+            Self::Int8(all) => Self::Int8(all.rows(rows)),
+        }
+    }
 }
 
 impl Linear {
@@ -51,17 +64,22 @@ impl Linear {
         }
     }
 
+    /// Work that a row times a panel is, in multiplications of f32: a core does about four times as
+    /// many in int8 (`benches/ops.rs`).
+    pub fn panel_work(&self) -> usize {
+        match self {
+            Self::F32(packed) => packed.panel_len(),
+            Self::Int8(packed) => packed.panel_len().div_ceil(4),
+        }
+    }
+
     /// Makes rows ready for [`Linear::multiply`]: int8 weights want them quantised.
-    pub fn input<'a>(
-        &'a self,
-        rows: ArrayView2<'a, f32>,
-        buffer: &'a mut QuantizedRows,
-    ) -> Input<'a> {
+    pub fn input<'a>(&self, rows: ArrayView2<'a, f32>, buffer: &'a mut QuantizedRows) -> Input<'a> {
         match self {
             Self::F32(_) => Input::F32(rows),
             Self::Int8(_) => {
-                buffer.quantize(rows);
-                Input::Int8(buffer)
+                let (n_rows, n_columns) = rows.dim();
+                Input::Int8(buffer.rows_mut(n_rows, n_columns).quantize(rows))
             }
         }
     }

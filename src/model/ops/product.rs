@@ -37,6 +37,11 @@ impl Packed {
         self.kernel.panel_columns()
     }
 
+    /// Numbers in a panel.
+    pub(super) fn panel_len(&self) -> usize {
+        self.panel_columns() * self.n_in
+    }
+
     /// `activation(rows x weights + bias)` for the columns of some panels.
     pub(super) fn multiply(
         &self,
@@ -47,7 +52,7 @@ impl Packed {
     ) {
         let (width, n_columns) = (self.panel_columns(), output.ncols());
         for (place, number) in panels.clone().enumerate() {
-            let panel = &self.panels[number * width * self.n_in..][..width * self.n_in];
+            let panel = &self.panels[number * self.panel_len()..][..self.panel_len()];
             let start = &self.bias[number * width..][..width];
             let columns = panel::columns(place, width, n_columns);
             let own = output.slice_mut(s![.., columns.clone()]);

@@ -1,14 +1,11 @@
 //! Products in int8: weights with a scale for each output, rows with a scale and a zero for each.
 //!
-//! A weight is round(w / scale), from -127 to 127; an input is round(x / scale) + zero, from 0 to
-//! 255, which spends no bits on the side where an activation has nothing. Sums of products are exact
-//! in i32, whatever the processor, so scores differ between processors only by the f32 arithmetic
-//! around the products.
+//! A weight is round(w / scale), from -127 to 127. Sums of products are exact in i32, whatever the
+//! processor, so scores differ between processors only by the f32 arithmetic around the products.
 #![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
 
 use std::ops::Range;
 
-use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
 use ndarray::Axis;
 use ndarray::s;
@@ -16,8 +13,6 @@ use rten_simd::Isa;
 use rten_simd::Simd;
 use rten_simd::SimdOp;
 use rten_simd::ops::BitOps;
-use rten_simd::ops::FloatOps;
-use rten_simd::ops::NarrowSaturate;
 use rten_simd::ops::NumOps;
 use rten_simd::ops::ToFloat;
 
@@ -25,8 +20,10 @@ use crate::model::ops::activation::Activation;
 use crate::model::ops::kernel::Int8Kernel;
 use crate::model::ops::kernel::Int8Tile;
 use crate::model::ops::panel;
-use crate::model::ops::panel::slice;
 use crate::model::ops::panel::slice_mut;
+use crate::model::ops::quantized_rows::QuantizedView;
+use crate::model::ops::quantized_rows::RowScale;
+use crate::model::ops::quantized_rows::Span;
 
 /// Weights in int8, in panels of columns, with what makes f32 of the sums.
 #[derive(Debug)]
@@ -40,21 +37,6 @@ pub struct PackedInt8 {
     offsets: Vec<i32>, // -128 times that
     scales: Vec<f32>,
     bias: Vec<f32>,
-}
-
-/// Rows of activations in int8.
-#[derive(Debug, Default)]
-pub struct QuantizedRows {
-    values: Vec<u8>, // rows padded to whole groups, and what longer inputs have left behind them
-    scales: Vec<RowScale>,
-    n_in: usize,
-}
-
-/// What the numbers of a row stand for: x = scale (q - 128 + shift).
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct RowScale {
-    scale: f32,
-    shift: i32, // 128 - zero, from -127 to 128
 }
 
 impl PackedInt8 {
@@ -106,10 +88,15 @@ impl PackedInt8 {
         self.kernel.panel_columns()
     }
 
+    /// Numbers in a panel.
+    pub(super) fn panel_len(&self) -> usize {
+        self.panel_columns() * self.n_in
+    }
+
     /// `activation(input x weights + bias)` for the columns of some panels.
     pub(super) fn multiply(
         &self,
-        input: &QuantizedRows,
+        input: QuantizedView<'_>,
         panels: Range<usize>,
         activation: Activation,
         mut output: ArrayViewMut2<'_, f32>,
@@ -129,11 +116,10 @@ impl PackedInt8 {
                 bias: &self.bias[columns],
             };
             let blocks = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS);
-            let rows =
-                input.values[..input.scales.len() * self.n_in].chunks(BLOCK_ROWS * self.n_in);
+            let rows = input.values.chunks(BLOCK_ROWS * self.n_in);
             for ((rows, scales), output) in rows.zip(input.scales.chunks(BLOCK_ROWS)).zip(blocks) {
                 for (place, panel) in group.clone().enumerate() {
-                    let weights = &self.panels[panel * width * self.n_in..][..width * self.n_in];
+                    let weights = &self.panels[panel * self.panel_len()..][..self.panel_len()];
                     let offsets = &self.offsets[panel * width..][..width];
                     let (n_in, sums) = (self.n_in, &mut sums[place * width..]);
                     self.kernel.multiply(Int8Tile { rows, n_in, weights, offsets, sums, stride });
@@ -142,108 +128,6 @@ impl PackedInt8 {
             }
             activation.apply(output);
         }
-    }
-}
-
-impl QuantizedRows {
-    /// Takes the place of what was there before.
-    pub(super) fn quantize(&mut self, rows: ArrayView2<'_, f32>) {
-        // What is in the padding does not matter: its weights are 0.
-        self.n_in = rows.ncols().next_multiple_of(GROUP);
-        let n_values = rows.nrows() * self.n_in;
-        if self.values.len() < n_values {
-            self.values.resize(n_values, 0);
-        }
-        self.scales.clear();
-        for (row, quantized) in self.values[..n_values].chunks_exact_mut(self.n_in).enumerate() {
-            let row = slice(&rows, row);
-            let scale = RowScale::of(row);
-            self.scales.push(scale);
-            Quantize { row, scale, quantized }.dispatch();
-        }
-    }
-}
-
-/// round(x / scale) + zero.
-struct Quantize<'a> {
-    row: &'a [f32],
-    scale: RowScale,
-    quantized: &'a mut [u8],
-}
-
-impl SimdOp for Quantize<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) {
-        let RowScale { scale, shift } = self.scale;
-        // Of a row of zeros every number is zero; of one with NaN every result will be NaN.
-        let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
-        let zero = 128 - shift;
-        let (ops, integers, shorts) = (isa.f32(), isa.i32(), isa.i16());
-        let (inverses, zeros) = (ops.splat(inverse), integers.splat(zero));
-        let mut inputs = self.row.chunks_exact(4 * ops.len());
-        let mut outputs = self.quantized.chunks_exact_mut(4 * ops.len());
-        for (input, output) in (&mut inputs).zip(&mut outputs) {
-            let mut parts = [zeros; 4];
-            for part in 0..4 {
-                let scaled = ops.mul(ops.load(&input[part * ops.len()..]), inverses);
-                parts[part] = integers.add(ops.to_int_round(scaled), zeros);
-            }
-            let low = integers.narrow_saturate(parts[0], parts[1]);
-            let high = integers.narrow_saturate(parts[2], parts[3]);
-            isa.u8().store(shorts.narrow_saturate(low, high), output);
-        }
-        let done = self.row.len() - inputs.remainder().len();
-        for (input, output) in self.row[done..].iter().zip(&mut self.quantized[done..]) {
-            #[expect(clippy::cast_possible_truncation, reason = "both saturate")]
-            let rounded = (input * inverse).round_ties_even() as i32;
-            #[expect(clippy::cast_sign_loss, reason = "clamped")]
-            let clamped = rounded.saturating_add(zero).clamp(0, 255) as u8;
-            *output = clamped;
-        }
-    }
-}
-
-impl RowScale {
-    /// Spreads the range of a row, 0 included, over all numbers.
-    ///
-    /// The scale is infinite or NaN if a number of the row is.
-    fn of(row: &[f32]) -> Self {
-        let (least, most) = Span(row).dispatch();
-        let scale = (most - least) / 255.0;
-        #[expect(clippy::cast_possible_truncation, reason = "0 to 255; 0 of NaN, as 0 / 0 is")]
-        let zero = (-least / scale).round_ties_even() as i32;
-        Self { scale, shift: 128 - zero }
-    }
-}
-
-/// The least and the largest number of a row, 0 included; NaN if one is not finite.
-struct Span<'a>(&'a [f32]);
-
-impl SimdOp for Span<'_> {
-    type Output = (f32, f32);
-
-    #[inline(always)]
-    fn eval<I: Isa>(self, isa: I) -> (f32, f32) {
-        let ops = isa.f32();
-        let [mut least, mut most, mut poison] = [ops.zero(); 3];
-        let mut take = |numbers: I::F32| {
-            least = ops.min(least, numbers);
-            most = ops.max(most, numbers);
-            // 0 x is NaN exactly if x is not finite; of minimum and maximum some hide NaN.
-            poison = ops.mul_add(numbers, ops.zero(), poison);
-        };
-        let chunks = self.0.chunks_exact(ops.len());
-        take(ops.load_pad(chunks.remainder()).0);
-        chunks.for_each(
-            #[inline(always)]
-            |chunk| take(ops.load(chunk)),
-        );
-        let poison: f32 = ops.sum(poison);
-        let least = least.to_array().into_iter().fold(0.0, f32::min);
-        let most = most.to_array().into_iter().fold(0.0, f32::max);
-        (least + poison, most + poison)
     }
 }
 

@@ -111,8 +111,15 @@ fn help_of_serve_names_the_address_the_model_and_the_limits() {
 
               [env: MODERATO_THREADS=]
 
+          --replicas <N>
+              Copies of the model that compute side by side on the CPU: they share the memory of its
+              weights, and divide the threads
+
+              [env: MODERATO_REPLICAS=]
+              [default: 1]
+
           --batch-tokens <N>
-              Most tokens computed at once [default: 256 for each thread, 16384 on a GPU]
+              Most tokens computed at once [default: 256 for each thread of a replica, 16384 on a GPU]
 
               [env: MODERATO_BATCH_TOKENS=]
 

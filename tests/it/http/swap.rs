@@ -200,6 +200,7 @@ pub(super) fn loader() -> Loader {
         placement: Placement::Cpu,
         dtype: Dtype::F32,
         threads: 1,
+        replicas: 1,
         overlap: 64,
         normalise: true,
     };

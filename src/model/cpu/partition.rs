@@ -1,0 +1,161 @@
+//! Divides products among threads: into a grid of parts, each some rows times some panels of
+//! columns.
+//!
+//! Pure arithmetic on the shape of a product and the number of threads. Which part a number is in
+//! never changes the number: every sum runs over all inputs, in their order.
+
+use std::ops::Range;
+
+/// A product of rows with a matrix in panels of columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Product {
+    pub(super) n_rows: usize,
+    pub(super) n_panels: usize,
+    /// Columns of a panel.
+    pub(super) panel_columns: usize,
+    /// Work that one row times one panel is, in multiplications of f32.
+    pub(super) panel_work: usize,
+}
+
+/// Threads that share a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Team {
+    pub(super) n_threads: usize,
+    /// Work below which no part is made; [`MIN_PART_WORK`] but in tests.
+    pub(super) min_part_work: usize,
+}
+
+/// A grid: each part is a range of rows times a range of panels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Partition {
+    pub(super) n_row_parts: usize,
+    pub(super) n_panel_parts: usize,
+}
+
+/// How the rows of a batch are divided for the operations between two attentions.
+///
+/// With many rows a thread, each thread takes blocks of rows through all operations and waits for
+/// nobody. With few, each block would read all weights for the sake of too few rows: then all
+/// threads share one block, and each product of it is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RowBlocks {
+    pub(super) n_blocks: usize,
+    /// Threads that share the operations of a block.
+    pub(super) n_threads: usize,
+}
+
+impl Product {
+    fn work(self) -> usize {
+        self.n_rows * self.n_panels * self.panel_work
+    }
+}
+
+impl Partition {
+    /// The grid that is computed first.
+    ///
+    /// No part is less work than the least (but a product that is less as a whole is one part), and
+    /// none is more than a tile above the mean, a tile being [`TILE_ROWS`] rows of a panel.
+    pub(super) fn new(product: Product, team: Team) -> Self {
+        let mut best = Self { n_row_parts: 1, n_panel_parts: 1 };
+        if team.n_threads <= 1 {
+            return best;
+        }
+        let max_parts = product.work() / team.min_part_work.max(1);
+        let max_parts = max_parts.min(team.n_threads * MAX_ROUNDS);
+        let max_row_parts = product.n_rows / TILE_ROWS;
+        let mut least = best.cost(product, team);
+        for n_panel_parts in 1..=product.n_panels.min(max_parts) {
+            for n_row_parts in 1..=max_row_parts.min(max_parts / n_panel_parts).max(1) {
+                let partition = Self { n_row_parts, n_panel_parts };
+                let cost = partition.cost(product, team);
+                if cost < least && partition.is_allowed(product, team) {
+                    (best, least) = (partition, cost);
+                }
+            }
+        }
+        best
+    }
+
+    pub(super) fn n_parts(self) -> usize {
+        self.n_row_parts * self.n_panel_parts
+    }
+
+    /// The rows of each part, in order.
+    pub(super) fn rows(self, n_rows: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+        shares(n_rows, self.n_row_parts)
+    }
+
+    /// The panels of each part, in order.
+    pub(super) fn panels(self, n_panels: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+        shares(n_panels, self.n_panel_parts)
+    }
+
+    /// When the last thread ends, and of equals what a part reads.
+    fn cost(self, product: Product, team: Team) -> (usize, usize) {
+        let n_rounds = self.n_parts().div_ceil(team.n_threads);
+        let n_rows = product.n_rows.div_ceil(self.n_row_parts);
+        let n_panels = product.n_panels.div_ceil(self.n_panel_parts);
+        let work = n_rows * n_panels * product.panel_work;
+        let handover = if self.n_parts() == 1 { 0 } else { HANDOVER_WORK };
+        (n_rounds * (work + handover), n_rows + n_panels * product.panel_columns)
+    }
+
+    fn is_allowed(self, product: Product, team: Team) -> bool {
+        let n_parts = self.n_parts();
+        let smallest =
+            (product.n_rows / self.n_row_parts) * (product.n_panels / self.n_panel_parts);
+        let largest = product.n_rows.div_ceil(self.n_row_parts)
+            * product.n_panels.div_ceil(self.n_panel_parts);
+        smallest * product.panel_work >= team.min_part_work
+            && largest * n_parts <= product.n_rows * product.n_panels + TILE_ROWS * n_parts
+    }
+}
+
+impl RowBlocks {
+    /// Blocks of whole tiles, none more than a tile above the mean.
+    pub(super) fn new(n_rows: usize, n_threads: usize) -> Self {
+        let min_rows = MIN_BLOCK_ROWS.max(n_threads * BLOCK_ROWS_PER_THREAD);
+        if n_threads > 1 && n_rows < n_threads * min_rows {
+            return Self { n_blocks: 1, n_threads };
+        }
+        let n_rounds = n_rows.div_ceil(n_threads * MAX_BLOCK_ROWS);
+        Self { n_blocks: (n_threads * n_rounds).max(1), n_threads: 1 }
+    }
+
+    /// The rows of each block, in order.
+    pub(super) fn rows(self, n_rows: usize) -> impl Iterator<Item = Range<usize>> {
+        let row = move |tile: usize| (tile * TILE_ROWS).min(n_rows);
+        let tiles = shares(n_rows.div_ceil(TILE_ROWS), self.n_blocks);
+        tiles.map(move |tiles| row(tiles.start)..row(tiles.end))
+    }
+}
+
+/// `0..total` in parts of which no two differ by more than one.
+fn shares(total: usize, n_parts: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    (0..n_parts).map(move |part| part * total / n_parts..(part + 1) * total / n_parts)
+}
+
+/// Below, a part costs about as much to hand over as it saves.
+pub(super) const MIN_PART_WORK: usize = 1_000_000;
+
+/// What it costs to hand a part to another thread, and to wait for it.
+const HANDOVER_WORK: usize = 120_000;
+
+/// Parts that a thread gets at most: with more the last thread ends little sooner.
+pub(super) const MAX_ROUNDS: usize = 4;
+
+/// Rows of the tallest tile of all kernels; parts of fewer rows are computed more slowly.
+const TILE_ROWS: usize = 8;
+
+/// Fewest rows of a block, with few threads.
+const MIN_BLOCK_ROWS: usize = 16;
+
+/// With more threads a block has that many rows for each: all threads together then read as many
+/// weights a second, from the cache that they share, as eight threads with 16 rows each.
+const BLOCK_ROWS_PER_THREAD: usize = 2;
+
+/// With the widest intermediate result of these many rows a block stays in a cache of 1 MiB.
+pub(super) const MAX_BLOCK_ROWS: usize = 96;
+
+#[cfg(test)]
+mod tests;

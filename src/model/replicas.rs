@@ -1,0 +1,120 @@
+//! The replicas of a model: forward passes that share its weights, each with threads of its own.
+
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use rayon::ThreadPoolBuilder;
+
+use crate::error::Error;
+use crate::error::Result;
+use crate::model::Forward;
+use crate::model::LoadSettings;
+use crate::model::Placement;
+use crate::model::config::Config;
+use crate::model::cpu::CpuTransformer;
+use crate::model::cpu::PackedModel;
+use crate::model::device::Dtype;
+use crate::model::tensor::TensorTransformer;
+use crate::model::weights::Weights;
+
+/// Loads the weights once, for as many replicas as the settings say.
+pub(super) fn load_replicas(
+    config: &Config,
+    mut weights: Weights,
+    settings: &LoadSettings,
+) -> Result<Vec<Box<dyn Forward>>> {
+    let refuse = |name, reason| Err(Error::Config { name, reason });
+    let replicas: Vec<Box<dyn Forward>> = match (settings.placement, settings.dtype) {
+        (Placement::Cpu, dtype) => {
+            let model = Arc::new(PackedModel::load(config, &mut weights, dtype)?);
+            let replica = |threads| -> Result<Box<dyn Forward>> {
+                Ok(Box::new(CpuTransformer::new(Arc::clone(&model), pool(threads)?)))
+            };
+            divide_threads(settings.threads, settings.replicas)
+                .map(replica)
+                .collect::<Result<_>>()?
+        }
+        (gpu, Dtype::F32) => {
+            vec![Box::new(TensorTransformer::load(config, &mut weights, gpu.open()?)?)]
+        }
+        (gpu, Dtype::Int8) => {
+            return refuse("dtype", format!("int8 is for the CPU, not for {gpu}"));
+        }
+    };
+    weights.finish(config.n_layers)?;
+    Ok(replicas)
+}
+
+impl LoadSettings {
+    /// Holds the number of replicas against what they run on.
+    pub fn check(&self) -> Result<()> {
+        let Self { placement, threads, replicas, .. } = *self;
+        let reason = match placement {
+            _ if replicas == 0 => "there must be at least 1".into(),
+            Placement::Cpu if replicas > threads => {
+                format!("{replicas} replicas, but {threads} threads to divide among them")
+            }
+            Placement::Cuda(_) | Placement::Metal(_) if replicas > 1 => {
+                format!("{replicas} replicas, but {placement} runs one")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Config { name: "replicas", reason })
+    }
+
+    /// Threads of the first replica, which has as many as any.
+    pub(super) fn replica_threads(&self) -> usize {
+        self.threads.div_ceil(self.replicas.max(1))
+    }
+}
+
+/// The threads of each replica: no two differ by more than one, and the first have more.
+fn divide_threads(threads: usize, replicas: usize) -> impl Iterator<Item = usize> {
+    (0..replicas).map(move |replica| threads / replicas + usize::from(replica < threads % replicas))
+}
+
+fn pool(threads: usize) -> Result<ThreadPool> {
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|thread| format!("forward-{thread}"))
+        .build()
+        .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_divided_as_evenly_as_possible() {
+        for (threads, replicas, each) in
+            [(1, 1, &[1][..]), (2, 2, &[1, 1]), (7, 2, &[4, 3]), (64, 3, &[22, 21, 21])]
+        {
+            let found: Vec<_> = divide_threads(threads, replicas).collect();
+            assert_eq!(found, each, "{threads} threads, {replicas} replicas");
+        }
+    }
+
+    #[test]
+    fn replicas_that_cannot_be_are_refused() {
+        for (placement, replicas, reason) in [
+            (Placement::Cpu, 4, None),
+            (Placement::Cpu, 5, Some("replicas: 5 replicas, but 4 threads to divide among them")),
+            (Placement::Cpu, 0, Some("replicas: there must be at least 1")),
+            (Placement::Cuda(1), 1, None),
+            (Placement::Cuda(1), 2, Some("replicas: 2 replicas, but cuda:1 runs one")),
+        ] {
+            let dtype = Dtype::F32;
+            let settings = LoadSettings {
+                placement,
+                dtype,
+                threads: 4,
+                replicas,
+                overlap: 0,
+                normalise: true,
+            };
+            let found = settings.check().err().map(|fault| fault.to_string());
+            assert_eq!(found.as_deref(), reason, "{replicas} on {placement}");
+        }
+    }
+}
