@@ -65,3 +65,27 @@ impl Pool<Scratch> {
 fn lock<T>(stack: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
     stack.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// As when a thread takes up another part while it waits for those of its own.
+    #[test]
+    fn a_value_can_be_taken_while_another_of_the_same_stack_is_in_use() {
+        let (done, finished) = mpsc::channel();
+        std::thread::spawn(move || {
+            let pool = Pool::<Vec<u8>>::new(1);
+            pool.with(0, |outer| {
+                outer.push(1);
+                pool.with(0, |inner| inner.push(2));
+            });
+            pool.with(0, |last| done.send(last.clone()).unwrap());
+        });
+        let last = finished.recv_timeout(Duration::from_mins(1));
+        assert_eq!(last, Ok(vec![1]), "the one that came back last is used first");
+    }
+}

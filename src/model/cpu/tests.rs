@@ -11,6 +11,7 @@ use rayon::ThreadPoolBuilder;
 
 use super::partition::RowBlocks;
 use super::rows::Rows;
+use super::team::each;
 use super::*;
 use crate::encode::Window;
 use crate::model::Artifact;
@@ -131,6 +132,8 @@ fn finish_in_blocks(forward: &CpuTransformer, n_blocks: usize) {
     let pass = Pass { model, batch: &batch, team: *team, scratch };
     let blocks = RowBlocks { n_blocks, n_threads: team.n_threads };
     pass.each_of(blocks, rows, |rows, scratch, team| {
+        // Parts that are on their way when the thread of the block waits for them.
+        each((0..8).collect(), |_: usize| std::thread::yield_now());
         layer.finish(rows.context, rows.hidden, scratch, team);
     });
 }
