@@ -253,3 +253,6 @@ fn keep_up(metrics: &Arc<Metrics>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests;
