@@ -23,9 +23,11 @@ main() {
     # ARMv8.0 without any extension, as in a Raspberry Pi 4: what the compiler may take for granted.
     QEMU_CPU=cortex-a72 run_tests --lib -- model::ops::
     # The 11,000 tokens of the default model's longer texts would take an hour in emulated floating
-    # point; its short ones and its self-test texts take two minutes.
+    # point; its short ones and its self-test texts take two minutes. That scores are the same to the
+    # bit in any batch is seen with the tiny model.
     QEMU_CPU=cortex-a72 run_tests --test it -- golden:: \
-        --skip the_embedded_model_gives_the_ids_and_logits_of_transformers_for_longer_texts
+        --skip the_embedded_model_gives_the_ids_and_logits_of_transformers_for_longer_texts \
+        --skip a_window_of_the_embedded_model
     # Every extension that the emulator knows: what is chosen where a processor has more.
     QEMU_CPU=max python3 scripts/arm/serve_once.py models/moderato-small/self_test.jsonl \
         qemu-aarch64-static "target/arm/$target/debug/moderato" serve --dtype int8

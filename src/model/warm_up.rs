@@ -23,8 +23,9 @@ pub struct WarmUp {
 }
 
 impl WarmUp {
-    /// Times one pass over about so many tokens. The passes before it decide whether the memory
-    /// that it needs is there already, so run [`first_pass`] before.
+    /// Times one pass over about so many tokens; over fewer where they would take much longer than
+    /// [`MAX_TIME`]. The passes before it decide whether the memory that it needs is there already,
+    /// so run [`first_pass`] before.
     pub(super) fn measure(
         encoder: &Encoder,
         replica: &dyn Forward,
@@ -37,11 +38,22 @@ impl WarmUp {
             bytes: 0..0,
         });
         let window = window.expect("every text has a window");
-        let n_windows = n_tokens.div_ceil(window.ids.len());
-        let batch = Batch::pack(std::iter::repeat_n(&window, n_windows));
+        let one = Self::time(replica, &window, 1)?;
+        let n_windows = n_tokens.div_ceil(window.ids.len()).min(one.times_in(MAX_TIME));
+        if n_windows > 1 { Self::time(replica, &window, n_windows) } else { Ok(one) }
+    }
+
+    fn time(replica: &dyn Forward, window: &Window, n_windows: usize) -> Result<Self> {
+        let batch = Batch::pack(std::iter::repeat_n(window, n_windows));
         let start = Instant::now();
         replica.forward(&batch)?;
         Ok(Self { n_tokens: batch.n_tokens(), elapsed: start.elapsed() })
+    }
+
+    /// How often it could be repeated in that time.
+    fn times_in(&self, time: Duration) -> usize {
+        let times = time.as_nanos() / self.elapsed.as_nanos().max(1);
+        usize::try_from(times).unwrap_or(usize::MAX)
     }
 }
 
@@ -59,3 +71,19 @@ fn greeting(n_times: usize) -> Result<Text> {
 /// A paragraph: attention, which takes longer the longer a window is, has the share that it has in
 /// ordinary traffic.
 const MAX_WINDOW_TOKENS: usize = 64;
+
+/// What a start may take longer for the estimate, on the slowest of machines.
+const MAX_TIME: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_pass_is_not_repeated_and_a_fast_one_often() {
+        let took = |elapsed| WarmUp { n_tokens: 64, elapsed };
+        assert_eq!(took(Duration::from_secs(20)).times_in(MAX_TIME), 0);
+        assert_eq!(took(Duration::from_millis(100)).times_in(MAX_TIME), 5);
+        assert!(took(Duration::ZERO).times_in(MAX_TIME) > 1000);
+    }
+}
