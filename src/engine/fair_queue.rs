@@ -54,8 +54,8 @@ pub(super) struct BatchSlice {
 pub(super) struct Taken {
     /// One a job, in the order in which the jobs were admitted.
     pub(super) slices: Vec<BatchSlice>,
-    /// In all of them.
-    pub(super) n_tokens: usize,
+    /// Tokens of each flow that is part of it.
+    pub(super) n_tokens: BTreeMap<FlowId, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -105,12 +105,14 @@ impl FairQueue {
     /// any waits, whatever its size.
     pub(super) fn take(&mut self, budget: usize) -> Taken {
         let mut slices: BTreeMap<JobId, Range<usize>> = BTreeMap::new();
-        let mut n_tokens = 0;
+        let mut n_tokens = BTreeMap::new();
+        let mut room = budget;
         while let Some((flow, len)) = self.next_window() {
-            if !slices.is_empty() && n_tokens + len > budget {
+            if !slices.is_empty() && len > room {
                 break;
             }
-            n_tokens += len;
+            room = room.saturating_sub(len);
+            *n_tokens.entry(flow).or_default() += len;
             let (job, window) = self.take_window(flow, len);
             slices.entry(job).or_insert(window..window).end = window + 1;
         }

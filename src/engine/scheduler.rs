@@ -35,6 +35,7 @@ use self::turns::Turn;
 use crate::engine::fair_queue::BatchSlice;
 use crate::engine::fair_queue::JobId;
 use crate::engine::fair_queue::QueuedJob;
+use crate::engine::fair_queue::Taken;
 use crate::engine::flow::FlowId;
 use crate::engine::priority::Priority;
 use crate::engine::throughput::Measurement;
@@ -212,12 +213,10 @@ impl Scheduler {
         let id = BatchId(self.new_id());
         self.n_turns += 1;
         let lane = self.models.get_mut(&model)?.lane_mut(priority);
-        let taken = lane.take(budget, self.n_turns, now);
-        let (slices, n_tokens) = (taken.slices.clone(), taken.n_tokens);
-        self.batches.prepare(
-            id,
-            ScheduledBatch { model, priority, place, slices: taken.slices, n_tokens, budget },
-        );
+        let Taken { slices, n_tokens } = lane.take(budget, self.n_turns, now);
+        let batch =
+            ScheduledBatch { model, priority, place, slices: slices.clone(), n_tokens, budget };
+        self.batches.prepare(id, batch);
         Some(Plan { id, model, slices, budget })
     }
 
@@ -230,7 +229,7 @@ impl Scheduler {
     pub(super) fn complete(&mut self, batch: BatchId, elapsed: Duration) -> Vec<JobId> {
         let Some(batch) = self.batches.end(batch) else { return Vec::new() };
         if let Some(queues) = self.models.get_mut(&batch.model) {
-            let ScheduledBatch { n_tokens, budget, .. } = batch;
+            let (n_tokens, budget) = (batch.n_tokens(), batch.budget);
             queues.throughput.observe(Measurement { n_tokens, budget, elapsed });
         }
         let mut complete = Vec::new();

@@ -50,7 +50,8 @@ pub struct Comparison {
     pub n_dropped: u64,
     /// Texts at which it failed.
     pub n_failed: u64,
-    /// The categories that both policies have, in the order of the one that serves.
+    /// The categories that both models' policies have; those of several policies after each other,
+    /// one entry an id.
     pub categories: Vec<Difference>,
 }
 
@@ -59,6 +60,8 @@ pub struct Comparison {
 pub struct Difference {
     /// Its id.
     pub category: String,
+    /// Texts of which both policies judge it.
+    pub n_texts: u64,
     /// Texts that violate it, by the model that serves.
     pub n_flagged_serving: u64,
     /// The same by the shadow.
@@ -175,28 +178,22 @@ impl Shadow {
         self.metrics.shadowed("compared", scored.len() as u64);
         for (theirs, ours) in std::iter::zip(&request.scores, scored) {
             let verdicts = (serving.judge(theirs), shadow.judge(&ours.scores.pooled));
-            for (place, (category, other)) in pairs.iter().enumerate() {
+            for &(category, other) in &pairs {
                 let judgements = (
-                    &verdicts.0.categories[*category].judgement,
-                    &verdicts.1.categories[*other].judgement,
+                    &verdicts.0.categories[category].judgement,
+                    &verdicts.1.categories[other].judgement,
                 );
-                let id = &serving.policy().categories[*category].id;
-                self.add_one(place, id, judgements);
+                self.add_one(&serving.policy().categories[category].id, judgements);
             }
         }
         self.compare(|comparison| comparison.n_texts += scored.len() as u64);
     }
 
-    fn add_one(&self, place: usize, id: &str, (serving, shadow): (&Judgement, &Judgement)) {
+    fn add_one(&self, id: &str, (serving, shadow): (&Judgement, &Judgement)) {
         let difference = f64::from(shadow.score) - f64::from(serving.score);
         let flags = (serving.violated, shadow.violated);
         self.metrics.shadow_compared(id, difference, flags);
-        self.compare(|comparison| {
-            if comparison.categories.len() <= place {
-                comparison.categories.resize_with(place + 1, Difference::default);
-            }
-            comparison.categories[place].add(id, difference.abs(), flags);
-        });
+        self.compare(|comparison| comparison.category(id).add(difference.abs(), flags));
     }
 
     fn compare<T>(&self, work: impl FnOnce(&mut Comparison) -> T) -> T {
@@ -204,9 +201,20 @@ impl Shadow {
     }
 }
 
+impl Comparison {
+    fn category(&mut self, id: &str) -> &mut Difference {
+        let known = self.categories.iter().position(|difference| difference.category == id);
+        let place = known.unwrap_or_else(|| {
+            self.categories.push(Difference { category: id.to_owned(), ..Difference::default() });
+            self.categories.len() - 1
+        });
+        &mut self.categories[place]
+    }
+}
+
 impl Difference {
-    fn add(&mut self, id: &str, difference: f64, (serving, shadow): (bool, bool)) {
-        id.clone_into(&mut self.category);
+    fn add(&mut self, difference: f64, (serving, shadow): (bool, bool)) {
+        self.n_texts += 1;
         self.n_flagged_serving += u64::from(serving);
         self.n_flagged_shadow += u64::from(shadow);
         self.n_disagreed += u64::from(serving != shadow);
@@ -236,6 +244,19 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn categories_are_told_apart_by_their_ids() {
+        let mut comparison = Comparison::default();
+        comparison.category("spam").add(0.25, (true, false));
+        comparison.category("threats").add(0.5, (true, true));
+        comparison.category("spam").add(0.75, (false, false));
+        let found = comparison.categories.iter().map(|difference| {
+            let Difference { n_texts, n_disagreed, sum_difference, .. } = *difference;
+            (difference.category.as_str(), n_texts, n_disagreed, sum_difference)
+        });
+        assert!(found.eq([("spam", 2, 1, 1.0), ("threats", 1, 0, 0.5)]));
+    }
 
     #[test]
     fn a_share_is_spread_evenly() {

@@ -10,7 +10,7 @@ pub(super) struct TokenBudget {
     /// Tokens of one key that may wait.
     pub(super) capacity_per_key: usize,
     /// A request is refused if what waits before it takes this long or longer; a request of a key
-    /// also if what waits of that key takes half as long.
+    /// also if something of that key waits, and with the request takes half as long or longer.
     pub(super) max_wait: Duration,
 }
 
@@ -35,34 +35,33 @@ pub(super) struct Full {
 }
 
 impl TokenBudget {
-    /// Tells whether `n_tokens` more may wait beside `all` and beside what waits of the same key.
+    /// Tells whether a request may wait beside `all` and beside what waits of the same key.
+    ///
+    /// What one key has waiting stays within its half, so that others find room in the other half:
+    /// the request counts too, unless it is the only one of its key.
     pub(super) fn check(
         &self,
-        n_tokens: usize,
+        request: Backlog,
         all: Backlog,
         of_key: Option<Backlog>,
     ) -> Result<(), Full> {
-        self.check_wait(all, 1)?;
-        check_tokens(n_tokens, all, self.capacity)?;
+        let max_seconds = self.max_wait.as_secs_f64();
+        check_seconds(all.seconds, all, max_seconds)?;
+        check_tokens(request.n_tokens, all, self.capacity)?;
         let Some(of_key) = of_key else { return Ok(()) };
-        self.check_wait(of_key, KEY_DIVISOR)?;
-        check_tokens(n_tokens, of_key, self.capacity_per_key)
+        check_seconds(of_key.seconds + request.seconds, of_key, max_seconds / KEY_DIVISOR)?;
+        check_tokens(request.n_tokens, of_key, self.capacity_per_key)
     }
+}
 
-    /// Nothing waits too long where nothing waits.
-    fn check_wait(&self, backlog: Backlog, divisor: u32) -> Result<(), Full> {
-        let max_seconds = self.max_wait.as_secs_f64() / f64::from(divisor);
-        if backlog.n_tokens == 0 || backlog.seconds < max_seconds {
-            return Ok(());
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "below n_tokens"
-        )]
-        let capacity = (backlog.n_tokens as f64 * max_seconds / backlog.seconds) as usize;
-        Err(backlog.full(capacity.max(1)))
+/// Nothing waits too long where nothing waits.
+fn check_seconds(seconds: f64, backlog: Backlog, max_seconds: f64) -> Result<(), Full> {
+    if backlog.n_tokens == 0 || seconds < max_seconds {
+        return Ok(());
     }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let capacity = (backlog.n_tokens as f64 * max_seconds / backlog.seconds) as usize;
+    Err(backlog.full(capacity.max(1)))
 }
 
 impl Backlog {
@@ -84,7 +83,7 @@ fn check_tokens(n_tokens: usize, backlog: Backlog, capacity: usize) -> Result<()
 }
 
 /// One key may keep the model busy for this part of the time that all may.
-const KEY_DIVISOR: u32 = 2;
+const KEY_DIVISOR: f64 = 2.0;
 /// Sooner is not worth a connection.
 const MIN_RETRY_SECONDS: f64 = 0.1;
 /// Later is as good as never.
@@ -114,7 +113,7 @@ mod tests {
             Case { n_tokens: usize::MAX, all: 1, of_key: None, full: Some((1, 100)) },
         ] {
             let waits = |n_tokens| Backlog { n_tokens, seconds: 0.0 };
-            let checked = budget().check(n_tokens, waits(all), of_key.map(waits));
+            let checked = budget().check(waits(n_tokens), waits(all), of_key.map(waits));
             let found = checked.err().map(|full| (full.queued_tokens, full.capacity));
             assert_eq!(found, full, "{n_tokens} beside {all} and {of_key:?}");
         }
@@ -123,33 +122,39 @@ mod tests {
     #[test]
     fn time_is_bounded_in_all_and_half_of_it_for_a_key() {
         struct Case {
+            request: f64,
             all: f64,
             of_key: Option<f64>,
             capacity: Option<usize>,
         }
-        for Case { all, of_key, capacity } in [
-            Case { all: 3.9, of_key: None, capacity: None },
-            Case { all: 4.0, of_key: None, capacity: Some(40) },
-            Case { all: 8.0, of_key: None, capacity: Some(20) },
-            Case { all: 1e9, of_key: None, capacity: Some(1) },
-            Case { all: 3.9, of_key: Some(1.9), capacity: None },
-            Case { all: 3.9, of_key: Some(2.0), capacity: Some(40) },
-            Case { all: 3.9, of_key: Some(4.0), capacity: Some(20) },
+        for Case { request, all, of_key, capacity } in [
+            Case { request: 0.1, all: 3.9, of_key: None, capacity: None },
+            Case { request: 9.0, all: 3.9, of_key: None, capacity: None },
+            Case { request: 0.1, all: 4.0, of_key: None, capacity: Some(40) },
+            Case { request: 0.1, all: 8.0, of_key: None, capacity: Some(20) },
+            Case { request: 0.1, all: 1e9, of_key: None, capacity: Some(1) },
+            Case { request: 0.1, all: 3.9, of_key: Some(1.8), capacity: None },
+            Case { request: 0.1, all: 3.9, of_key: Some(2.0), capacity: Some(40) },
+            Case { request: 1.5, all: 3.9, of_key: Some(0.5), capacity: Some(160) },
+            Case { request: 1.4, all: 3.9, of_key: Some(0.5), capacity: None },
+            Case { request: 0.0, all: 3.9, of_key: Some(4.0), capacity: Some(20) },
         ] {
             let waits = |seconds| Backlog { n_tokens: 40, seconds };
-            let checked = budget().check(1, waits(all), of_key.map(waits));
-            assert_eq!(checked.err().map(|full| full.capacity), capacity, "{all}, {of_key:?}");
+            let asked = Backlog { n_tokens: 1, seconds: request };
+            let checked = budget().check(asked, waits(all), of_key.map(waits));
+            let found = checked.err().map(|full| full.capacity);
+            assert_eq!(found, capacity, "{request} beside {all} and {of_key:?}");
         }
     }
 
     #[test]
     fn nobody_is_refused_for_time_where_nothing_waits() {
         let nothing = Backlog { n_tokens: 0, seconds: 0.0 };
-        let impatient = TokenBudget { max_wait: Duration::ZERO, ..budget() };
-        assert_eq!(impatient.check(1, nothing, Some(nothing)), Ok(()));
-        let endless = TokenBudget { max_wait: Duration::MAX, ..budget() };
         let much = Backlog { n_tokens: 1, seconds: 1e12 };
-        assert_eq!(endless.check(1, much, Some(much)), Ok(()));
+        let impatient = TokenBudget { max_wait: Duration::ZERO, ..budget() };
+        assert_eq!(impatient.check(much, nothing, Some(nothing)), Ok(()));
+        let endless = TokenBudget { max_wait: Duration::MAX, ..budget() };
+        assert_eq!(endless.check(much, much, Some(much)), Ok(()));
     }
 
     #[test]
@@ -158,7 +163,7 @@ mod tests {
             [(0.0, 1000), (0.01, 100), (0.2, 100), (10.0, 5000), (120.0, 60_000), (1e9, 60_000)]
         {
             let backlog = Backlog { n_tokens: 100, seconds };
-            let full = budget().check(1, backlog, None).unwrap_err();
+            let full = budget().check(backlog, backlog, None).unwrap_err();
             assert_eq!(full.retry_after, Duration::from_millis(retry_ms), "{seconds} s");
         }
     }

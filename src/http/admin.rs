@@ -254,32 +254,30 @@ impl StagedAnswer {
 impl ShadowAnswer {
     fn of(shadow: &Shadow) -> Self {
         let (card, comparison) = (shadow.engine().card(), shadow.comparison());
-        let n_texts = comparison.n_texts;
-        let difference = |difference| DifferenceAnswer::of(difference, n_texts);
         Self {
             model: card.reference(),
             source: shadow.source().to_string(),
             sha256: card.sha256.clone(),
             since: unix_seconds(shadow.since()),
             fraction: shadow.fraction(),
-            n_texts,
+            n_texts: comparison.n_texts,
             n_dropped: comparison.n_dropped,
             n_failed: comparison.n_failed,
-            categories: comparison.categories.into_iter().map(difference).collect(),
+            categories: comparison.categories.into_iter().map(DifferenceAnswer::of).collect(),
         }
     }
 }
 
 impl DifferenceAnswer {
-    fn of(difference: Difference, n_texts: u64) -> Self {
-        let share = |n: f64| n / n_texts.max(1) as f64;
+    fn of(difference: Difference) -> Self {
+        let share = |n: f64| n / difference.n_texts.max(1) as f64;
         Self {
-            category: difference.category,
             flag_rate_serving: share(difference.n_flagged_serving as f64),
             flag_rate_shadow: share(difference.n_flagged_shadow as f64),
             n_disagreed: difference.n_disagreed,
             mean_difference: share(difference.sum_difference),
             max_difference: difference.max_difference,
+            category: difference.category,
         }
     }
 }

@@ -46,7 +46,11 @@ fn a_batch_takes_what_fits_and_one_window_at_least() {
         let taken = queue.queue.take(budget);
         assert_eq!(taken.slices, [slice(job, 0..fits)], "{windows:?}, budget {budget}");
         let n_tokens: u32 = windows[..fits].iter().sum();
-        assert_eq!(taken.n_tokens, n_tokens as usize, "{windows:?}, budget {budget}");
+        assert_eq!(
+            taken.n_tokens[&FlowId::Anonymous],
+            n_tokens as usize,
+            "{windows:?}, budget {budget}"
+        );
     }
 }
 
@@ -196,7 +200,8 @@ proptest! {
         for _ in 0..5 {
             let taken = queue.queue.take(budget);
             let n_windows: usize = taken.slices.iter().map(|slice| slice.windows.len()).sum();
-            prop_assert!(taken.n_tokens <= budget || n_windows == 1);
+            let n_tokens: usize = taken.n_tokens.values().sum();
+            prop_assert!(n_tokens <= budget || n_windows == 1);
         }
         let served: Vec<_> =
             std::iter::zip(before, waiting(&queue)).map(|(before, left)| before - left).collect();

@@ -16,16 +16,17 @@ impl Scheduler {
         let Demand { model, priority, flow, n_tokens } = demand;
         let all = self.backlog_before(model, priority).ok_or(Refusal::Removed)?;
         let of_key = flow.is_key().then(|| self.backlog_of(flow, priority));
-        self.budget(priority).check(n_tokens, all, of_key).map_err(Refusal::Full)
+        let request = self.models.get(&model).ok_or(Refusal::Removed)?.backlog(n_tokens);
+        self.budget(priority).check(request, all, of_key).map_err(Refusal::Full)
     }
 
     /// Whether so much waits in the foreground that there is no time for the background.
     pub(in crate::engine) fn is_busy(&self) -> bool {
         let TokenBudget { capacity, max_wait, .. } = self.budget(Priority::Foreground);
-        let waiting = self.models.iter().map(|(&id, model)| {
-            let n_tokens = self.n_waiting(id, Priority::Foreground);
-            Backlog { n_tokens, seconds: model.seconds_for(n_tokens) }
-        });
+        let waiting = self
+            .models
+            .iter()
+            .map(|(&id, model)| model.backlog(self.n_waiting(id, Priority::Foreground)));
         let all = sum(waiting);
         all.n_tokens > capacity / 2 || all.seconds > max_wait.as_secs_f64() / 2.0
     }
@@ -43,7 +44,7 @@ impl Scheduler {
     fn backlog_before(&self, model: ModelId, priority: Priority) -> Option<Backlog> {
         let own_queues = self.models.get(&model)?;
         let own = self.n_waiting(model, priority);
-        let own_backlog = Backlog { n_tokens: own, seconds: own_queues.seconds_for(own) };
+        let own_backlog = own_queues.backlog(own);
         let others = self.models.iter().filter(|&(&id, _)| id != model).map(|(&id, queues)| {
             let n_tokens = self.n_waiting(id, priority);
             let n_before = n_tokens.min(own + self.settings.batch_tokens);
@@ -52,11 +53,11 @@ impl Scheduler {
         Some(sum(others.chain([own_backlog])))
     }
 
-    /// What waits of one key, for all models.
+    /// What waits of one key or is prepared, for all models.
     fn backlog_of(&self, flow: FlowId, priority: Priority) -> Backlog {
-        sum(self.models.values().map(|queues| {
-            let n_tokens = queues.queue(priority).n_tokens_of(flow);
-            Backlog { n_tokens, seconds: queues.seconds_for(n_tokens) }
+        sum(self.models.iter().map(|(&id, queues)| {
+            let n_prepared = self.batches.n_prepared_tokens_of(flow, id, priority);
+            queues.backlog(queues.queue(priority).n_tokens_of(flow) + n_prepared)
         }))
     }
 

@@ -1,8 +1,10 @@
 //! The batches that are prepared or running, and the places where.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use crate::engine::fair_queue::BatchSlice;
+use crate::engine::flow::FlowId;
 use crate::engine::priority::Priority;
 use crate::engine::scheduler::BatchId;
 use crate::engine::scheduler::ModelId;
@@ -23,7 +25,7 @@ pub(super) struct ScheduledBatch {
     pub(super) priority: Priority,
     pub(super) place: PlaceId,
     pub(super) slices: Vec<BatchSlice>,
-    pub(super) n_tokens: usize,
+    pub(super) n_tokens: BTreeMap<FlowId, usize>,
     pub(super) budget: usize,
 }
 
@@ -104,13 +106,38 @@ impl Batches {
 
     /// Tokens in prepared batches of a model.
     pub(super) fn n_prepared_tokens(&self, model: ModelId, priority: Priority) -> usize {
-        let is_meant = |batch: &&ScheduledBatch| batch.model == model && batch.priority == priority;
-        self.prepared().map(|(_, batch)| batch).filter(is_meant).map(|batch| batch.n_tokens).sum()
+        self.prepared_of(model, priority).map(ScheduledBatch::n_tokens).sum()
+    }
+
+    /// Those of one flow.
+    pub(super) fn n_prepared_tokens_of(
+        &self,
+        flow: FlowId,
+        model: ModelId,
+        priority: Priority,
+    ) -> usize {
+        self.prepared_of(model, priority).filter_map(|batch| batch.n_tokens.get(&flow)).sum()
+    }
+
+    fn prepared_of(
+        &self,
+        model: ModelId,
+        priority: Priority,
+    ) -> impl Iterator<Item = &ScheduledBatch> {
+        let batches = self.prepared().map(|(_, batch)| batch);
+        batches.filter(move |batch| (batch.model, batch.priority) == (model, priority))
     }
 
     fn prepared(&self) -> impl Iterator<Item = (BatchId, &ScheduledBatch)> {
         let ids = self.places.iter().filter_map(|place| place.prepared);
         ids.filter_map(|id| Some((id, self.batches.get(&id)?)))
+    }
+}
+
+impl ScheduledBatch {
+    /// Of all flows.
+    pub(super) fn n_tokens(&self) -> usize {
+        self.n_tokens.values().sum()
     }
 }
 
@@ -192,6 +219,7 @@ mod tests {
     fn batch(model: ModelId, n_tokens: usize) -> ScheduledBatch {
         let slices = Vec::new();
         let priority = Priority::Foreground;
-        ScheduledBatch { model, priority, place: HERE, slices, n_tokens, budget: n_tokens }
+        let (budget, n_tokens) = (n_tokens, BTreeMap::from([(FlowId::Anonymous, n_tokens)]));
+        ScheduledBatch { model, priority, place: HERE, slices, n_tokens, budget }
     }
 }

@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(lane.last_turn(), Some(0));
         assert_eq!(lane.overdue_since(at(4)), None);
         assert_eq!(lane.overdue_since(at(5)), Some(at(0)));
-        assert_eq!(lane.take(10, 7, at(6)).n_tokens, 10);
+        assert_eq!(lane.take(10, 7, at(6)).n_tokens[&FlowId::Anonymous], 10);
         assert_eq!(lane.last_turn(), Some(7));
         assert_eq!(lane.overdue_since(at(10)), None);
         assert_eq!(lane.overdue_since(at(11)), Some(at(6)));

@@ -7,6 +7,7 @@ use crate::engine::priority::Priority;
 use crate::engine::scheduler::PlaceId;
 use crate::engine::scheduler::lane::Lane;
 use crate::engine::throughput::ThroughputEstimate;
+use crate::engine::token_budget::Backlog;
 
 /// A model with its two lanes.
 #[derive(Debug)]
@@ -52,7 +53,13 @@ impl ModelQueues {
         self.lane(priority).queue()
     }
 
-    /// Seconds that its replicas take for so many tokens; 0 while their throughput is not known.
+    /// So many tokens, and how long its replicas take for them; 0 while their throughput is not
+    /// known.
+    pub(super) fn backlog(&self, n_tokens: usize) -> Backlog {
+        Backlog { n_tokens, seconds: self.seconds_for(n_tokens) }
+    }
+
+    /// Seconds that its replicas take for so many tokens.
     pub(super) fn seconds_for(&self, n_tokens: usize) -> f64 {
         self.throughput.seconds_for(n_tokens, self.n_places).unwrap_or(0.0)
     }

@@ -140,6 +140,19 @@ fn a_batch_is_prepared_ahead_only_if_a_whole_one_waits() {
 }
 
 #[test]
+fn nothing_is_prepared_for_a_key_with_more_than_all_others() {
+    for (polite, is_prepared) in [(&[1; 40][..], false), (&[50; 7], true)] {
+        let mut small = Small::new();
+        let model = small.add_model();
+        small.admit_for(FlowId::Key(1), model, &[50; 7]);
+        small.admit_for(FlowId::Key(2), model, polite);
+        let running = small.next();
+        assert_eq!(small.scheduler.start(running.id), Start::Running);
+        assert_eq!(small.scheduler.has_batch(HERE, small.now), is_prepared, "{polite:?}");
+    }
+}
+
+#[test]
 fn nothing_is_prepared_while_another_place_is_free() {
     let mut small = Small::new();
     let model = small.scheduler.add_model(2, None);
@@ -271,6 +284,24 @@ fn a_key_has_half_of_the_queue_or_one_of_the_largest_requests() {
         assert!(check(one, FlowId::Key(2), share));
         assert!(check(one, FlowId::Anonymous, 9000), "no key, no share");
     }
+}
+
+#[test]
+fn what_a_key_has_waiting_stays_within_half_of_the_time() {
+    let mut small = Small::new();
+    let model = small.scheduler.add_model(1, Some(100.0));
+    let check = |small: &Small, key, n_tokens| {
+        small.check_for(FlowId::Key(key), model, n_tokens, Priority::Foreground).is_ok()
+    };
+    assert!(check(&small, 1, 1000), "the only one of its key");
+    small.admit_for(FlowId::Key(1), model, &[50]);
+    let plan = small.next();
+    for (n_tokens, fits) in [(49, true), (50, false)] {
+        assert_eq!(check(&small, 1, n_tokens), fits, "{n_tokens} beside 50 prepared ones");
+        assert!(check(&small, 2, n_tokens), "another key");
+    }
+    small.scheduler.start(plan.id);
+    assert!(check(&small, 1, 1000), "what runs does not wait");
 }
 
 #[test]

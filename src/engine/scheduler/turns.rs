@@ -27,7 +27,7 @@ impl Scheduler {
         let (model, priority) = self.next_lane(place, now)?;
         let queues = self.models.get(&model)?;
         let budget = self.batch_budget(queues, priority, now);
-        let may_begin = vacancy == Vacancy::Free || self.may_prepare(queues, budget);
+        let may_begin = vacancy == Vacancy::Free || self.may_prepare(queues, budget, now);
         may_begin.then_some(Turn { model, priority, budget })
     }
 
@@ -76,11 +76,14 @@ impl Scheduler {
     }
 
     /// Whether a batch may be prepared while another runs: only a full one, which those who come
-    /// late would miss anyway. Batches of the background, and those of a key that dominates, are
-    /// smaller, so that nobody waits for two of them.
-    fn may_prepare(&self, queues: &ModelQueues, budget: usize) -> bool {
+    /// late would miss anyway. Batches of the background are smaller, so that nobody waits for two
+    /// of them; and while one key has more waiting than all others, the others' next text is soon
+    /// to come and would wait for two batches of that key.
+    fn may_prepare(&self, queues: &ModelQueues, budget: usize, now: Instant) -> bool {
+        let foreground = queues.queue(Priority::Foreground);
         budget == self.settings.batch_tokens
-            && queues.queue(Priority::Foreground).n_tokens() >= budget
+            && foreground.n_tokens() >= budget
+            && !foreground.is_dominated(0, now)
             && !self.batches.has_free_place(queues.n_places)
     }
 }

@@ -89,8 +89,13 @@ impl Ledger {
         jobs.filter(|job| self.live.contains_key(job)).collect()
     }
 
-    /// Takes down what a batch holds; gives its tokens.
-    pub(super) fn plan(&mut self, model: ModelId, slices: &[BatchSlice], now: Instant) -> usize {
+    /// Takes down what a batch holds; gives its tokens of each flow.
+    pub(super) fn plan(
+        &mut self,
+        model: ModelId,
+        slices: &[BatchSlice],
+        now: Instant,
+    ) -> BTreeMap<FlowId, usize> {
         let priority = self.live[&slices[0].job].job.priority;
         let before = self.waiting_flows(model, priority);
         let mut served: BTreeMap<FlowId, i64> = BTreeMap::new();
@@ -110,7 +115,7 @@ impl Ledger {
         let both: Vec<_> = before.into_iter().filter(|flow| after.contains(flow)).collect();
         self.check_fairness(model, priority, &both, &served);
         self.forget_idle_pairs();
-        usize::try_from(served.values().sum::<i64>()).unwrap()
+        served.into_iter().map(|(flow, n)| (flow, usize::try_from(n).unwrap())).collect()
     }
 
     /// Takes down that a batch was computed; gives the jobs that are complete with it.
@@ -224,12 +229,15 @@ pub(super) fn would_fit(ledger: &Ledger, models: &[SimulatedModel], job: &NewJob
     let mut is_close = (seconds - max).abs() < 1e-6;
     fits &= !is_foreground || all == 0 || seconds < max;
     if job.flow.is_key() {
-        let of_key = |model| {
-            ledger
-                .n_waiting(|other| is_same(other) && other.flow == job.flow && other.model == model)
+        let of_key = |model: &SimulatedModel| {
+            let is_own = |other: &NewJob| other.flow == job.flow && other.model == model.id;
+            let n_waiting = ledger.n_waiting(|other| is_same(other) && is_own(other));
+            n_waiting + model.n_prepared_of(job.flow, job.priority)
         };
-        let tokens: usize = models.iter().map(|model| of_key(model.id)).sum();
-        let seconds: f64 = models.iter().map(|model| model.seconds_for(of_key(model.id))).sum();
+        let tokens: usize = models.iter().map(of_key).sum();
+        let own = models.iter().find(|model| model.id == job.model).expect("a model");
+        let seconds = own.seconds_for(n_tokens)
+            + models.iter().map(|model| model.seconds_for(of_key(model))).sum::<f64>();
         let share = SETTINGS.max_request_tokens.max(SETTINGS.queue_tokens / 2);
         fits &= tokens + n_tokens <= share;
         fits &= !is_foreground || tokens == 0 || seconds < max / 2.0;

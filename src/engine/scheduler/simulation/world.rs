@@ -61,8 +61,8 @@ pub(super) struct SimulatedModel {
     pub(super) id: ModelId,
     rate: f64, // tokens per second of one replica
     n_places: usize,
-    prepared: BTreeMap<BatchId, (Priority, usize)>, // tokens
-    background_since: Option<Instant>,              // without a turn
+    prepared: BTreeMap<BatchId, (Priority, BTreeMap<FlowId, usize>)>, // tokens
+    background_since: Option<Instant>,                                // without a turn
 }
 
 #[derive(Default)]
@@ -260,12 +260,13 @@ impl World {
         let Some(plan) = plan else { return false };
         let priority = self.ledger.live[&plan.slices[0].job].job.priority;
         self.check_turn(&plan, priority, place);
-        let n_tokens = self.ledger.plan(plan.model, &plan.slices, self.now);
+        let of_flows = self.ledger.plan(plan.model, &plan.slices, self.now);
+        let n_tokens = of_flows.values().sum();
         let n_windows: usize = plan.slices.iter().map(|slice| slice.windows.len()).sum();
         assert!(n_tokens <= plan.budget || n_windows == 1, "{n_tokens} in {}", plan.budget);
         let model = self.models.iter_mut().find(|model| model.id == plan.model).unwrap();
         let elapsed = Duration::from_secs_f64(n_tokens as f64 / model.rate);
-        model.prepared.insert(plan.id, (priority, n_tokens));
+        model.prepared.insert(plan.id, (priority, of_flows));
         if priority == Priority::Background {
             model.background_since = None; // set again if something is left
         }
@@ -285,8 +286,8 @@ impl World {
         }
         let batch = self.places[place].prepared.take().unwrap();
         for model in &mut self.models {
-            let n_tokens = model.prepared.remove(&id).map(|(_, n_tokens)| n_tokens);
-            assert!(n_tokens.is_none_or(|n_tokens| n_tokens == batch.n_tokens));
+            let n_tokens = model.prepared.remove(&id).map(|(_, of_flows)| of_flows.values().sum());
+            assert!(n_tokens.is_none_or(|n_tokens: usize| n_tokens == batch.n_tokens));
         }
         self.after(batch.elapsed, Event::Computed(place));
         self.places[place].running = Some(batch);
@@ -381,7 +382,13 @@ impl SimulatedModel {
     /// Tokens in its prepared batches.
     pub(super) fn n_prepared(&self, meant: Priority) -> usize {
         let batches = self.prepared.values().filter(|(priority, _)| *priority == meant);
-        batches.map(|(_, n_tokens)| n_tokens).sum()
+        batches.flat_map(|(_, of_flows)| of_flows.values()).sum()
+    }
+
+    /// Those of one flow.
+    pub(super) fn n_prepared_of(&self, flow: FlowId, meant: Priority) -> usize {
+        let batches = self.prepared.values().filter(|(priority, _)| *priority == meant);
+        batches.filter_map(|(_, of_flows)| of_flows.get(&flow)).sum()
     }
 }
 
