@@ -16,7 +16,6 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 
 pub(super) use self::packed_model::PackedModel;
-use self::partition::MIN_PART_WORK;
 use self::partition::Team;
 use self::pass::Pass;
 use self::scratch::Buffers;
@@ -45,7 +44,7 @@ impl CpuTransformer {
         Self {
             model,
             threads,
-            team: Team { n_threads, min_part_work: MIN_PART_WORK },
+            team: Team::of(n_threads),
             buffers: Pool::new(1),
             scratch: Pool::new(n_threads),
         }

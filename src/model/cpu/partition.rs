@@ -21,7 +21,7 @@ pub(super) struct Product {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Team {
     pub(super) n_threads: usize,
-    /// Work below which no part is made; [`MIN_PART_WORK`] but in tests.
+    /// Work below which no part is made.
     pub(super) min_part_work: usize,
 }
 
@@ -42,6 +42,17 @@ pub(super) struct RowBlocks {
     pub(super) n_blocks: usize,
     /// Threads that share the operations of a block.
     pub(super) n_threads: usize,
+}
+
+impl Team {
+    /// A team of all threads of a pool.
+    ///
+    /// Parts are handed over by halves, from thread to thread: the last part of many has come
+    /// through as many hands as the number of threads has binary digits.
+    pub(super) fn of(n_threads: usize) -> Self {
+        let n_handovers = n_threads.max(2).next_power_of_two().ilog2() as usize;
+        Self { n_threads, min_part_work: n_handovers * MIN_PART_WORK }
+    }
 }
 
 impl Product {
@@ -142,8 +153,8 @@ fn shares(total: usize, n_parts: usize) -> impl Iterator<Item = Range<usize>> + 
     (0..n_parts).map(move |part| part * total / n_parts..(part + 1) * total / n_parts)
 }
 
-/// Below, a part costs about as much to hand over as it saves.
-pub(super) const MIN_PART_WORK: usize = 1_000_000;
+/// For each time that a part is handed over: below, that costs about as much as the part saves.
+const MIN_PART_WORK: usize = 250_000;
 
 /// What it costs to hand a part to another thread, and to wait for it.
 const HANDOVER_WORK: usize = 120_000;

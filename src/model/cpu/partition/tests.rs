@@ -26,11 +26,19 @@ fn token_counts() -> impl Iterator<Item = usize> {
 }
 
 #[test]
+fn the_least_amount_grows_with_the_hands_that_a_part_goes_through() {
+    for (n_threads, n_handovers) in [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (64, 6), (128, 7)] {
+        let Team { min_part_work, .. } = Team::of(n_threads);
+        assert_eq!(min_part_work, n_handovers * MIN_PART_WORK, "{n_threads} threads");
+    }
+}
+
+#[test]
 fn no_part_is_less_than_the_least_or_more_than_a_tile_above_the_mean() {
     for n_rows in token_counts() {
         for product in products(n_rows) {
             for n_threads in 1..=128 {
-                let team = Team { n_threads, min_part_work: MIN_PART_WORK };
+                let team = Team::of(n_threads);
                 check(product, team, Partition::new(product, team));
             }
         }
@@ -50,11 +58,11 @@ fn check(product: Product, team: Team, partition: Partition) {
     }
     let n_parts = partition.n_parts();
     assert_eq!(n_tiles, n_rows * n_panels, "all of {case}");
-    assert!(n_parts == 1 || smallest * panel_work >= MIN_PART_WORK, "the least of {case}");
+    assert!(n_parts == 1 || smallest * panel_work >= team.min_part_work, "the least of {case}");
     assert!(largest * n_parts <= n_tiles + TILE_ROWS * n_parts, "the most of {case}");
     // As many threads as pay: none works twice as long as if all had the same, or the least.
     let n_rounds = n_parts.div_ceil(team.n_threads);
-    let fair = (product.work() / team.n_threads).max(MIN_PART_WORK);
+    let fair = (product.work() / team.n_threads).max(team.min_part_work);
     assert!(n_rounds * largest * panel_work <= 2 * fair, "the threads of {case}");
 }
 
