@@ -114,8 +114,7 @@ impl Engine {
         let Some(deadline) = context.deadline else {
             return self.work(subjects, context).await;
         };
-        // Work that would be refused at the end need not be begun.
-        self.group.dispatcher().check(self.least_demand(&subjects, context))?;
+        self.check(&subjects, context)?;
         let guard = DeadlineGuard::new(deadline, &self.metrics);
         let work = self.work(subjects, context);
         let late = |_| deadline.exceeded();
@@ -236,10 +235,12 @@ impl Engine {
     async fn read(
         &self,
         subjects: Vec<Subject>,
-        RequestContext { priority, account, timings, .. }: RequestContext<'_>,
+        context: RequestContext<'_>,
     ) -> Result<Vec<Reading>> {
+        let RequestContext { priority, account, timings, .. } = context;
         let start = Instant::now();
         let permit = self.group.tokenization().permit(priority, FlowId::of(account)).await?;
+        self.check(&subjects, context)?; // others may have come in meanwhile
         let served = Arc::clone(&self.served);
         let read_all = move || {
             // Held to the end, also if the client goes away meanwhile.
@@ -255,6 +256,15 @@ impl Engine {
             timings.add(Phase { step: Step::Tokenise, start, elapsed });
         }
         readings
+    }
+
+    /// Refuses what would be refused once it is tokenised: that need not be begun. What has no
+    /// deadline waits for its place.
+    fn check(&self, subjects: &[Subject], context: RequestContext<'_>) -> Result<()> {
+        if context.deadline.is_none() {
+            return Ok(());
+        }
+        self.group.dispatcher().check(self.least_demand(subjects, context))
     }
 
     fn least_demand(&self, subjects: &[Subject], context: RequestContext<'_>) -> Demand {

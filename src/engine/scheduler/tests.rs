@@ -177,16 +177,16 @@ fn the_background_is_never_prepared_ahead() {
 }
 
 #[test]
-fn a_key_that_dominates_gets_half_batches_and_nothing_ahead() {
-    let mut small = Small::new();
-    let model = small.add_model();
-    small.admit_for(FlowId::Key(1), model, &[10; 51]);
-    assert_eq!(small.scheduler.turn(HERE, small.now).unwrap().budget, 100, "nobody else comes");
-    small.admit_for(FlowId::Key(2), model, &[10]);
-    let plan = small.next();
-    assert_eq!(plan.budget, 50);
-    small.scheduler.start(plan.id);
-    assert!(!small.scheduler.has_batch(HERE, small.now));
+fn a_key_with_more_than_a_batch_gets_half_batches_beside_others() {
+    for (n_windows, budget) in [(10, 100), (11, 50)] {
+        let mut small = Small::new();
+        let model = small.add_model();
+        small.admit_for(FlowId::Key(1), model, &vec![10; n_windows]);
+        assert_eq!(small.scheduler.turn(HERE, small.now).unwrap().budget, 100, "nobody else comes");
+        small.admit_for(FlowId::Key(2), model, &[10]);
+        let plan = small.next();
+        assert_eq!(plan.budget, budget, "{n_windows}");
+    }
 }
 
 #[test]

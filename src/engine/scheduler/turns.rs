@@ -64,12 +64,10 @@ impl Scheduler {
     /// others.
     fn batch_budget(&self, queues: &ModelQueues, priority: Priority, now: Instant) -> usize {
         let batch_tokens = self.settings.batch_tokens;
-        let much = batch_tokens.saturating_mul(DOMINATING_BATCHES);
+        let is_dominated = queues.queue(priority).is_dominated(batch_tokens, now);
         let divisor = match priority {
             Priority::Background => BACKGROUND_DIVISOR,
-            Priority::Foreground if queues.queue(priority).is_dominated(much, now) => {
-                DOMINATED_DIVISOR
-            }
+            Priority::Foreground if is_dominated => DOMINATED_DIVISOR,
             Priority::Foreground => 1,
         };
         batch_tokens.div_ceil(divisor)
@@ -88,9 +86,7 @@ impl Scheduler {
     }
 }
 
-/// More than so many batches of one key are much.
-const DOMINATING_BATCHES: usize = 4;
-/// A batch is smaller by this while one key has so much to do.
+/// A batch is smaller by this while one key has more than a batch waiting, and more than all others.
 const DOMINATED_DIVISOR: usize = 2;
 /// A batch of the background is smaller by this.
 const BACKGROUND_DIVISOR: usize = 4;

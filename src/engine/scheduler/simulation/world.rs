@@ -321,7 +321,7 @@ impl World {
                 self.ledger.n_waiting(|job| is_foreground(job) && is_meant(job))
             };
             let most = (1..=self.load.n_keys).map(of_key).max().unwrap_or(0);
-            assert!(most > 4 * SETTINGS.batch_tokens && most > own / 2, "{most} of {own}");
+            assert!(most > SETTINGS.batch_tokens && most > own / 2, "{most} of {own}");
         }
     }
 
