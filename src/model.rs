@@ -196,11 +196,12 @@ impl ModelCard {
     }
 }
 
-/// Tokens that tell how fast a model is: as many as a batch has by default, in bounds that keep the
-/// start short, at 0.05 s for each 512 tokens of the embedded model on two cores.
+/// Tokens that tell how fast a model is: enough for all threads, and few, since a model that takes
+/// the place of another is loaded while that one serves. On two cores it is 0.01 s of the embedded
+/// model.
 fn n_warm_up_tokens(settings: &LoadSettings) -> usize {
     match settings.placement {
-        Placement::Cpu => (256 * settings.replica_threads()).clamp(512, 4096),
+        Placement::Cpu => (64 * settings.replica_threads()).clamp(128, 4096),
         Placement::Cuda(_) | Placement::Metal(_) => 4096,
     }
 }

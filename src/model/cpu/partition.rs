@@ -71,6 +71,8 @@ impl Partition {
         if team.n_threads <= 1 {
             return best;
         }
+        // Fewer rows take about as long: they read the same weights.
+        let product = Product { n_rows: product.n_rows.max(TILE_ROWS), ..product };
         let max_parts = product.work() / team.min_part_work.max(1);
         let max_parts = max_parts.min(team.n_threads * MAX_ROUNDS);
         let max_row_parts = product.n_rows / TILE_ROWS;

@@ -67,6 +67,16 @@ fn check(product: Product, team: Team, partition: Partition) {
 }
 
 #[test]
+fn one_row_is_divided_as_a_tile_is() {
+    let team = Team::of(2);
+    let product = |n_rows| Product { n_rows, n_panels: 24, panel_columns: 16, panel_work: 384 * 16 };
+    let halves = Partition { n_row_parts: 1, n_panel_parts: 2 };
+    for n_rows in [1, TILE_ROWS] {
+        assert_eq!(Partition::new(product(n_rows), team), halves, "{n_rows} rows");
+    }
+}
+
+#[test]
 fn the_first_parts_cover_the_first_rows_and_panels() {
     let partition = Partition { n_row_parts: 3, n_panel_parts: 2 };
     assert_eq!(partition.rows(20).collect::<Vec<_>>(), [0..6, 6..13, 13..20]);
