@@ -35,7 +35,7 @@ fn more_replicas_than_threads_are_refused() {
 
 #[test]
 fn a_loaded_model_says_how_fast_it_is() {
-    for (threads, replicas, n_tokens) in [(1, 1, 512), (4, 1, 1024), (4, 2, 512), (64, 1, 4096)] {
+    for (threads, replicas, n_tokens) in [(1, 1, 128), (4, 1, 256), (4, 2, 128), (64, 1, 4096)] {
         let settings = LoadSettings { threads, replicas, ..support::LOAD };
         let warm_up = load(&settings).unwrap().warm_up.unwrap();
         let case = format!("{threads} threads, {replicas} replicas");
