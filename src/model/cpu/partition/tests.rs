@@ -69,7 +69,8 @@ fn check(product: Product, team: Team, partition: Partition) {
 #[test]
 fn one_row_is_divided_as_a_tile_is() {
     let team = Team::of(2);
-    let product = |n_rows| Product { n_rows, n_panels: 24, panel_columns: 16, panel_work: 384 * 16 };
+    let product =
+        |n_rows| Product { n_rows, n_panels: 24, panel_columns: 16, panel_work: 384 * 16 };
     let halves = Partition { n_row_parts: 1, n_panel_parts: 2 };
     for n_rows in [1, TILE_ROWS] {
         assert_eq!(Partition::new(product(n_rows), team), halves, "{n_rows} rows");
