@@ -10,7 +10,12 @@
 //! **Turns.** A place computes one batch at a time. Models of the foreground take turns batch by
 //! batch. The background is computed when no foreground waits, in smaller batches, and at least once
 //! in five seconds (`BACKGROUND_WAIT`). The next batch is prepared while one runs only if it is a
-//! full one of the foreground and no place is free: else those who come late would miss it.
+//! full one of the foreground and no place is free: else those who come late would miss it. It is
+//! not prepared either while one key has more waiting than all others and others come too; a key
+//! with more than a batch waiting then gets half batches.
+//!
+//! **Keys.** What one key has waiting or prepared stays within half of the queue and of its time, a
+//! new request included, so that others find room in the other half.
 
 mod admission;
 mod batches;
