@@ -11,6 +11,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -41,10 +42,11 @@ pub(super) struct CpuTransformer {
 impl CpuTransformer {
     pub(super) fn new(model: Arc<PackedModel>, threads: ThreadPool) -> Self {
         let n_threads = threads.current_num_threads();
+        let n_cores = std::thread::available_parallelism().map_or(n_threads, NonZero::get);
         Self {
             model,
             threads,
-            team: Team::of(n_threads),
+            team: Team::of(n_threads, n_cores),
             buffers: Pool::new(1),
             scratch: Pool::new(n_threads),
         }

@@ -47,11 +47,13 @@ pub(super) struct RowBlocks {
 impl Team {
     /// A team of all threads of a pool.
     ///
-    /// Parts are handed over by halves, from thread to thread: the last part of many has come
-    /// through as many hands as the number of threads has binary digits.
-    pub(super) fn of(n_threads: usize) -> Self {
+    /// Of more threads than cores some would wait for a core, and all others for them: products are
+    /// divided among no more than that. But any thread may be the one that takes a part: parts are
+    /// handed over by halves, from thread to thread, and the last of many has come through as many
+    /// hands as the number of threads has binary digits.
+    pub(super) fn of(n_threads: usize, n_cores: usize) -> Self {
         let n_handovers = n_threads.max(2).next_power_of_two().ilog2() as usize;
-        Self { n_threads, min_part_work: n_handovers * MIN_PART_WORK }
+        Self { n_threads: n_threads.min(n_cores), min_part_work: n_handovers * MIN_PART_WORK }
     }
 }
 

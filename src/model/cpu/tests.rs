@@ -33,9 +33,11 @@ fn packed(dtype: Dtype) -> Arc<PackedModel> {
     Arc::new(PackedModel::load(&config, &mut weights, dtype).unwrap())
 }
 
+/// One that divides its work among all threads, however few cores there are.
 fn replica(model: &Arc<PackedModel>, n_threads: usize) -> CpuTransformer {
     let threads = ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-    CpuTransformer::new(Arc::clone(model), threads)
+    let team = Team::of(n_threads, n_threads);
+    CpuTransformer { team, ..CpuTransformer::new(Arc::clone(model), threads) }
 }
 
 /// One that makes parts of the tiny model's products too, which are less work than the least.
@@ -86,6 +88,7 @@ fn a_window_gives_the_same_bits_in_any_batch_on_any_number_of_threads() {
         let alone = replica(&model, 1);
         let alone: Vec<_> = (1..=128).map(|len| bits(&alone, &[len]).remove(0)).collect();
         let replicas: Vec<_> = (1..=17)
+            .chain([64])
             .flat_map(|n_threads| [replica(&model, n_threads), dividing(&model, n_threads)])
             .collect();
         let batches = (vec(1..=128_usize, 1..20), 0..replicas.len());
@@ -108,7 +111,7 @@ fn blocks_of_which_each_is_divided_among_threads_do_not_wait_for_each_other() {
     let (done, finished) = mpsc::channel();
     let computing = std::thread::spawn(move || {
         let model = packed(Dtype::Int8);
-        for n_threads in [4, 7, 16] {
+        for n_threads in [4, 7, 16, 64] {
             let forward = dividing(&model, n_threads);
             for _ in 0..200 {
                 forward.threads.install(|| finish_in_blocks(&forward, 4 * n_threads));
