@@ -13,12 +13,16 @@
 //! - a request that is neither abandoned nor late is computed within [`World::max_wait`].
 
 mod ledger;
+mod load;
+mod model;
 mod random;
 mod world;
 
 use std::time::Duration;
 
-use self::world::Load;
+use self::load::CALM;
+use self::load::Load;
+use self::load::WILD;
 use self::world::World;
 
 #[test]
@@ -46,31 +50,3 @@ fn the_background_is_not_starved_by_a_foreground_that_is_never_done() {
     let world = World::new(Load { background: 0.3, n_models: 2, ..flood }).run(40_000);
     assert!(world.n_overdue_turns > 2, "{} turns", world.n_overdue_turns);
 }
-
-/// Requests of one model that go well.
-const CALM: Load = Load {
-    seed: 0,
-    n_models: 1,
-    n_places: 1,
-    n_keys: 4,
-    mean_gap: Duration::from_millis(4),
-    background: 0.0,
-    abandoned: 0.0,
-    failing: 0.0,
-    with_deadline: 0.0,
-    model_lifetime: None,
-};
-
-/// Anything may happen.
-const WILD: Load = Load {
-    n_models: 3,
-    n_places: 3,
-    n_keys: 6,
-    mean_gap: Duration::from_millis(1),
-    background: 0.2,
-    abandoned: 0.1,
-    failing: 0.02,
-    with_deadline: 0.3,
-    model_lifetime: Some(Duration::from_secs(3)),
-    ..CALM
-};

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use std::time::Instant;
 
-use super::world::MAX_WINDOW;
-use super::world::SETTINGS;
-use super::world::SimulatedModel;
+use super::model::MAX_WINDOW;
+use super::model::SETTINGS;
+use super::model::SimulatedModel;
 use crate::engine::fair_queue::BatchSlice;
 use crate::engine::fair_queue::JobId;
 use crate::engine::flow::FlowId;

@@ -6,42 +6,22 @@ use std::time::Instant;
 
 use super::ledger::Ledger;
 use super::ledger::would_fit;
+use super::load::Load;
+use super::model::MAX_WINDOW;
+use super::model::MIN_RATE;
+use super::model::SETTINGS;
+use super::model::SimulatedModel;
 use super::random::Random;
 use crate::engine::fair_queue::JobId;
 use crate::engine::flow::FlowId;
 use crate::engine::priority::Priority;
-use crate::engine::scheduler::BatchId;
 use crate::engine::scheduler::Demand;
-use crate::engine::scheduler::ModelId;
 use crate::engine::scheduler::NewJob;
 use crate::engine::scheduler::PlaceId;
 use crate::engine::scheduler::Plan;
 use crate::engine::scheduler::Scheduler;
-use crate::engine::scheduler::SchedulerSettings;
 use crate::engine::scheduler::Start;
 use crate::engine::scheduler::lane::BACKGROUND_WAIT;
-
-/// What the clients do.
-#[derive(Clone, Copy)]
-pub(super) struct Load {
-    pub(super) seed: u64,
-    pub(super) n_models: usize,
-    pub(super) n_places: usize,
-    /// Beside those who have no key.
-    pub(super) n_keys: usize,
-    /// Between two requests.
-    pub(super) mean_gap: Duration,
-    /// The part of the requests for which nobody waits.
-    pub(super) background: f64,
-    /// The part of the requests that are abandoned some time.
-    pub(super) abandoned: f64,
-    /// The part of the batches that fail.
-    pub(super) failing: f64,
-    /// The part of the requests that have a deadline.
-    pub(super) with_deadline: f64,
-    /// After which another model takes the place of one.
-    pub(super) model_lifetime: Option<Duration>,
-}
 
 pub(super) struct World {
     load: Load,
@@ -55,14 +35,6 @@ pub(super) struct World {
     places: Vec<SimulatedPlace>,
     ledger: Ledger,
     pub(super) n_overdue_turns: usize,
-}
-
-pub(super) struct SimulatedModel {
-    pub(super) id: ModelId,
-    rate: f64, // tokens per second of one replica
-    n_places: usize,
-    prepared: BTreeMap<BatchId, (Priority, BTreeMap<FlowId, usize>)>, // tokens
-    background_since: Option<Instant>,                                // without a turn
 }
 
 #[derive(Default)]
@@ -372,34 +344,3 @@ impl World {
         self.events.insert((self.now + time, self.n_events), event);
     }
 }
-
-impl SimulatedModel {
-    /// By all of its replicas.
-    pub(super) fn seconds_for(&self, n_tokens: usize) -> f64 {
-        n_tokens as f64 / self.rate / self.n_places as f64
-    }
-
-    /// Tokens in its prepared batches.
-    pub(super) fn n_prepared(&self, meant: Priority) -> usize {
-        let batches = self.prepared.values().filter(|(priority, _)| *priority == meant);
-        batches.flat_map(|(_, of_flows)| of_flows.values()).sum()
-    }
-
-    /// Those of one flow.
-    pub(super) fn n_prepared_of(&self, flow: FlowId, meant: Priority) -> usize {
-        let batches = self.prepared.values().filter(|(priority, _)| *priority == meant);
-        batches.filter_map(|(_, of_flows)| of_flows.get(&flow)).sum()
-    }
-}
-
-/// Tokens in the largest window.
-pub(super) const MAX_WINDOW: u32 = 128;
-/// Tokens per second of the slowest replica; the fastest has four times as many.
-const MIN_RATE: f64 = 10_000.0;
-
-pub(super) const SETTINGS: SchedulerSettings = SchedulerSettings {
-    batch_tokens: 256,
-    queue_tokens: 8000,
-    max_request_tokens: 4000,
-    queue_time: Duration::from_millis(400),
-};
