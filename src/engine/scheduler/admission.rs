@@ -14,10 +14,10 @@ impl Scheduler {
     /// Tells whether a request would be taken now.
     pub(in crate::engine) fn check(&self, demand: Demand) -> Result<(), Refusal> {
         let Demand { model, priority, flow, n_tokens } = demand;
-        let all = self.backlog_before(model, priority).ok_or(Refusal::Removed)?;
+        let own = self.models.get(&model).ok_or(Refusal::Removed)?;
+        let all = self.backlog_before(model, own, priority);
         let of_key = flow.is_key().then(|| self.backlog_of(flow, priority));
-        let request = self.models.get(&model).ok_or(Refusal::Removed)?.backlog(n_tokens);
-        self.budget(priority).check(request, all, of_key).map_err(Refusal::Full)
+        self.budget(priority).check(own.backlog(n_tokens), all, of_key).map_err(Refusal::Full)
     }
 
     /// Whether so much waits in the foreground that there is no time for the background.
@@ -41,16 +41,14 @@ impl Scheduler {
     /// All tokens that wait with a priority, and the time until a request that comes now has its
     /// turn: what waits for its own model, and what other models compute meanwhile, which take
     /// turns with it.
-    fn backlog_before(&self, model: ModelId, priority: Priority) -> Option<Backlog> {
-        let own_queues = self.models.get(&model)?;
-        let own = self.n_waiting(model, priority);
-        let own_backlog = own_queues.backlog(own);
+    fn backlog_before(&self, model: ModelId, own: &ModelQueues, priority: Priority) -> Backlog {
+        let n_own = self.n_waiting(model, priority);
         let others = self.models.iter().filter(|&(&id, _)| id != model).map(|(&id, queues)| {
             let n_tokens = self.n_waiting(id, priority);
-            let n_before = n_tokens.min(own + self.settings.batch_tokens);
+            let n_before = n_tokens.min(n_own + self.settings.batch_tokens);
             Backlog { n_tokens, seconds: queues.seconds_for(n_before) }
         });
-        Some(sum(others.chain([own_backlog])))
+        sum(others.chain([own.backlog(n_own)]))
     }
 
     /// What waits of one key or is prepared, for all models.
