@@ -1,5 +1,10 @@
 //! One model at work: inputs in, scores out.
 
+#[cfg(test)]
+pub(super) mod fixtures;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Instant;
 

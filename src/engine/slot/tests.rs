@@ -1,26 +1,19 @@
+use std::sync::Mutex;
 use std::sync::mpsc;
-use std::time::Duration;
-
-use ndarray::Array2;
 
 use super::*;
-use crate::batch::Batch;
-use crate::engine::deadline::Deadline;
 use crate::engine::group::EngineGroup;
-use crate::engine::settings::EngineSettings;
+use crate::engine::instance::fixtures::Fake;
+use crate::engine::instance::fixtures::SETTINGS;
+use crate::engine::instance::fixtures::engine;
+use crate::engine::instance::fixtures::in_time;
+use crate::engine::instance::fixtures::model;
+use crate::engine::instance::fixtures::of_tokens;
+use crate::engine::instance::fixtures::source;
+use crate::engine::instance::fixtures::spawn;
+use crate::engine::instance::fixtures::texts;
 use crate::engine::shadow::MirroredRequest;
-use crate::model::Artifact;
-use crate::model::Dtype;
-use crate::model::Forward;
-use crate::model::HubSettings;
-use crate::model::LoadSettings;
-use crate::model::Logits;
-use crate::model::Model;
-use crate::model::Overrides;
-use crate::model::Placement;
-use crate::text::Limits;
 use crate::text::Subject;
-use crate::text::Text;
 
 #[tokio::test]
 async fn a_shadow_that_panics_is_taken_out_and_counted_and_cannot_serve() {
@@ -100,7 +93,7 @@ async fn the_shadow_leaves_out_what_there_is_no_time_or_room_for_and_counts_it()
     let group = EngineGroup::new(SETTINGS).unwrap();
     let join = |fake| Arc::new(Engine::join(model(fake), &group, Arc::default()).unwrap());
     let slot = slot();
-    let serving = join(Fake::Waits(std::sync::Mutex::new(opened)));
+    let serving = join(Fake::Waits(Mutex::new(opened)));
     slot.swap(Arc::clone(&serving), None);
     let shadow = put_in_shadow(&slot, join(Fake::Zeros));
     let text = of_tokens(shadow.engine(), 21).await;
@@ -131,26 +124,6 @@ async fn the_shadow_leaves_out_what_there_is_no_time_or_room_for_and_counts_it()
     assert_eq!((comparison.n_dropped, comparison.n_failed), (3, 0));
 }
 
-/// A forward pass.
-#[derive(Debug)]
-enum Fake {
-    Zeros,
-    Panics,
-    /// Until there is no sender any more.
-    Waits(std::sync::Mutex<mpsc::Receiver<()>>),
-}
-
-impl Forward for Fake {
-    fn forward(&self, batch: &Batch) -> Result<Logits> {
-        match self {
-            Self::Zeros => {}
-            Self::Panics => panic!("a panic on purpose"),
-            Self::Waits(opened) => _ = opened.lock().unwrap().recv(),
-        }
-        Ok(Logits(Array2::zeros((batch.n_windows(), 4))))
-    }
-}
-
 fn slot() -> Arc<Slot> {
     let (staging, crashed) = (Arc::default(), watch::Sender::new(false));
     Arc::new(Slot::new(None, staging, crashed, Arc::new(Metrics::new())))
@@ -161,69 +134,9 @@ fn put_in_shadow(slot: &Arc<Slot>, engine: Arc<Engine>) -> Arc<Shadow> {
     slot.overview().shadow.unwrap()
 }
 
-/// An engine that shares nothing.
-fn engine(fake: Fake) -> Arc<Engine> {
-    Arc::new(Engine::start(model(fake), SETTINGS, Arc::default()).unwrap())
-}
-
-/// The tiny model with another forward pass.
-fn model(fake: Fake) -> Model {
-    let settings = LoadSettings {
-        placement: Placement::Cpu,
-        dtype: Dtype::F32,
-        threads: 1,
-        replicas: 1,
-        overlap: 64,
-        normalise: false,
-    };
-    let artifact = Artifact::open(&source(), Overrides::default(), HubSettings::offline());
-    let model = Model::load(artifact.unwrap(), &settings).unwrap();
-    Model { replicas: vec![Box::new(fake)], warm_up: None, ..model }
-}
-
-fn source() -> Source {
-    Source::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert").into())
-}
-
 fn mirrored(shadow: &Shadow, text: &str) -> MirroredRequest {
     let rules = shadow.engine().rules(None).unwrap().clone();
     let subjects = texts(text).into_iter().map(Subject::from).collect();
     let n_labels = shadow.engine().card().labels.len();
     MirroredRequest { subjects, scores: vec![crate::score::LabelScores::zero(n_labels)], rules }
 }
-
-fn texts(text: &str) -> Vec<Text> {
-    Text::all(vec![text.into()], &Limits { max_texts: 1, max_chars: 1000 }).unwrap()
-}
-
-/// A text of so many tokens or a few more.
-async fn of_tokens(engine: &Engine, n_tokens: usize) -> String {
-    for n_words in 1.. {
-        let text = "tea ".repeat(n_words);
-        if engine.score(texts(&text), None).await.unwrap()[0].n_tokens >= n_tokens {
-            return text;
-        }
-    }
-    unreachable!("a longer text has more tokens")
-}
-
-fn spawn(
-    engine: &Arc<Engine>,
-    text: &str,
-) -> tokio::task::JoinHandle<Result<Vec<crate::engine::scored::Scored>>> {
-    let (engine, texts) = (Arc::clone(engine), texts(text));
-    tokio::spawn(async move { engine.score(texts, Some(in_time())).await })
-}
-
-fn in_time() -> Deadline {
-    Deadline::after(Duration::from_mins(1))
-}
-
-const SETTINGS: EngineSettings = EngineSettings {
-    batch_tokens: 512,
-    queue_tokens: 40,
-    queue_time: Duration::MAX,
-    max_request_tokens: 40,
-    encode_threads: 2,
-    span_tokens: 0,
-};
