@@ -54,7 +54,11 @@ impl Log {
         let (messages, queue) = mpsc::sync_channel(QUEUED_LINES);
         let dropped = DroppedLines::default();
         let writer = Writer { output, is_torn: false, dropped: dropped.clone() };
-        std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&queue))?;
+        let pause = match overflow {
+            Overflow::Drop => PAUSE,
+            Overflow::Wait => Duration::ZERO,
+        };
+        std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&queue, pause))?;
         Ok(Self { messages, overflow, dropped })
     }
 
@@ -142,12 +146,21 @@ struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    fn run(mut self, queue: &mpsc::Receiver<Message>) {
-        while let Ok(message) = queue.recv() {
-            match message {
-                Message::Line(line) => self.write(&line),
-                Message::Flush(flushed) => drop(flushed),
+    /// Writes what has come, then pauses, so that a server that logs a thousand lines a second does
+    /// not wake this thread for each of them.
+    fn run(mut self, queue: &mpsc::Receiver<Message>, pause: Duration) {
+        while let Ok(first) = queue.recv() {
+            for message in std::iter::once(first).chain(queue.try_iter()) {
+                match message {
+                    Message::Line(line) => self.write(&line),
+                    Message::Flush(flushed) => drop(flushed),
+                }
             }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "lines gather meanwhile; nobody waits for this thread"
+            )]
+            std::thread::sleep(pause);
         }
     }
 
@@ -170,6 +183,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 /// Some seconds of one line a request under full load, about a megabyte.
 const QUEUED_LINES: usize = 4096;
+/// 200 wake-ups a second at most, and no delay that a reader of the log would notice.
+const PAUSE: Duration = Duration::from_millis(5);
 /// What the end of the process may wait for a stderr that is stuck.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -34,7 +34,7 @@ use crate::model::Logits;
 pub(super) struct CpuTransformer {
     model: Arc<PackedModel>,
     threads: ThreadPool,
-    team: Team,             // all of the threads
+    team: Team,             // of the threads that have a core
     buffers: Pool<Buffers>, // one stack, since there is one batch at a time
     scratch: Pool<Scratch>, // a stack for each thread
 }

@@ -45,12 +45,11 @@ pub(super) struct RowBlocks {
 }
 
 impl Team {
-    /// A team of all threads of a pool.
+    /// The threads of a pool, but no more than there are cores: threads without a core would only
+    /// delay the others, which wait for every part of a product.
     ///
-    /// Of more threads than cores some would wait for a core, and all others for them: products are
-    /// divided among no more than that. But any thread may be the one that takes a part: parts are
-    /// handed over by halves, from thread to thread, and the last of many has come through as many
-    /// hands as the number of threads has binary digits.
+    /// Any thread of the pool may take a part. Parts are handed over by halves, from thread to thread:
+    /// the last of many has come through as many hands as the number of threads has binary digits.
     pub(super) fn of(n_threads: usize, n_cores: usize) -> Self {
         let n_handovers = n_threads.max(2).next_power_of_two().ilog2() as usize;
         Self { n_threads: n_threads.min(n_cores), min_part_work: n_handovers * MIN_PART_WORK }

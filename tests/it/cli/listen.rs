@@ -12,8 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::Barrier;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use super::run;
@@ -132,17 +131,19 @@ fn draining_answers_everybody_who_has_connected_to_a_unix_socket() {
     let path = folder.path().join("moderato.sock");
     let mut server = serve(&["--listen", &format!("unix:{}", path.display())]);
     server.wait_for("ready");
-    let in_the_middle = Arc::new(Barrier::new(5));
+    let (begun, beginnings) = mpsc::channel();
     let clients = [(); 4].map(|()| {
-        let (path, in_the_middle) = (path.clone(), in_the_middle.clone());
+        let (path, begun) = (path.clone(), begun.clone());
         std::thread::spawn(move || {
             let mut answers = burst(&path).unwrap();
-            in_the_middle.wait();
+            begun.send(()).unwrap();
             answers.extend(std::iter::from_fn(|| burst(&path)).flatten());
             answers
         })
     });
-    in_the_middle.wait();
+    for _ in &clients {
+        beginnings.recv().unwrap();
+    }
     server.stop();
     for client in clients {
         for answer in client.join().unwrap() {
