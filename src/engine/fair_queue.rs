@@ -13,15 +13,26 @@ use crate::engine::flow::FlowId;
 /// Jobs in flows that share a model by tokens.
 ///
 /// Start-time fair queueing (Goyal, Vin and Cheng, 1996): the next window is of the flow that has
-/// been served the fewest tokens, and a flow that comes back starts where the others are. While two
-/// flows have something waiting, the tokens that they are given differ by at most two of the largest
-/// windows. Within a flow jobs are served by rank.
-#[derive(Debug, Default)]
+/// been served the fewest tokens. Within a flow jobs are served by rank.
+///
+/// Unlike there, a job that comes to an idle flow is served before those of flows that have something
+/// waiting all the time, so that a long text of a key that asks now and then is not interleaved with
+/// theirs, window by window. The tokens that are served so come out of a credit. All flows share it;
+/// it grows by what the waiting flows are served and is never more than `max_credit`. What a flow was
+/// served beyond the waiting flows before is set against it. So while a flow has something waiting,
+/// no other is given more tokens than it, but for `max_credit` and two of the largest windows,
+/// however often the other leaves and comes back.
+///
+/// When nothing waits, all flows start anew.
+#[derive(Debug)]
 pub(super) struct FairQueue {
+    max_credit: u64, // tokens
+    credit: u64,     // what is left of it
     flows: BTreeMap<FlowId, Flow>,
     turns: BTreeSet<(u64, FlowId)>, // of the flows in which something waits: tokens served
-    virtual_time: u64,              // tokens served to the flow that was last chosen, before that
-    n_tokens: usize,                // of all flows
+    idle: BTreeSet<(u64, FlowId)>,  // of the flows that are remembered without jobs
+    virtual_time: u64, // the most tokens that a flow had been served when it was chosen
+    n_tokens: usize,   // of all flows
     contention: Contention,
 }
 
@@ -73,14 +84,31 @@ struct Windows {
 }
 
 impl FairQueue {
+    /// Creates an empty queue.
+    pub(super) fn new(max_credit: usize) -> Self {
+        Self {
+            max_credit: max_credit as u64,
+            credit: 0,
+            flows: BTreeMap::new(),
+            turns: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            virtual_time: 0,
+            n_tokens: 0,
+            contention: Contention::default(),
+        }
+    }
+
     /// Adds a job to its flow.
     pub(super) fn push(&mut self, flow_id: FlowId, job: QueuedJob, now: Instant) {
         self.contention.arrived(flow_id, now);
         let windows = Windows { lens: job.windows, next: 0 };
         let n_tokens = windows.n_tokens();
+        let credit = self.credit.min(n_tokens as u64);
         let flow = self.flows.entry(flow_id).or_default();
         if flow.jobs.is_empty() {
-            flow.served = flow.served.max(self.virtual_time);
+            self.idle.remove(&(flow.served, flow_id));
+            flow.served = flow.served.max(self.virtual_time.saturating_sub(credit));
+            self.credit -= self.virtual_time.saturating_sub(flow.served);
             self.turns.insert((flow.served, flow_id));
         }
         flow.jobs.insert((job.rank, job.id), windows);
@@ -97,6 +125,7 @@ impl FairQueue {
         self.n_tokens -= n_tokens;
         if flow.jobs.is_empty() {
             self.turns.remove(&(flow.served, flow_id));
+            self.idle.insert((flow.served, flow_id));
         }
         self.forget_idle_flows();
     }
@@ -142,7 +171,8 @@ impl FairQueue {
         let dominates = |(id, flow): (&FlowId, &Flow)| {
             id.is_key() && flow.n_tokens > n_tokens && flow.n_tokens > self.n_tokens / 2
         };
-        self.contention.is_recent(now) && self.flows.iter().any(dominates)
+        let mut waiting = self.turns.iter().filter_map(|(_, id)| self.flows.get_key_value(id));
+        self.contention.is_recent(now) && waiting.any(dominates)
     }
 
     /// The flow whose turn it is, and the tokens of its next window.
@@ -163,24 +193,31 @@ impl FairQueue {
             job.remove();
         }
         self.turns.remove(&(flow.served, flow_id));
-        self.virtual_time = flow.served;
+        let advance = flow.served.saturating_sub(self.virtual_time);
+        self.virtual_time += advance;
+        self.credit = self.max_credit.min(self.credit + advance);
         flow.served += len as u64;
         flow.n_tokens -= len;
         self.n_tokens -= len;
-        if !flow.jobs.is_empty() {
-            self.turns.insert((flow.served, flow_id));
-        }
+        let of_flow = if flow.jobs.is_empty() { &mut self.idle } else { &mut self.turns };
+        of_flow.insert((flow.served, flow_id));
         (id, window)
     }
 
-    /// A flow without jobs is remembered as long as it is ahead of the others: by leaving and coming
-    /// back it wins nothing. When nothing waits, all start anew.
+    /// A flow without jobs is remembered while the tokens that it was served limit its credit.
     fn forget_idle_flows(&mut self) {
         if self.turns.is_empty() {
             self.flows.clear();
-            self.virtual_time = 0;
+            self.idle.clear();
+            (self.virtual_time, self.credit) = (0, 0);
         }
-        self.flows.retain(|_, flow| !flow.jobs.is_empty() || flow.served > self.virtual_time);
+        let least_served = self.virtual_time.saturating_sub(self.max_credit);
+        while let Some(&(served, flow)) = self.idle.first()
+            && served <= least_served
+        {
+            self.idle.pop_first();
+            self.flows.remove(&flow);
+        }
     }
 }
 

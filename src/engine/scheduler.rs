@@ -14,8 +14,10 @@
 //! not prepared either while one key has more waiting than all others and others come too; a key
 //! with more than a batch waiting then gets half batches.
 //!
-//! **Keys.** What one key has waiting or prepared stays within half of the queue and of its time, a
-//! new request included, so that others find room in the other half.
+//! **Keys.** Keys share a model by tokens, and the request of one that asks now and then is computed
+//! before those of keys that have something waiting all the time. What one key has waiting or prepared
+//! stays within half of the queue and of its time, a new request included, so that others find room
+//! in the other half.
 
 mod admission;
 mod batches;
@@ -69,6 +71,14 @@ pub(super) struct SchedulerSettings {
     pub(super) max_request_tokens: usize,
     /// How long what waits in the foreground may take.
     pub(super) queue_time: Duration,
+}
+
+impl SchedulerSettings {
+    /// Tokens that requests of keys which were idle may be computed before those of keys that have
+    /// something waiting all the time.
+    pub(in crate::engine) fn max_credit(&self) -> usize {
+        self.batch_tokens.saturating_mul(CREDIT_BATCHES)
+    }
 }
 
 /// A model that was added.
@@ -167,7 +177,8 @@ impl Scheduler {
     pub(super) fn add_model(&mut self, n_places: usize, tokens_per_second: Option<f64>) -> ModelId {
         let id = ModelId(self.new_id());
         self.batches.grow_to(n_places);
-        self.models.insert(id, ModelQueues::new(n_places, tokens_per_second));
+        let max_credit = self.settings.max_credit();
+        self.models.insert(id, ModelQueues::new(n_places, tokens_per_second, max_credit));
         id
     }
 
@@ -291,3 +302,6 @@ impl Scheduler {
         true
     }
 }
+
+/// Enough for a text of four windows on two cores; more would hold up those that wait for longer.
+const CREDIT_BATCHES: usize = 4;

@@ -96,19 +96,57 @@ fn a_job_that_is_removed_leaves_the_turn_to_the_others() {
 }
 
 #[test]
-fn by_leaving_and_coming_back_a_flow_wins_nothing() {
-    let mut queue = Filled::default();
-    queue.push(POLITE, &[10; 200]);
-    let mut n_greedy = 0;
-    for _ in 0..20 {
-        if queue.queue.n_tokens_of(GREEDY) == 0 {
-            queue.push(GREEDY, &[50]);
-            n_greedy += 50;
+fn by_leaving_and_coming_back_a_flow_wins_no_more_than_the_credit() {
+    for credit in [0, 100, 300] {
+        let mut queue = Filled::with_credit(credit);
+        queue.push(POLITE, &[10; 1000]);
+        let (mut n_pushed, mut n_idle) = (0, 0);
+        for _ in 0..100 {
+            if queue.queue.n_tokens_of(GREEDY) == 0 {
+                n_idle += 1;
+            }
+            if n_idle > 2 {
+                let burst = vec![50; 1 + credit / 50];
+                queue.push(GREEDY, &burst);
+                (n_pushed, n_idle) = (n_pushed + 50 * burst.len(), 0);
+            }
+            queue.take(50);
         }
-        queue.take(50);
+        let n_greedy = n_pushed - queue.queue.n_tokens_of(GREEDY);
+        let n_polite = 10_000 - queue.queue.n_tokens_of(POLITE);
+        assert!(n_greedy > 1000 && n_greedy <= n_polite + credit + 100, "{n_greedy}, {n_polite}");
     }
-    let n_polite = 2000 - queue.queue.n_tokens_of(POLITE);
-    assert!(n_polite.abs_diff(n_greedy) <= 100, "{n_polite} and {n_greedy}");
+}
+
+#[test]
+fn the_credit_is_shared_and_grows_by_what_the_waiting_are_given() {
+    let mut queue = Filled::with_credit(60);
+    queue.push(GREEDY, &[10; 100]);
+    for _ in 0..50 {
+        queue.take(10);
+    }
+    // What is asked for of it, then what is left: 30 tokens each, and the second is one window more.
+    queue.push(POLITE, &[10; 3]);
+    let other = queue.push(OTHER, &[10; 9]);
+    assert_eq!(queue.tokens_until(GREEDY), 70);
+    queue.remove(OTHER, other);
+    // The greedy flow has been given one window since.
+    queue.push(POLITE, &[10; 9]);
+    assert_eq!(queue.tokens_until(GREEDY), 20);
+}
+
+#[test]
+fn a_flow_that_was_idle_catches_up_on_what_others_had_meanwhile_up_to_the_credit() {
+    // The virtual time is a window behind what the flow that had something waiting was given.
+    for (n_before, n_first) in [(0, 0), (20, 20), (60, 60), (70, 70), (80, 70), (500, 70)] {
+        let mut queue = Filled::with_credit(60);
+        queue.push(GREEDY, &[10; 100]);
+        for _ in 0..n_before / 10 {
+            queue.take(10);
+        }
+        queue.push(POLITE, &[10; 50]);
+        assert_eq!(queue.tokens_until(GREEDY), n_first, "after {n_before}");
+    }
 }
 
 #[test]
@@ -212,6 +250,7 @@ proptest! {
 
 const GREEDY: FlowId = FlowId::Key(0);
 const POLITE: FlowId = FlowId::Key(1);
+const OTHER: FlowId = FlowId::Key(2);
 
 /// A queue with names for its jobs.
 struct Filled {
@@ -222,11 +261,15 @@ struct Filled {
 
 impl Default for Filled {
     fn default() -> Self {
-        Self { queue: FairQueue::default(), now: Instant::now(), n_jobs: 0 }
+        Self::with_credit(0)
     }
 }
 
 impl Filled {
+    fn with_credit(max_credit: usize) -> Self {
+        Self { queue: FairQueue::new(max_credit), now: Instant::now(), n_jobs: 0 }
+    }
+
     fn push(&mut self, flow: FlowId, windows: &[u32]) -> JobId {
         self.push_at(flow, windows, 0)
     }
@@ -241,6 +284,18 @@ impl Filled {
 
     fn remove(&mut self, flow: FlowId, id: JobId) {
         self.queue.remove(flow, self.now, id);
+    }
+
+    /// Takes windows one by one until one of a flow comes; tokens of those before it.
+    fn tokens_until(&mut self, flow: FlowId) -> usize {
+        let mut n_tokens = 0;
+        loop {
+            let taken = self.queue.take(1).n_tokens;
+            if taken.contains_key(&flow) {
+                return n_tokens;
+            }
+            n_tokens += taken.values().sum::<usize>();
+        }
     }
 
     fn take(&mut self, budget: usize) -> Vec<BatchSlice> {

@@ -10,7 +10,7 @@ use crate::engine::fair_queue::Taken;
 use crate::engine::flow::FlowId;
 
 /// A queue that takes turns with others.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lane {
     queue: FairQueue,
     last_turn: u64,                 // 0 before the first
@@ -18,6 +18,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// Creates an empty lane, whose flows have at most `max_credit` tokens of credit.
+    pub(super) fn new(max_credit: usize) -> Self {
+        Self { queue: FairQueue::new(max_credit), last_turn: 0, waiting_since: None }
+    }
+
     /// The jobs.
     pub(super) fn queue(&self) -> &FairQueue {
         &self.queue
@@ -67,7 +72,7 @@ mod tests {
     fn a_lane_waits_from_its_first_job_or_its_last_turn_on() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut lane = Lane::default();
+        let mut lane = Lane::new(0);
         assert_eq!((lane.last_turn(), lane.overdue_since(at(100))), (None, None));
         lane.push(FlowId::Anonymous, job(1, start), at(0));
         lane.push(FlowId::Anonymous, job(2, start), at(3));

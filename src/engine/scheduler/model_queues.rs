@@ -21,10 +21,11 @@ pub(super) struct ModelQueues {
 }
 
 impl ModelQueues {
-    /// Nothing waits.
-    pub(super) fn new(n_places: usize, tokens_per_second: Option<f64>) -> Self {
+    /// Nothing waits; flows have at most `max_credit` tokens of credit in each lane.
+    pub(super) fn new(n_places: usize, tokens_per_second: Option<f64>, max_credit: usize) -> Self {
         let throughput = ThroughputEstimate::new(tokens_per_second);
-        Self { n_places, throughput, foreground: Lane::default(), background: Lane::default() }
+        let (foreground, background) = (Lane::new(max_credit), Lane::new(max_credit));
+        Self { n_places, throughput, foreground, background }
     }
 
     /// Whether it has a replica there.
@@ -86,7 +87,7 @@ mod tests {
             (Some(1000.0), 2, 0.25, 250),
             (Some(1e-3), 1, 500_000.0, 60_000),
         ] {
-            let model = ModelQueues::new(n_places, rate);
+            let model = ModelQueues::new(n_places, rate, 0);
             assert!((model.seconds_for(500) - seconds).abs() < 1e-9, "{rate:?}");
             assert_eq!(model.delay_of(500), Duration::from_millis(delay_ms), "{rate:?}");
         }
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_model_is_at_its_first_places() {
-        let model = ModelQueues::new(2, None);
+        let model = ModelQueues::new(2, None, 0);
         let there: Vec<_> = (0..4).map(|place| model.is_at(PlaceId(place))).collect();
         assert_eq!(there, [true, true, false, false]);
     }

@@ -4,8 +4,8 @@
 //! - every window of a job is planned once, in order; every job ends once, completed with all its
 //!   windows, abandoned, expired, failed or removed with its model; nothing is left at the end;
 //! - a place runs one batch at a time, within its budget unless it is a single window;
-//! - while two keys have work of one model waiting, the tokens planned for them differ by at most two
-//!   of the largest windows;
+//! - while a key has work of a model waiting, no other key is planned more tokens of that model than
+//!   it, but for the credit of idle keys and two of the largest windows;
 //! - a request is refused exactly when the ledger says that tokens or time do not suffice;
 //! - within a key, a job is passed only by those that came less than its own time later;
 //! - the background is planned only when no foreground waits for that place, or when it has waited

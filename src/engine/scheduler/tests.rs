@@ -1,3 +1,5 @@
+mod keys;
+
 use super::*;
 use crate::engine::scheduler::lane::BACKGROUND_WAIT;
 
@@ -140,19 +142,6 @@ fn a_batch_is_prepared_ahead_only_if_a_whole_one_waits() {
 }
 
 #[test]
-fn nothing_is_prepared_for_a_key_with_more_than_all_others() {
-    for (polite, is_prepared) in [(&[1; 40][..], false), (&[50; 7], true)] {
-        let mut small = Small::new();
-        let model = small.add_model();
-        small.admit_for(FlowId::Key(1), model, &[50; 7]);
-        small.admit_for(FlowId::Key(2), model, polite);
-        let running = small.next();
-        assert_eq!(small.scheduler.start(running.id), Start::Running);
-        assert_eq!(small.scheduler.has_batch(HERE, small.now), is_prepared, "{polite:?}");
-    }
-}
-
-#[test]
 fn nothing_is_prepared_while_another_place_is_free() {
     let mut small = Small::new();
     let model = small.scheduler.add_model(2, None);
@@ -174,19 +163,6 @@ fn the_background_is_never_prepared_ahead() {
     assert!(!small.scheduler.has_batch(HERE, small.now));
     small.now += BACKGROUND_WAIT;
     assert!(!small.scheduler.has_batch(HERE, small.now));
-}
-
-#[test]
-fn a_key_with_more_than_a_batch_gets_half_batches_beside_others() {
-    for (n_windows, budget) in [(10, 100), (11, 50)] {
-        let mut small = Small::new();
-        let model = small.add_model();
-        small.admit_for(FlowId::Key(1), model, &vec![10; n_windows]);
-        assert_eq!(small.scheduler.turn(HERE, small.now).unwrap().budget, 100, "nobody else comes");
-        small.admit_for(FlowId::Key(2), model, &[10]);
-        let plan = small.next();
-        assert_eq!(plan.budget, budget, "{n_windows}");
-    }
 }
 
 #[test]
@@ -266,42 +242,6 @@ fn time_bounds_the_foreground_only() {
     let check = |priority| small.check_for(FlowId::Anonymous, model, 1, priority);
     assert_eq!(check(Priority::Background), Ok(()));
     assert!(check(Priority::Foreground).is_err());
-}
-
-#[test]
-fn a_key_has_half_of_the_queue_or_one_of_the_largest_requests() {
-    for (max_request_tokens, share) in [(100, 5000), (7000, 7000)] {
-        let mut small = Small::with(SchedulerSettings { max_request_tokens, ..SETTINGS });
-        let (one, other) = (small.add_model(), small.add_model());
-        small.admit_for(FlowId::Key(1), one, &[1000]);
-        let check = |model, flow, n_tokens| {
-            small.check_for(flow, model, n_tokens, Priority::Foreground).is_ok()
-        };
-        for (n_tokens, fits) in [(share - 1000, true), (share - 999, false)] {
-            assert_eq!(check(one, FlowId::Key(1), n_tokens), fits, "{n_tokens} of {share}");
-            assert_eq!(check(other, FlowId::Key(1), n_tokens), fits, "for all models together");
-        }
-        assert!(check(one, FlowId::Key(2), share));
-        assert!(check(one, FlowId::Anonymous, 9000), "no key, no share");
-    }
-}
-
-#[test]
-fn what_a_key_has_waiting_stays_within_half_of_the_time() {
-    let mut small = Small::new();
-    let model = small.scheduler.add_model(1, Some(100.0));
-    let check = |small: &Small, key, n_tokens| {
-        small.check_for(FlowId::Key(key), model, n_tokens, Priority::Foreground).is_ok()
-    };
-    assert!(check(&small, 1, 1000), "the only one of its key");
-    small.admit_for(FlowId::Key(1), model, &[50]);
-    let plan = small.next();
-    for (n_tokens, fits) in [(49, true), (50, false)] {
-        assert_eq!(check(&small, 1, n_tokens), fits, "{n_tokens} beside 50 prepared ones");
-        assert!(check(&small, 2, n_tokens), "another key");
-    }
-    small.scheduler.start(plan.id);
-    assert!(check(&small, 1, 1000), "what runs does not wait");
 }
 
 #[test]
@@ -463,6 +403,13 @@ impl Small {
     fn next(&mut self) -> Plan {
         assert!(self.scheduler.has_batch(HERE, self.now));
         self.scheduler.next_batch(HERE, self.now).unwrap()
+    }
+
+    /// Computes the next batch; tells whether it has windows of that job alone.
+    fn next_is_all_of(&mut self, job: JobId) -> bool {
+        let plan = self.next();
+        self.run(plan.id);
+        plan.slices.iter().all(|slice| slice.job == job)
     }
 
     fn run(&mut self, batch: BatchId) -> Vec<JobId> {

@@ -19,7 +19,7 @@ use crate::engine::scheduler::NewJob;
 #[derive(Default)]
 pub(super) struct Ledger {
     pub(super) live: BTreeMap<JobId, Record>,
-    fairness: BTreeMap<Pair, i64>, // tokens planned for the first less those for the second
+    fairness: BTreeMap<Pair, i64>, // tokens
     pub(super) n_admitted: usize,
     pub(super) n_over: usize,
 }
@@ -33,12 +33,14 @@ pub(super) struct Record {
     n_waiting: usize, // tokens of those that are not planned
 }
 
-/// Two flows for one model.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+/// A flow that has something waiting for a model, and another: how many more tokens were planned for
+/// the other than for the one since some moment at which the one was waiting already.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
     model: ModelId,
     priority: Priority,
-    flows: [FlowId; 2],
+    waiting: FlowId,
+    other: FlowId,
 }
 
 impl Ledger {
@@ -149,17 +151,22 @@ impl Ledger {
         &mut self,
         model: ModelId,
         priority: Priority,
-        flows: &[FlowId],
+        waiting: &[FlowId],
         served: &BTreeMap<FlowId, i64>,
     ) {
         let tokens = |flow| served.get(flow).copied().unwrap_or(0);
-        for one in flows {
-            for other in flows.iter().filter(|other| *other > one) {
-                let pair = Pair { model, priority, flows: [*one, *other] };
-                let difference = self.fairness.entry(pair).or_default();
-                *difference += tokens(one) - tokens(other);
-                let bound = 2 * i64::from(MAX_WINDOW);
-                assert!(difference.abs() <= bound, "{one:?} is {difference} before {other:?}");
+        let bound = 2 * i64::from(MAX_WINDOW) + i64::try_from(SETTINGS.max_credit()).unwrap();
+        for one in waiting {
+            for other in served.keys().filter(|other| *other != one) {
+                let pair = Pair { model, priority, waiting: *one, other: *other };
+                self.fairness.entry(pair).or_default();
+            }
+        }
+        for (pair, ahead) in &mut self.fairness {
+            if (pair.model, pair.priority) == (model, priority) && waiting.contains(&pair.waiting) {
+                *ahead = 0.max(*ahead + tokens(&pair.other) - tokens(&pair.waiting));
+                let Pair { waiting, other, .. } = pair;
+                assert!(*ahead <= bound, "{other:?} is {ahead} before {waiting:?}");
             }
         }
     }
@@ -177,7 +184,7 @@ impl Ledger {
         flows
     }
 
-    /// A comparison of two flows ends when one of them has nothing waiting.
+    /// A comparison ends when the one has nothing waiting, however often the other comes and goes.
     pub(super) fn forget_idle_pairs(&mut self) {
         let mut pairs = std::mem::take(&mut self.fairness);
         let waiting: BTreeSet<_> = self
@@ -186,8 +193,8 @@ impl Ledger {
             .filter(|record| record.n_waiting > 0)
             .map(|Record { job, .. }| (job.model, job.priority, job.flow))
             .collect();
-        pairs.retain(|&Pair { model, priority, flows }, _| {
-            flows.iter().all(|&flow| waiting.contains(&(model, priority, flow)))
+        pairs.retain(|&Pair { model, priority, waiting: flow, .. }, _| {
+            waiting.contains(&(model, priority, flow))
         });
         self.fairness = pairs;
     }
