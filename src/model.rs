@@ -8,6 +8,7 @@ mod device;
 mod embedded;
 mod family;
 mod hub;
+pub(crate) mod low_priority;
 #[doc(hidden)] // public for benches/ops.rs
 pub mod ops;
 mod parameters;

@@ -24,6 +24,7 @@ use crate::model::ModelCard;
 use crate::model::Overrides;
 use crate::model::OwnPolicy;
 use crate::model::Source;
+use crate::model::low_priority;
 use crate::policy::Policy;
 use crate::score::Activation;
 use crate::score::Mapping;
@@ -66,7 +67,7 @@ impl Loader {
         LoadRequest { source, sha256, .. }: &LoadRequest,
         metrics: Arc<Metrics>,
     ) -> Result<Engine> {
-        let artifact = self.open(slot, source)?;
+        let artifact = low_priority::run(|| self.open(slot, source))?;
         if let Some(expected) = sha256.as_ref().filter(|expected| *expected != artifact.sha256()) {
             return Err(Error::Artifact {
                 file: artifact.to_string(),

@@ -14,6 +14,7 @@ use crate::model::config::Config;
 use crate::model::cpu::CpuTransformer;
 use crate::model::cpu::PackedModel;
 use crate::model::device::Dtype;
+use crate::model::low_priority;
 use crate::model::tensor::TensorTransformer;
 use crate::model::weights::Weights;
 
@@ -26,13 +27,16 @@ pub(super) fn load_replicas(
     let refuse = |name, reason| Err(Error::Config { name, reason });
     let replicas: Vec<Box<dyn Forward>> = match (settings.placement, settings.dtype) {
         (Placement::Cpu, dtype) => {
-            let model = Arc::new(PackedModel::load(config, &mut weights, dtype)?);
-            let replica = |threads| -> Result<Box<dyn Forward>> {
-                Ok(Box::new(CpuTransformer::new(Arc::clone(&model), pool(threads)?)))
+            // Not by the thread that packs: their priority is the usual one.
+            let pools = divide_threads(settings.threads, settings.replicas)
+                .map(pool)
+                .collect::<Result<Vec<_>>>()?;
+            let packed = low_priority::run(|| PackedModel::load(config, &mut weights, dtype))?;
+            let model = Arc::new(packed);
+            let replica = |threads| -> Box<dyn Forward> {
+                Box::new(CpuTransformer::new(Arc::clone(&model), threads))
             };
-            divide_threads(settings.threads, settings.replicas)
-                .map(replica)
-                .collect::<Result<_>>()?
+            pools.into_iter().map(replica).collect()
         }
         (gpu, Dtype::F32) => {
             vec![Box::new(TensorTransformer::load(config, &mut weights, gpu.open()?)?)]

@@ -61,6 +61,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["hf_hub"], &["model/hub"]),
     (&["hyper", "hyper_util", "socket2", "tokio_rustls"], &["http/connections"]),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], &["http/traces.rs"]),
+    (&["rustix"], &["model/low_priority.rs"]),
     // What is said, and how it is sent.
     (&["sd_notify"], &["cli/supervisor.rs", "cli/notify.rs"]),
     // Turns descriptors into sockets without `unsafe` of ours.
