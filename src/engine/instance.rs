@@ -1,5 +1,6 @@
 //! One model at work: inputs in, scores out.
 
+mod admission;
 #[cfg(test)]
 pub(super) mod fixtures;
 #[cfg(test)]
@@ -25,7 +26,6 @@ use crate::engine::group::ModelHandle;
 use crate::engine::priority::Priority;
 use crate::engine::replica::Replica;
 use crate::engine::request_context::RequestContext;
-use crate::engine::scheduler::Demand;
 use crate::engine::scored::Scored;
 use crate::engine::scored::assemble;
 use crate::engine::settings::EngineSettings;
@@ -262,24 +262,6 @@ impl Engine {
         }
         readings
     }
-
-    /// Refuses what would be refused once it is tokenised: that need not be begun. What has no
-    /// deadline waits for its place.
-    fn check(&self, subjects: &[Subject], context: RequestContext<'_>) -> Result<()> {
-        if context.deadline.is_none() {
-            return Ok(());
-        }
-        self.group.dispatcher().check(self.least_demand(subjects, context))
-    }
-
-    fn least_demand(&self, subjects: &[Subject], context: RequestContext<'_>) -> Demand {
-        Demand {
-            model: self.model.id,
-            priority: context.priority,
-            flow: FlowId::of(context.account),
-            n_tokens: least_tokens(subjects).min(self.group.settings.max_request_tokens),
-        }
-    }
 }
 
 /// The model needs the ids, and what comes of it the rest.
@@ -290,14 +272,6 @@ fn take_windows(readings: &mut [Reading]) -> Vec<Window> {
         bytes: window.bytes.clone(),
     };
     windows.map(take).collect()
-}
-
-/// About how many tokens they will be, and hardly ever more than they are: an English token is four
-/// to five bytes long.
-fn least_tokens(subjects: &[Subject]) -> usize {
-    const BYTES_PER_TOKEN: usize = 8;
-    let n_bytes = |subject: &Subject| subject.judged().as_str().len();
-    subjects.iter().map(|subject| n_bytes(subject).div_ceil(BYTES_PER_TOKEN)).sum()
 }
 
 fn add_phases(timings: &Timings, output: &JobOutput) {

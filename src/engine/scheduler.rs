@@ -21,8 +21,10 @@
 
 mod admission;
 mod batches;
+mod job;
 mod lane;
 mod model_queues;
+mod settings;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -37,16 +39,19 @@ use std::time::Instant;
 
 use self::batches::Batches;
 use self::batches::ScheduledBatch;
+use self::job::Job;
 use self::model_queues::ModelQueues;
 use self::turns::Turn;
 use crate::engine::fair_queue::BatchSlice;
 use crate::engine::fair_queue::JobId;
 use crate::engine::fair_queue::QueuedJob;
 use crate::engine::fair_queue::Taken;
-use crate::engine::flow::FlowId;
-use crate::engine::priority::Priority;
 use crate::engine::throughput::Measurement;
-use crate::engine::token_budget::Full;
+
+pub(super) use self::job::Demand;
+pub(super) use self::job::NewJob;
+pub(super) use self::job::Refusal;
+pub(super) use self::settings::SchedulerSettings;
 
 /// All that waits and runs in one process.
 #[derive(Debug)]
@@ -60,27 +65,6 @@ pub(super) struct Scheduler {
     n_turns: u64, // batches so far
 }
 
-/// How much is taken on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SchedulerSettings {
-    /// Tokens in a batch; a longer window goes alone.
-    pub(super) batch_tokens: usize,
-    /// Tokens that may wait, in the foreground and in the background each.
-    pub(super) queue_tokens: usize,
-    /// Tokens of the largest request; one key may have half of the queue waiting, or that.
-    pub(super) max_request_tokens: usize,
-    /// How long what waits in the foreground may take.
-    pub(super) queue_time: Duration,
-}
-
-impl SchedulerSettings {
-    /// Tokens that requests of keys which were idle may be computed before those of keys that have
-    /// something waiting all the time.
-    pub(in crate::engine) fn max_credit(&self) -> usize {
-        self.batch_tokens.saturating_mul(CREDIT_BATCHES)
-    }
-}
-
 /// A model that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ModelId(u64);
@@ -92,36 +76,6 @@ pub(super) struct BatchId(u64);
 /// Where one batch at a time is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PlaceId(pub(super) usize);
-
-/// What a request would add to the queue.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Demand {
-    pub(super) model: ModelId,
-    pub(super) priority: Priority,
-    pub(super) flow: FlowId,
-    pub(super) n_tokens: usize,
-}
-
-/// A request that asks to be computed.
-#[derive(Debug, Clone)]
-pub(super) struct NewJob {
-    pub(super) model: ModelId,
-    pub(super) priority: Priority,
-    pub(super) flow: FlowId,
-    /// Tokens of each window; one window at least.
-    pub(super) windows: Vec<u32>,
-    /// It is not begun and not gone on with later than that.
-    pub(super) deadline: Option<Instant>,
-}
-
-/// Why a request is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Too much waits.
-    Full(Full),
-    /// The model is there no more.
-    Removed,
-}
 
 /// A batch to pack.
 #[derive(Debug)]
@@ -145,17 +99,6 @@ pub(super) enum Start {
     Occupied,
     /// It is not wanted any more.
     Cancelled,
-}
-
-/// A job that is not over.
-#[derive(Debug)]
-struct Job {
-    model: ModelId,
-    priority: Priority,
-    flow: FlowId,
-    rank: Instant,
-    deadline: Option<Instant>,
-    n_missing: usize, // windows that are not computed yet
 }
 
 impl Scheduler {
@@ -302,6 +245,3 @@ impl Scheduler {
         true
     }
 }
-
-/// Enough for a text of four windows on two cores; more would hold up those that wait for longer.
-const CREDIT_BATCHES: usize = 4;

@@ -1,7 +1,10 @@
 mod keys;
 
 use super::*;
+use crate::engine::flow::FlowId;
+use crate::engine::priority::Priority;
 use crate::engine::scheduler::lane::BACKGROUND_WAIT;
+use crate::engine::token_budget::Full;
 
 #[test]
 fn jobs_of_one_model_share_a_batch() {
