@@ -137,7 +137,8 @@ impl Model {
             normalise: settings.normalise,
         };
         let tokenizer_file = artifact.files.display("tokenizer.json");
-        let encoder = Encoder::parse(&tokenizer_file, &artifact.tokenizer, shape)?;
+        let parse = || Encoder::parse(&tokenizer_file, &artifact.tokenizer, shape);
+        let encoder = low_priority::run(parse)?;
         let card = ModelCard {
             name: artifact.name,
             source: artifact.files.to_string(),
