@@ -1,4 +1,4 @@
-//! Texts to scores: encoding, queue, batches and the forward pass together.
+//! Benchmark from texts to scores: tokenisation, queue, batches and the forward pass together.
 
 mod support;
 
@@ -12,18 +12,18 @@ use moderato::engine::EngineSettings;
 use moderato::metrics::Metrics;
 use moderato::model::Dtype;
 
-/// Requests, each of one text, and the tokens of each: a busy moment, and one page.
+/// (requests, tokens per request), one text each: a burst of short texts, and one page.
 const LOADS: [(usize, usize); 2] = [(64, 32), (1, 2000)];
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads to give");
     let model = support::model(Dtype::F32);
-    let texts = LOADS.map(|(_, n_tokens)| support::text(&model.encoder, n_tokens));
+    let texts = LOADS.map(|(_, n_tokens)| support::text(&model.tokenizer, n_tokens));
     let engine = Engine::start(model, settings(), Arc::new(Metrics::new()));
     let engine = Arc::new(engine.expect("the settings agree with each other"));
     let mut group = criterion.benchmark_group("engine");
-    group.sample_size(20); // each takes a good part of a second
+    group.sample_size(20); // an iteration takes a good part of a second
     for ((n_requests, n_tokens), text) in LOADS.into_iter().zip(texts) {
         let score_all = async || {
             let mut requests = tokio::task::JoinSet::new();
@@ -43,14 +43,14 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The defaults of the program, but that any time may be waited.
+/// Returns the program's defaults, except that the queue time is unlimited.
 fn settings() -> EngineSettings {
     EngineSettings {
         batch_tokens: 256 * support::n_threads(),
         queue_tokens: 131_072,
         queue_time: Duration::MAX,
         max_request_tokens: 32_768,
-        encode_threads: support::n_threads(),
+        tokenize_permits: support::n_threads(),
         span_tokens: 0,
     }
 }

@@ -1,5 +1,5 @@
-//! A batch to logits: the forward pass of the embedded model, on every core or on as many threads as
-//! the environment variable `MODERATO_THREADS` says.
+//! Benchmark of the forward pass of the embedded model, from a batch to logits, on every core or on
+//! the number of threads in the environment variable `MODERATO_THREADS`.
 
 mod support;
 
@@ -8,7 +8,7 @@ use criterion::Throughput;
 use moderato::batch::Batch;
 use moderato::model::Dtype;
 
-/// Windows and the tokens of each: one message, one paragraph, 512 tokens as messages and as one
+/// (windows, tokens per window): one message, one paragraph, 512 tokens as messages and as one
 /// page, many messages, many paragraphs, many pages.
 const SHAPES: [(usize, usize); 7] =
     [(1, 16), (1, 128), (32, 16), (1, 512), (32, 32), (32, 128), (8, 512)];
@@ -26,8 +26,8 @@ fn forward(criterion: &mut Criterion, dtype: Dtype) {
     let mut group = criterion.benchmark_group(format!("forward/{dtype}"));
     group.sample_size(20); // a pass of the largest batch takes a good part of a second
     for (n_windows, n_tokens) in SHAPES {
-        let text = support::text(&model.encoder, n_tokens);
-        let one = model.encoder.encode(0, &text).expect("plain words can be encoded");
+        let text = support::text(&model.tokenizer, n_tokens);
+        let one = model.tokenizer.encode(0, &text).expect("plain words can be encoded");
         let batch = Batch::pack(&vec![one.windows; n_windows].concat());
         assert_eq!(batch.n_windows(), n_windows, "each text is one window");
         let shape = format!("{n_windows}x{n_tokens}");

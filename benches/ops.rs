@@ -1,5 +1,5 @@
-//! Each operation of the CPU's forward pass alone, on one thread, at the sizes of the embedded
-//! model.
+//! Benchmarks of each operation of the CPU forward pass in isolation, on one thread, at the sizes
+//! of the embedded model.
 
 use criterion::BenchmarkGroup;
 use criterion::Criterion;
@@ -20,13 +20,13 @@ use moderato::model::ops::Raw;
 use ndarray::Array2;
 use ndarray::s;
 
-/// Columns of hidden states and of what is between the two products of a feed-forward network.
+/// Columns of the hidden states and of the intermediate states in the feed-forward network.
 const HIDDEN: usize = 384;
 const INNER: usize = 1536;
 const HEAD_SIZE: usize = 32;
-/// A block of rows, as a thread takes it.
+/// Rows of a block, the unit of work of a thread.
 const ROWS: usize = 96;
-/// A short text, a paragraph and a full window.
+/// Tokens of a short text, a paragraph and a full window.
 const WINDOWS: [usize; 3] = [22, 128, 512];
 
 fn main() {
@@ -51,7 +51,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// A product with bias and activation; throughput in FLOP, a multiplication and an addition each.
+/// Measures a product with bias and activation; throughput in FLOP, two per multiply-add.
 fn linear(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
@@ -71,7 +71,7 @@ fn linear(
     });
 }
 
-/// Rows to int8, as inputs of a product.
+/// Measures quantising rows to int8, as inputs of a product.
 fn quantize(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("quantize");
     for n_columns in [HIDDEN, INNER] {
@@ -87,7 +87,7 @@ fn quantize(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Residual and layer norm.
+/// Measures residual addition and layer norm.
 fn norm(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("add_and_normalize");
     let (mut rows, residual) = (numbers(ROWS, HIDDEN), numbers(ROWS, HIDDEN));
@@ -99,7 +99,7 @@ fn norm(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Words from f16, positions and layer norm.
+/// Measures the lookup of f16 word embeddings, the addition of positions, and layer norm.
 fn embed(criterion: &mut Criterion) {
     const WORDS: u32 = 1000;
     let mut group = criterion.benchmark_group("embed");
@@ -119,7 +119,7 @@ fn embed(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// All heads of one window; throughput in FLOP of the two products.
+/// Measures all attention heads of one window; throughput in FLOP of the two products.
 fn attend(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("attention");
     for n_tokens in WINDOWS {
@@ -145,7 +145,7 @@ fn layer_norm() -> LayerNorm {
     LayerNorm::new(Norm { weight: vec![1.5; HIDDEN], bias: vec![0.5; HIDDEN] }, 1e-12)
 }
 
-/// Numbers from -1 to 1.
+/// Returns deterministic numbers from -1 to 1: (row, column).
 fn numbers(n_rows: usize, n_columns: usize) -> Array2<f32> {
     Array2::from_shape_fn((n_rows, n_columns), |(row, column)| {
         ((row * 7919 + column * 104_729) % 2003) as f32 / 1001.0 - 1.0

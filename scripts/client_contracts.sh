@@ -39,8 +39,8 @@ main() {
     start_server "$binary"
     url=$address
     # One large text fills the queue of the second, and bodies may be hardly larger than it.
-    start_server "$binary" --threads 1 --batch-tokens 512 \
-        --queue-tokens 18000 --max-request-tokens 18000 --max-body-bytes 65536
+    start_server "$binary" --threads 1 --max-batch-tokens 512 \
+        --max-queue-tokens 18000 --max-request-tokens 18000 --max-body-bytes 65536
     tight=$address
     run_checks "$url" "$tight" "${@:2}" || rc=$?
     stop_servers

@@ -1,22 +1,22 @@
-//! Windows packed end to end: no padding, offsets instead.
+//! Windows packed end to end, with offsets instead of padding.
 
 use std::ops::Range;
 
-use crate::encode::Window;
+use crate::tokenize::Window;
 
-/// Windows as the model reads them.
+/// Windows packed for one forward pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Token ids of all windows, one after the other.
+    /// Token ids of all windows, concatenated.
     pub ids: Vec<u32>,
-    /// The place of each token within its window, from 0.
+    /// The position of each token within its window, from 0.
     pub positions: Vec<u32>,
-    /// Where each window starts in `ids`, and after the last where it ends: windows + 1 numbers.
+    /// The start of each window in `ids`, then the end of the last one: windows + 1 numbers.
     pub offsets: Vec<u32>,
 }
 
 impl Batch {
-    /// Packs windows in their order.
+    /// Packs windows into a batch, in order.
     pub fn pack<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Self {
         let mut batch = Self { ids: Vec::new(), positions: Vec::new(), offsets: vec![0] };
         for window in windows {
@@ -25,18 +25,18 @@ impl Batch {
         batch
     }
 
-    /// The rows of each window.
+    /// Returns the range of each window in `ids`.
     pub fn spans(&self) -> impl Iterator<Item = Range<usize>> {
         self.offsets.windows(2).map(|pair| pair[0] as usize..pair[1] as usize)
     }
 
-    /// The same windows, in order, in up to `n_parts` batches of about as many tokens each.
+    /// Splits the batch, in order, into at most `n_parts` batches of about as many tokens each.
     pub fn split(&self, n_parts: usize) -> Vec<Self> {
         let share = self.n_tokens().div_ceil(n_parts.max(1)).max(1);
         let mut parts: Vec<Self> = Vec::with_capacity(n_parts);
         let mut part = None;
         for span in self.spans() {
-            // A window belongs to the share in which its middle lies.
+            // A window goes into the part that contains its midpoint.
             let place = (span.start.midpoint(span.end) / share).min(n_parts.max(1) - 1);
             if part != Some(place) {
                 part = Some(place);
@@ -55,31 +55,15 @@ impl Batch {
         self.offsets.push(u32_len(self.ids.len()));
     }
 
-    /// Windows in the batch.
+    /// Returns the number of windows.
     pub fn n_windows(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// Tokens in the batch.
+    /// Returns the number of tokens.
     pub fn n_tokens(&self) -> usize {
         self.ids.len()
     }
-}
-
-/// How many of the waiting windows, from the first on, go into one batch of `budget` tokens.
-///
-/// Never none of some: a window larger than the budget goes alone.
-pub fn fit(lens: impl IntoIterator<Item = usize>, budget: usize) -> usize {
-    let mut room = budget;
-    let mut n_windows = 0;
-    for len in lens {
-        if len > room && n_windows > 0 {
-            break;
-        }
-        room = room.saturating_sub(len);
-        n_windows += 1;
-    }
-    n_windows
 }
 
 fn u32_len(len: usize) -> u32 {
@@ -123,23 +107,5 @@ mod tests {
         assert_eq!(batch.positions, [0, 1, 2, 0, 1]);
         assert_eq!(batch.offsets, [0, 3, 3, 5]);
         assert_eq!((batch.n_windows(), batch.n_tokens()), (3, 5));
-    }
-
-    #[test]
-    fn a_batch_takes_what_fits_from_the_front() {
-        struct Case {
-            lens: &'static [usize],
-            budget: usize,
-            fits: usize,
-        }
-        for Case { lens, budget, fits } in [
-            Case { lens: &[], budget: 8, fits: 0 },
-            Case { lens: &[4, 4, 4], budget: 8, fits: 2 }, // tokens, not windows
-            Case { lens: &[4, 5, 1], budget: 8, fits: 1 }, // oldest first, nobody overtakes
-            Case { lens: &[9], budget: 8, fits: 1 },       // never none
-            Case { lens: &[9, 1], budget: 8, fits: 1 },
-        ] {
-            assert_eq!(fit(lens.iter().copied(), budget), fits, "lens {lens:?}, budget {budget}");
-        }
     }
 }

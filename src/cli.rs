@@ -45,58 +45,58 @@ use crate::error::Kind;
 use crate::error::Result;
 use crate::lifecycle;
 
-/// How the process ends; the numbers are those of BSD's sysexits.
+/// The exit codes of the process, with the values of BSD's sysexits(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
-    /// All went well; also when the reader of our output has gone.
+    /// The command succeeded, or the reader of the output closed the pipe.
     Success = 0,
-    /// An argument or a setting is wrong.
+    /// An argument or a setting is invalid.
     Usage = 64,
-    /// A line of the input is wrong.
+    /// A line of the input is invalid.
     Data = 65,
     /// A file cannot be read.
     NoInput = 66,
     /// The hub or the address to listen on is not available.
     Unavailable = 69,
-    /// Our fault.
+    /// An internal error occurred.
     Internal = 70,
     /// A file cannot be written.
     Output = 74,
     /// Draining took longer than the grace period.
     OutOfGrace = 75,
-    /// The model or the policy is wrong.
+    /// The model or the policy is invalid.
     Config = 78,
 }
 
-/// Runs the program with its arguments, the name of the program first.
+/// Runs the program; the first argument is the name of the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::of_process();
     let args = match Args::read(arguments, &environment) {
         Ok(args) => args,
         Err(refusal) => {
-            // Help goes to stdout and is no fault; a closed stdout is none either.
+            // Help goes to stdout and is not an error; neither is a closed stdout.
             let _ = refusal.print();
             return if refusal.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
         }
     };
-    // Before the first thread, since it takes variables out of the environment.
+    // Must run before the first thread starts, since it removes environment variables.
     let inherited = Inherited::find(&environment);
     let overflow = match args.command {
         Command::Serve(_) => Overflow::Drop,
         _ => Overflow::Wait,
     };
     let Ok(log) = Log::start(output::stderr(), overflow) else {
-        // The system gives us no thread, so there is nobody to tell it.
+        // The log thread could not be started, so the error cannot be reported.
         return ExitCode::Internal;
     };
     let process = Process { environment: &environment, inherited, dropped_lines: log.dropped() };
-    // What has panicked has said so in the log, which must be written before the end.
+    // The panic hook logs a panic; the log is flushed before the process exits.
     let result = catch_unwind(AssertUnwindSafe(|| start(args, process, &log)));
     let code = match result.unwrap_or(Err(Error::Stopped)) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::Success,
         Err(error) => {
-            // The last word needs room.
+            // Makes room in the queue for the final message.
             log.flush();
             log.write(format!("error: {}\n", error.chain()).as_bytes());
             ExitCode::from(&error)
@@ -129,7 +129,7 @@ fn start(args: Args, process: Process<'_>, log: &Log) -> Result<ExitCode> {
             Command::Key(args) => key::run(&args),
         }
     });
-    // A model that is being loaded cannot be interrupted, and need not be waited for.
+    // Loading a model cannot be interrupted, and the process need not wait for it.
     runtime.shutdown_background();
     result
 }
@@ -154,7 +154,7 @@ impl From<&Error> for ExitCode {
     }
 }
 
-/// Whether the reader of our output has gone, which is no fault.
+/// Returns whether the reader of the output closed the pipe, which is not a failure.
 fn is_broken_pipe(error: &Error) -> bool {
     match error {
         Error::File { path, source, .. } => {
@@ -164,7 +164,7 @@ fn is_broken_pipe(error: &Error) -> bool {
     }
 }
 
-/// A file that could not be read, or written.
+/// Creates the error for a file that could not be read or written.
 fn file_error(path: &Path, action: &'static str, source: std::io::Error) -> Error {
     Error::File { path: path.into(), action, source: Arc::new(source) }
 }

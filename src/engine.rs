@@ -1,4 +1,5 @@
-//! The engine: inputs in, scores out; what is computed next, and where.
+//! The engine: admits and queues requests, scores their inputs in batches, and manages loaded
+//! models.
 
 mod deadline;
 mod dispatcher;
@@ -10,12 +11,11 @@ mod load_request;
 mod loader;
 mod memory;
 mod models;
-mod place;
 mod priority;
 mod replica;
 mod request_context;
 mod scheduler;
-mod scored;
+mod scored_input;
 mod settings;
 mod shadow;
 mod slot;
@@ -24,6 +24,7 @@ mod throughput;
 mod timings;
 mod token_budget;
 mod tokenization;
+mod worker;
 
 pub use self::deadline::Deadline;
 pub use self::dispatcher::Queued;
@@ -35,7 +36,7 @@ pub use self::memory::Memory;
 pub use self::models::Models;
 pub use self::priority::Priority;
 pub use self::request_context::RequestContext;
-pub use self::scored::Scored;
+pub use self::scored_input::ScoredInput;
 pub use self::settings::EngineSettings;
 pub use self::shadow::Comparison;
 pub use self::shadow::Difference;

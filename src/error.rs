@@ -1,8 +1,12 @@
-//! The one error type: what went wrong, as data; edges turn it into status and exit codes.
+//! The crate's error type: failures as data, which the edges map to status and exit codes.
+
+mod kind;
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use self::kind::Kind;
 
 /// A cause from another crate, kept for the log.
 pub type Cause = Arc<dyn StdError + Send + Sync>;
@@ -10,58 +14,58 @@ pub type Cause = Arc<dyn StdError + Send + Sync>;
 /// A result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong. Texts of users never become part of it.
+/// Everything that can go wrong. An error never contains the text of a user.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// No text at all.
+    /// The input has no text.
     #[error("the input has no text")]
     NoTexts,
-    /// A text of nothing but white space.
+    /// A text that is empty or only white space.
     #[error("text {index} is empty")]
     EmptyText {
-        /// Its place in the input, from 0.
+        /// Index of the text in the input, from 0.
         index: usize,
     },
-    /// A conversation without a turn.
+    /// A conversation without turns.
     #[error("conversation {index} has no turn")]
     NoTurns {
-        /// Its place in the input, from 0.
+        /// Index of the conversation in the input, from 0.
         index: usize,
     },
     /// A text longer than the limit.
     #[error("text {index} has {n_chars} characters, at most {max} are accepted")]
     TextTooLong {
-        /// Its place in the input, from 0.
+        /// Index of the text in the input, from 0.
         index: usize,
-        /// Its length in Unicode scalar values.
+        /// Length of the text in Unicode scalar values.
         n_chars: usize,
-        /// The limit.
+        /// The limit, in Unicode scalar values.
         max: usize,
     },
     /// More texts than the limit.
     #[error("the input has {n_texts} texts, at most {max} are accepted")]
     TooManyTexts {
-        /// How many came.
+        /// Number of texts in the input.
         n_texts: usize,
         /// The limit.
         max: usize,
     },
-    /// More tokens than one request may cost.
+    /// More tokens than one request may use.
     #[error("the input makes {n_tokens} tokens in overlapping windows, at most {max} are accepted")]
     TooManyTokens {
-        /// Tokens of all windows.
+        /// Tokens in all windows.
         n_tokens: usize,
         /// The limit.
         max: usize,
     },
-    /// Category ids that the policy does not have.
+    /// Category ids that the policy does not define.
     #[error("unknown categories {}; known are {}", quote(unknown), quote(known))]
     UnknownCategories {
-        /// The field that named them.
+        /// The field that named the categories.
         param: &'static str,
-        /// What was named.
+        /// The unknown ids.
         unknown: Vec<String>,
-        /// What there is.
+        /// The ids that the policy defines.
         known: Vec<String>,
     },
     /// A threshold outside 0 to 1.
@@ -69,73 +73,73 @@ pub enum Error {
     InvalidThreshold {
         /// The category's id.
         category: String,
-        /// What was given.
+        /// The value given.
         value: f64,
     },
-    /// Bytes that are not JSON.
+    /// Input that is not valid JSON.
     #[error("malformed JSON at line {line} column {column}: {reason}")]
     MalformedJson {
-        /// Line of the fault, from 1.
+        /// Line of the syntax error, from 1.
         line: usize,
-        /// Column of the fault, from 1.
+        /// Column of the syntax error, from 1.
         column: usize,
-        /// What the parser expected.
+        /// The parser's message.
         reason: String,
     },
-    /// A JSON value of another kind than the field takes.
+    /// A JSON value of the wrong type for its field.
     #[error("{param} must be {expected}, found {found}")]
     InvalidType {
         /// The path of the field.
         param: String,
-        /// What it takes.
-        expected: &'static str,
-        /// The kind that came.
+        /// What the field accepts.
+        expected: String,
+        /// The type found.
         found: &'static str,
     },
-    /// A value of the right kind that cannot be.
+    /// A value of the right type that is not allowed.
     #[error("{param} must be {expected}")]
     InvalidValue {
         /// The path of the field.
         param: String,
-        /// What it takes.
+        /// What the field accepts.
         expected: String,
     },
-    /// Something that other services take and this one cannot.
+    /// A feature of other services that this one does not support.
     #[error("{param}: {reason}")]
     Unsupported {
         /// The path of the field.
         param: String,
-        /// What it is and what to do about it.
+        /// What is unsupported, and what to do instead.
         reason: &'static str,
     },
     /// A policy that is not loaded.
     #[error("unknown policy {name:?}; loaded are {}", quote(known))]
     UnknownPolicy {
-        /// What was named.
+        /// The name in the request.
         name: String,
-        /// What there is.
+        /// The names of the loaded policies.
         known: Vec<String>,
     },
-    /// A model that does not serve.
+    /// A model that is not serving.
     #[error("unknown model {name:?}; serving are {}", quote(known))]
     UnknownModel {
-        /// What was named.
+        /// The name in the request.
         name: String,
-        /// What there is.
+        /// The names of the serving models.
         known: Vec<String>,
     },
-    /// A required field that did not come.
+    /// A required field that is missing.
     #[error("{param} is missing")]
     MissingField {
         /// The path of the field.
         param: String,
     },
-    /// A field that nobody reads.
+    /// A field that the request does not have.
     #[error("unknown field {param:?}; known are {}", quote(known))]
     UnknownField {
-        /// The name that came.
+        /// The name of the field.
         param: String,
-        /// The names there are.
+        /// The names of the known fields.
         known: &'static [&'static str],
     },
     /// A field of an input line that the results would overwrite.
@@ -143,62 +147,62 @@ pub enum Error {
         "field {name:?} is in the input already; --result-key NAME puts the results into a field of another name"
     )]
     FieldTaken {
-        /// Its name.
+        /// The name of the field.
         name: String,
     },
-    /// The JSON is nested too deeply.
+    /// JSON that is nested too deeply.
     #[error("the JSON is nested deeper than {max} levels")]
     JsonTooDeep {
-        /// How deep it may be.
+        /// Maximum depth, in levels.
         max: usize,
     },
-    /// The queue has no room for the request.
+    /// The queue has no capacity left for the request.
     #[error("the queue is full: {queued_tokens} of {capacity} tokens wait")]
     QueueFull {
-        /// Tokens that wait.
+        /// Tokens in the queue.
         queued_tokens: usize,
-        /// The most that may wait.
+        /// Maximum number of tokens in the queue.
         capacity: usize,
-        /// When half of what waits will have been worked off.
+        /// Suggested delay before a retry, in milliseconds: half the time that the queue needs.
         retry_ms: u64,
     },
     /// The model is still being loaded.
     #[error("the model is still being loaded")]
     Starting,
-    /// What was decided could not be written down.
+    /// The verdict could not be written to the audit log.
     #[error("the audit log cannot be written")]
     Unaudited,
-    /// The answer would have come after the request's deadline.
+    /// The response would have come after the request's deadline.
     #[error("the deadline of {timeout_ms} ms has passed")]
     DeadlineExceeded {
-        /// The time the request had.
+        /// The timeout of the request, in milliseconds.
         timeout_ms: u64,
     },
-    /// The engine ended before it answered.
+    /// The engine stopped before it answered the request.
     #[error("the engine stopped before it answered")]
     Stopped,
     /// The tokenizer failed.
     #[error("text {index} could not be tokenised")]
     Encode {
-        /// Its place in the input, from 0.
+        /// Index of the text in the input, from 0.
         index: usize,
-        /// The tokenizer's own words.
+        /// The tokenizer's error.
         #[source]
         source: Cause,
     },
-    /// The model failed.
+    /// The forward pass of the model failed.
     #[error("forward pass failed on a batch of {rows} windows")]
     Forward {
-        /// Windows in the batch.
+        /// Number of windows in the batch.
         rows: usize,
-        /// The tensor library's own words.
+        /// The tensor library's error.
         #[source]
         source: Cause,
     },
-    /// The model answered with NaN or infinity.
+    /// The model returned NaN or infinity.
     #[error("the model gave a score that is not finite for text {index}")]
     NonFinite {
-        /// Its place in the input, from 0.
+        /// Index of the text in the input, from 0.
         index: usize,
     },
     /// A file that could not be read or written.
@@ -208,65 +212,65 @@ pub enum Error {
         path: PathBuf,
         /// What was attempted: `reading`, `writing`.
         action: &'static str,
-        /// The system's own words.
+        /// The operating system's error.
         #[source]
         source: Arc<std::io::Error>,
     },
-    /// A file whose content is not what it must be.
+    /// A file with unexpected content.
     #[error("{file}: expected {expected}, found {found}")]
     Artifact {
         /// The file.
         file: String,
-        /// What it should hold.
+        /// The expected content.
         expected: String,
-        /// What it holds.
+        /// The content found.
         found: String,
     },
-    /// A line of an input file that could not be worked on.
+    /// A line of an input file that could not be processed.
     #[error("line {number}")]
     Line {
-        /// From 1.
+        /// Line number, from 1.
         number: usize,
-        /// What was wrong with it.
+        /// The error on the line.
         #[source]
         source: Box<Error>,
     },
-    /// A line of an input file that is too long to be one.
+    /// A line of an input file that is longer than the limit.
     #[error("has more than {max_bytes} bytes")]
     LineTooLong {
-        /// The limit.
+        /// The limit, in bytes.
         max_bytes: u64,
     },
-    /// A setting that cannot be.
+    /// An invalid setting.
     #[error("{name}: {reason}")]
     Config {
-        /// The setting.
+        /// The name of the setting.
         name: &'static str,
-        /// Why not.
+        /// Why the setting is invalid.
         reason: String,
     },
-    /// A model for which there is no memory beside the one that serves.
+    /// A model that does not fit into memory beside the one that serves.
     #[error(
         "{file}: needs {needed_mb} MB beside the model that serves, {available_mb} MB are free"
     )]
     Memory {
         /// The model.
         file: String,
-        /// What it needs, in millions of bytes.
+        /// Memory that the model needs, in millions of bytes.
         needed_mb: u64,
-        /// What there is.
+        /// Memory that is available, in millions of bytes.
         available_mb: u64,
     },
-    /// Another model is on its way.
+    /// Another model is already being staged.
     #[error("another model is being staged")]
     Staging,
-    /// No model served before this one.
+    /// There is no previous model to return to.
     #[error("no model served before this one")]
     NothingBefore,
-    /// There is no model in the shadow.
+    /// There is no shadow model.
     #[error("no model is in the shadow")]
     NoShadow,
-    /// The model in the shadow panicked, and so cannot serve.
+    /// The shadow model panicked and so cannot serve.
     #[error("the model in the shadow has crashed")]
     ShadowCrashed,
     /// An address that could not be listened on.
@@ -274,134 +278,31 @@ pub enum Error {
     Listen {
         /// The address.
         address: String,
-        /// The system's own words.
+        /// The operating system's error.
         #[source]
         source: Arc<std::io::Error>,
     },
-    /// The model hub could not give a model.
+    /// A file of a model could not be fetched from the model hub.
     #[error("{repo}@{revision}: fetching {file} failed")]
     Hub {
         /// The repository, `ORG/NAME`.
         repo: String,
-        /// What was asked for: a branch, a tag or a commit.
+        /// The requested revision: a branch, a tag or a commit.
         revision: String,
-        /// The file on its way.
+        /// The file that was being fetched.
         file: String,
-        /// The client's own words.
+        /// The hub client's error.
         #[source]
         source: Cause,
     },
 }
 
-/// Whose fault it is, and so what a caller can do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The caller's: the same request fails again.
-    Input,
-    /// The caller's: what it names is not here.
-    Unknown,
-    /// Nobody's: something else has to end first.
-    Conflict,
-    /// Nobody's: the same request may succeed later.
-    Overload,
-    /// The deadline's: the same request may succeed with more time.
-    Timeout,
-    /// The operator's: a file or a setting must change.
-    Setup,
-    /// Ours.
-    Internal,
-}
-
 impl Error {
-    /// Whose fault it is.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Line { source, .. } => source.kind(),
-            Self::UnknownModel { .. } => Kind::Unknown,
-            Self::Staging | Self::NothingBefore | Self::NoShadow | Self::ShadowCrashed => {
-                Kind::Conflict
-            }
-            Self::NoTexts
-            | Self::NoTurns { .. }
-            | Self::InvalidValue { .. }
-            | Self::Unsupported { .. }
-            | Self::UnknownPolicy { .. }
-            | Self::EmptyText { .. }
-            | Self::TextTooLong { .. }
-            | Self::TooManyTexts { .. }
-            | Self::TooManyTokens { .. }
-            | Self::UnknownCategories { .. }
-            | Self::InvalidThreshold { .. }
-            | Self::MalformedJson { .. }
-            | Self::InvalidType { .. }
-            | Self::MissingField { .. }
-            | Self::UnknownField { .. }
-            | Self::FieldTaken { .. }
-            | Self::JsonTooDeep { .. }
-            | Self::LineTooLong { .. } => Kind::Input,
-            Self::QueueFull { .. } | Self::Starting | Self::Unaudited => Kind::Overload,
-            Self::DeadlineExceeded { .. } => Kind::Timeout,
-            Self::Stopped | Self::Encode { .. } | Self::Forward { .. } | Self::NonFinite { .. } => {
-                Kind::Internal
-            }
-            Self::Memory { .. }
-            | Self::File { .. }
-            | Self::Artifact { .. }
-            | Self::Config { .. }
-            | Self::Listen { .. }
-            | Self::Hub { .. } => Kind::Setup,
-        }
-    }
-
-    /// A stable word for clients, logs and metrics.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Line { source, .. } => source.code(),
-            Self::NoTexts => "no_texts",
-            Self::NoTurns { .. } => "no_turns",
-            Self::InvalidValue { .. } => "invalid_value",
-            Self::Unsupported { .. } => "unsupported_input",
-            Self::UnknownPolicy { .. } => "unknown_policy",
-            Self::UnknownModel { .. } => "unknown_model",
-            Self::EmptyText { .. } => "empty_text",
-            Self::TextTooLong { .. } => "text_too_long",
-            Self::TooManyTexts { .. } => "too_many_texts",
-            Self::TooManyTokens { .. } => "too_many_tokens",
-            Self::UnknownCategories { .. } => "unknown_category",
-            Self::InvalidThreshold { .. } => "invalid_threshold",
-            Self::MalformedJson { .. } => "malformed_json",
-            Self::InvalidType { .. } => "invalid_type",
-            Self::MissingField { .. } => "missing_field",
-            Self::UnknownField { .. } => "unknown_field",
-            Self::FieldTaken { .. } => "field_taken",
-            Self::LineTooLong { .. } => "line_too_long",
-            Self::JsonTooDeep { .. } => "json_too_deep",
-            Self::QueueFull { .. } => "server_is_overloaded",
-            Self::Starting => "server_is_starting",
-            Self::Unaudited => "audit_unavailable",
-            Self::DeadlineExceeded { .. } => "deadline_exceeded",
-            Self::Stopped => "engine_stopped",
-            Self::Encode { .. } => "encode_failed",
-            Self::Forward { .. } => "forward_failed",
-            Self::NonFinite { .. } => "non_finite_score",
-            Self::File { .. } => "file_error",
-            Self::Artifact { .. } => "invalid_artifact",
-            Self::Config { .. } => "invalid_config",
-            Self::Listen { .. } => "listen_failed",
-            Self::Hub { .. } => "hub_error",
-            Self::Memory { .. } => "not_enough_memory",
-            Self::Staging => "staging_in_progress",
-            Self::NothingBefore => "nothing_before",
-            Self::NoShadow => "no_shadow",
-            Self::ShadowCrashed => "shadow_crashed",
-        }
-    }
-
-    /// The same error, placed in a file of lines.
+    /// Returns the same error with the number of its line in an input file.
     #[must_use]
     pub fn at_line(self, number: usize) -> Self {
         match self {
-            // Each line is read by itself, so its parser always says line 1.
+            // Each line is parsed by itself, so the parser always reports line 1.
             Self::MalformedJson { column, reason, .. } => {
                 Self::MalformedJson { line: number, column, reason }
             }
@@ -409,7 +310,7 @@ impl Error {
         }
     }
 
-    /// The message with all its causes, for logs and terminals: `a: b: c`.
+    /// Returns the message with all its causes, for logs and terminals: `a: b: c`.
     pub fn chain(&self) -> String {
         let mut chain = self.to_string();
         let mut source = self.source();
@@ -424,4 +325,11 @@ impl Error {
 
 fn quote(names: &[impl AsRef<str>]) -> String {
     names.iter().map(|name| format!("{:?}", name.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+/// Shortens a name that a client chose, which may be a whole text: errors quote its first characters
+/// alone, enough to recognise it.
+pub(crate) fn shorten(name: &str) -> String {
+    const MAX_CHARS: usize = 40;
+    name.chars().take(MAX_CHARS).collect()
 }

@@ -1,7 +1,7 @@
-//! How good scores are, measured against labels: ranking, decisions and calibration.
+//! Measures scores against labels: ranking, decisions and calibration.
 //!
-//! Pure. Everything is computed in `f64` and costs O(n log n) in the texts of a category. A figure
-//! that its definition leaves open (a recall without positives) is `None`, never 0 or NaN.
+//! Pure. Everything is computed in `f64` and costs O(n log n) for n texts of a category. An
+//! undefined figure (such as recall without positives) is `None`, never 0 or NaN.
 
 mod calibration_error;
 mod confusion;
@@ -20,7 +20,7 @@ pub use self::macro_average::Mean;
 pub use self::report::CategoryReport;
 use crate::policy::Threshold;
 
-/// Measures every category, their average, and the question whether any of them applies.
+/// Evaluates every category, their macro average, and whether any category applies.
 pub fn evaluate(labelled: &Labelled<'_>) -> Evaluation {
     let categories: Vec<_> = (0..labelled.thresholds.len())
         .map(|col| {
@@ -38,21 +38,21 @@ pub fn evaluate(labelled: &Labelled<'_>) -> Evaluation {
 /// The measurements of a scorer on one set of labelled texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// One report a category, in the order of the columns.
+    /// One report per category, in the order of the columns.
     pub categories: Vec<CategoryReport>,
     /// The means over the categories.
     pub macro_average: MacroAverage,
-    /// The report on the question whether a text falls into any category at all.
+    /// The report on whether a text belongs to any category at all.
     ///
     /// A text is positive if any of its labels is true, negative if all are false, and left out
-    /// otherwise. Its score is the highest of its scores. It is flagged, which decides precision,
-    /// recall and F1, if any score violates the threshold of its own category.
+    /// otherwise. Its score is its highest over the categories. It counts as flagged, for
+    /// precision, recall and F1, if any score violates the threshold of its own category.
     pub any_category: CategoryReport,
 }
 
-/// Scores of texts beside what is known of them, and the thresholds in force.
+/// Scores of texts with their known labels, and the thresholds in force.
 ///
-/// The fields are private because their shapes agree, with at least one category.
+/// The fields are private because their shapes must agree, with at least one category.
 #[derive(Debug, Clone, Copy)]
 pub struct Labelled<'a> {
     scores: ArrayView2<'a, f32>,          // (text, category)
@@ -61,11 +61,12 @@ pub struct Labelled<'a> {
 }
 
 impl<'a> Labelled<'a> {
-    /// Joins the three, or answers `None` if their shapes disagree or there is no category.
+    /// Creates the labelled scores, or returns `None` if the shapes disagree or there is no
+    /// category.
     ///
-    /// `scores` and `labels` are (text, category), `thresholds` has one entry a category. A label of
-    /// `None` is unknown and left out. Scores are finite and meant to lie in 0 to 1; of those outside
-    /// only the calibration error takes notice, which counts them in its first or last bin.
+    /// `scores` and `labels` are `(text, category)`, `thresholds` is `(category)`. A label of
+    /// `None` is unknown and left out. Scores must be finite and should lie in 0 to 1; others
+    /// affect only the calibration error, which counts them in its first or last bin.
     #[expect(clippy::needless_pass_by_value, reason = "a view is itself a reference")]
     pub fn new(
         scores: ArrayView2<'a, f32>,
@@ -101,7 +102,7 @@ impl<'a> Labelled<'a> {
     }
 }
 
-/// Tells whether any label is true, as far as the unknown ones allow an answer.
+/// Returns whether any label is true, or `None` if that depends on unknown labels.
 fn any_label(labels: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     let mut answer = Some(false);
     for label in labels {

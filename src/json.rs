@@ -1,30 +1,51 @@
-//! JSON to domain types, with errors that name the field and never quote its value.
+//! Reads JSON into domain types, with errors that name the field and never quote its value.
 
-mod by_id;
+mod deserializer;
+mod field_error;
+mod ordered_map;
 
 use std::borrow::Cow;
 
-use serde_json::Map;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
 
-pub use self::by_id::ById;
+use self::deserializer::ValueDeserializer;
+use self::field_error::kind_of;
+pub use self::ordered_map::OrderedMap;
 use crate::error::Error;
 use crate::error::Result;
 
-/// Reads one JSON value.
+/// Parses one JSON value.
 pub fn parse(bytes: &[u8]) -> Result<Value> {
     serde_json::from_slice(bytes).map_err(|fault| malformed(&fault))
 }
 
-/// What the parser says, less the place, which the error carries by itself.
+/// Deserialises JSON into a type.
+///
+/// Invalid UTF-8 and escaped lone surrogates are read as U+FFFD; a byte order mark is skipped.
+pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    from_value(parse(replace_lone_surrogates(text).as_bytes())?)
+}
+
+/// Converts a JSON value to a type; an error has the path of the field that caused it.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_path_to_error::deserialize(ValueDeserializer(value)).map_err(|fault| {
+        let path = fault.path().clone();
+        fault.into_inner().at(&path)
+    })
+}
+
+/// Converts a parser error; its position moves from the message to fields of the error.
 pub fn malformed(fault: &serde_json::Error) -> Error {
-    // The parser has no other name for it.
+    // The parser reports this limit in its message only.
     if fault.to_string().starts_with("recursion limit exceeded") {
         return Error::JsonTooDeep { max: MAX_DEPTH };
     }
     let reason = match fault.classify() {
-        // A fault of syntax names what was expected; a fault of data would quote what came.
+        // Syntax errors name what was expected; data errors would quote the input.
         Category::Syntax | Category::Eof => {
             let message = fault.to_string();
             message.split(" at line ").next().unwrap_or_default().to_owned()
@@ -34,8 +55,7 @@ pub fn malformed(fault: &serde_json::Error) -> Error {
     Error::MalformedJson { line: fault.line(), column: fault.column(), reason }
 }
 
-/// The same JSON with the escape of U+FFFD in place of each escape of a lone surrogate, which stands
-/// for no character: the parser refuses those.
+/// Replaces each escaped lone surrogate, which the parser would refuse, with the escape of U+FFFD.
 pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     let places = lone_surrogates(json.as_bytes());
     if places.is_empty() {
@@ -48,7 +68,7 @@ pub fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     Cow::Owned(replaced)
 }
 
-/// Where the escapes of surrogates begin that are not half of a pair.
+/// Returns the byte offsets of escaped surrogates that are not half of a pair.
 fn lone_surrogates(json: &[u8]) -> Vec<usize> {
     let mut lone = Vec::new();
     let mut place = 0;
@@ -63,66 +83,27 @@ fn lone_surrogates(json: &[u8]) -> Vec<usize> {
                 lone.push(place);
                 REPLACEMENT.len()
             }
-            // The backslash and what it stands before, which may be a backslash too.
+            // The backslash and the character after it, which may be a backslash too.
             _ => 2,
         };
     }
     lone
 }
 
-/// The unit of UTF-16 whose escape stands at a place.
+/// Returns the UTF-16 code unit whose escape begins at `place`; `None` if there is no escape.
 fn code_unit(json: &[u8], place: usize) -> Option<u32> {
     let digits = json.get(place..place + REPLACEMENT.len())?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + char::from(digit).to_digit(16)?))
 }
 
-/// As long as every escape of a surrogate.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+/// The escape of U+FFFD, which has the length of any surrogate's escape.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// How deep the parser goes, arrays and objects together.
+/// The parser's maximum nesting depth, counting arrays and objects.
 const MAX_DEPTH: usize = 127;
 
-/// The fields of an object, taken one by one.
-#[derive(Debug)]
-pub struct Fields(Map<String, Value>);
-
-impl Fields {
-    /// Opens an object; a field that is not known is an error.
-    pub fn of(value: Value, known: &'static [&'static str]) -> Result<Self> {
-        let Value::Object(fields) = value else {
-            return Err(invalid("body", "an object", &value));
-        };
-        match fields.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(Error::UnknownField { param: shorten(name), known }),
-            None => Ok(Self(fields)),
-        }
-    }
-
-    /// Opens an object of another service's contract: what is not known is left alone.
-    pub fn lenient(param: &str, value: Value) -> Result<Self> {
-        match value {
-            Value::Object(fields) => Ok(Self(fields)),
-            other => Err(invalid(param, "an object", &other)),
-        }
-    }
-
-    /// The value of a field; null is as good as absent.
-    pub fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
-    }
-
-    /// The value of a field that must be there.
-    pub fn require(&mut self, name: &str) -> Result<Value> {
-        self.take(name).ok_or_else(|| Error::MissingField { param: name.into() })
-    }
-
-    /// The same for an object within the body; `path` is its own.
-    pub fn require_of(&mut self, path: &str, name: &str) -> Result<Value> {
-        self.take(name).ok_or_else(|| Error::MissingField { param: format!("{path}.{name}") })
-    }
-}
-
-/// A string.
+/// Extracts a string; `param` names the field in the error.
 pub fn string(param: &str, value: Value) -> Result<String> {
     match value {
         Value::String(string) => Ok(string),
@@ -130,88 +111,14 @@ pub fn string(param: &str, value: Value) -> Result<String> {
     }
 }
 
-/// True or false.
-pub fn boolean(param: &str, value: &Value) -> Result<bool> {
-    value.as_bool().ok_or_else(|| invalid(param, "true or false", value))
-}
-
-/// A number.
-pub fn number(param: &str, value: &Value) -> Result<f64> {
-    value.as_f64().ok_or_else(|| invalid(param, "a number", value))
-}
-
-/// A whole number above 0.
-pub fn count(param: &str, value: &Value) -> Result<usize> {
-    match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
-        Some(number) if number > 0 => Ok(number),
-        _ if value.is_number() => Err(Error::InvalidValue {
-            param: param.into(),
-            expected: "a whole number above 0".into(),
-        }),
-        _ => Err(invalid(param, "a whole number above 0", value)),
-    }
-}
-
-/// An array.
-pub fn array(param: &str, value: Value) -> Result<Vec<Value>> {
-    match value {
-        Value::Array(values) => Ok(values),
-        other => Err(invalid(param, "an array", &other)),
-    }
-}
-
-/// An array of strings.
-pub fn strings(param: &str, value: Value) -> Result<Vec<String>> {
-    let Value::Array(values) = value else {
-        return Err(invalid(param, "an array of strings", &value));
-    };
-    let element = |(index, value)| string(&format!("{param}[{index}]"), value);
-    values.into_iter().enumerate().map(element).collect()
-}
-
-/// A string, or an array of them.
-pub fn string_or_strings(param: &str, value: Value) -> Result<Vec<String>> {
-    match value {
-        Value::String(string) => Ok(vec![string]),
-        Value::Array(_) => strings(param, value),
-        other => Err(invalid(param, "a string or an array of strings", &other)),
-    }
-}
-
-/// An object of numbers.
-pub fn numbers(param: &str, value: Value) -> Result<Vec<(String, f64)>> {
-    let Value::Object(entries) = value else {
-        return Err(invalid(param, "an object of numbers", &value));
-    };
-    let entry = |(name, value): (String, Value)| match value.as_f64() {
-        Some(number) => Ok((name, number)),
-        None => Err(invalid(&format!("{param}.{}", shorten(&name)), "a number", &value)),
-    };
-    // Null is as good as absent.
-    entries.into_iter().filter(|(_, value)| !value.is_null()).map(entry).collect()
-}
-
-/// A value of another kind than the field takes.
-pub fn invalid(param: &str, expected: &'static str, found: &Value) -> Error {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    Error::InvalidType { param: param.into(), expected, found }
-}
-
-/// A field's name may be anything, a whole text too; the first characters tell which it is.
-fn shorten(name: &str) -> String {
-    const MAX_CHARS: usize = 40;
-    name.chars().take(MAX_CHARS).collect()
+/// Creates the error for a value of the wrong type.
+pub fn invalid(param: &str, expected: &str, found: &Value) -> Error {
+    Error::InvalidType { param: param.into(), expected: expected.into(), found: kind_of(found) }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
@@ -240,24 +147,92 @@ mod tests {
         assert!(parse(b"\"\xff\"").is_err());
     }
 
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Request {
+        name: String,
+        limit: Option<u32>,
+        share: Option<f64>,
+        is_open: Option<bool>,
+        kind: Option<Kind>,
+        inner: Option<Vec<Inner>>,
+        numbers: Option<OrderedMap<f64>>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        text: String,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        Round,
+        Square,
+    }
+
     #[test]
-    fn a_wrong_type_names_the_field_and_the_kinds() {
-        for (result, message) in [
-            (string("model", json!(5)).map(|_| ()), "model must be a string, found a number"),
+    fn an_error_has_the_path_what_is_expected_and_the_kind_that_came() {
+        for (body, message) in [
+            (json!([1, "hidden"]), "body must be an object, found an array"),
+            (json!("hidden"), "body must be an object, found a string"),
+            (json!({}), "name is missing"),
+            (json!({"name": null}), "name is missing"),
+            (json!({"name": 5}), "name must be a string, found a number"),
             (
-                string_or_strings("input", json!(["hidden", null])).map(|_| ()),
-                "input[1] must be a string, found null",
+                json!({"name": "", "limit": "hidden"}),
+                "limit must be a whole number, found a string",
+            ),
+            (json!({"name": "", "limit": 1.5}), "limit must be a whole number"),
+            (json!({"name": "", "share": true}), "share must be a number, found a boolean"),
+            (json!({"name": "", "is_open": 1}), "is_open must be true or false, found a number"),
+            (json!({"name": "", "kind": "hidden"}), "kind must be round or square"),
+            (json!({"name": "", "kind": {"round": 1}}), "kind must be a string, found an object"),
+            (json!({"name": "", "inner": {}}), "inner must be an array, found an object"),
+            (
+                json!({"name": "", "inner": [{"text": ""}, ["hidden"]]}),
+                "inner[1] must be an object, found an array",
+            ),
+            (json!({"name": "", "inner": [null]}), "inner[0] must be an object, found null"),
+            (json!({"name": "", "inner": [{"more": "hidden"}]}), "inner[0].text is missing"),
+            (
+                json!({"name": "", "numbers": {"privacy": "hidden"}}),
+                "numbers.privacy must be a number, found a string",
             ),
             (
-                string_or_strings("input", json!({"hidden": 1})).map(|_| ()),
-                "input must be a string or an array of strings, found an object",
-            ),
-            (
-                numbers("thresholds", json!({"privacy": "hidden"})).map(|_| ()),
-                "thresholds.privacy must be a number, found a string",
+                json!({"nmae": "hidden"}),
+                "unknown field \"nmae\"; known are \"name\", \"limit\", \"share\", \"is_open\", \
+                 \"kind\", \"inner\", \"numbers\"",
             ),
         ] {
-            assert_eq!(result.unwrap_err().to_string(), message);
+            let error = from_value::<Request>(body.clone()).unwrap_err();
+            assert_eq!(error.to_string(), message, "{body}");
+        }
+        let error = from_value::<OrderedMap<f64>>(json!({"x".repeat(1000): "hidden"})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("{} must be a number, found a string", "x".repeat(40))
+        );
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let body = json!({"name": "a", "limit": null, "inner": [{"text": "b", "more": null}]});
+        let request: Request = from_value(body).unwrap();
+        assert_eq!((request.limit, request.inner.unwrap().len()), (None, 1));
+        let numbers: OrderedMap<f64> = from_value(json!({"a": 1, "b": null, "c": 0.5})).unwrap();
+        assert_eq!(numbers.0, [("a".into(), 1.0), ("c".into(), 0.5)]);
+    }
+
+    #[test]
+    fn broken_unicode_stands_for_the_replacement_character() {
+        for (body, name) in [
+            (&b"{\"name\": \"tea\"}"[..], "tea"),
+            (b"\xef\xbb\xbf{\"name\": \"tea\"}", "tea"),
+            (b"{\"name\": \"tea \xff\"}", "tea \u{fffd}"),
+            (b"{\"name\": \"tea \\ud800\"}", "tea \u{fffd}"),
+        ] {
+            assert_eq!(from_bytes::<Request>(body).unwrap().name, name);
         }
     }
 
@@ -279,16 +254,10 @@ mod tests {
             assert_eq!(replaced.len(), json.len(), "{json}");
             assert_eq!(parse(replaced.as_bytes()).unwrap(), json!(text), "{json}");
         }
-        // What is no JSON stays so.
+        // Invalid JSON stays invalid.
         for json in [r#""\ud80""#, r#""\ud8"#, r#""\"#, r#""\u+d80""#, r#""\ud80\""#] {
             assert_eq!(replace_lone_surrogates(json), json);
             assert!(parse(json.as_bytes()).is_err(), "{json}");
         }
-    }
-
-    #[test]
-    fn an_unknown_field_is_refused_with_the_known_ones() {
-        let error = Fields::of(json!({"inptu": "hidden"}), &["input", "model"]).unwrap_err();
-        assert_eq!(error.to_string(), r#"unknown field "inptu"; known are "input", "model""#);
     }
 }

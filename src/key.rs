@@ -1,4 +1,4 @@
-//! Who may ask: keys with a name, a role and a quota, as a file lists them.
+//! API keys with a name, a role and a quota, as listed in a file.
 
 mod quota;
 mod secret;
@@ -14,48 +14,49 @@ pub use self::secret::find;
 use crate::error::Error;
 use crate::error::Result;
 
-/// A key as the file knows it: everything but the key itself.
+/// A key as listed in the file: everything but the secret itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
-    /// Stands for it in logs.
+    /// Identifies the key in logs.
     pub name: Name,
-    /// What it opens.
+    /// The endpoints that the key gives access to.
     pub role: Role,
-    /// What it is known by.
+    /// The hash of the secret.
     pub hash: Hash,
-    /// How much it may ask for.
+    /// The rate limits of the key.
     pub quota: Quota,
 }
 
-/// The name of a key: too short to be one, or a hash, put there by mistake.
+/// The name of a key; too short for a key or a hash to be written there by mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name(String);
 
-/// What a key opens.
+/// The access level of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Whatever scores and describes.
+    /// May use the endpoints that score texts and describe the service.
     Client,
-    /// That, and what an operator looks at.
+    /// May also use the endpoints for operators.
     Admin,
 }
 
 impl Key {
-    /// Reads a file of keys, `name role hash [requests_per_second=N] [tokens_per_second=N]` a line.
+    /// Parses a key file, with `name role hash [requests_per_second=N] [tokens_per_second=N]` on
+    /// each line.
     ///
-    /// Errors name the line and never quote it: what stands in the wrong place may be a key.
+    /// Errors name the line but never quote it: a misplaced word may be a key.
     pub fn read_all(file: &str, text: &str) -> Result<Vec<Self>> {
         let mut keys: Vec<Self> = Vec::new();
         let mut numbers = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
-            // Neither names nor hashes have the sign in them.
+            // Neither names nor hashes contain a `#`.
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() {
                 continue;
             }
             let place = || format!("{file}, line {number}");
             let key: Self = line.parse().map_err(|fault: Fault| fault.at(place()))?;
-            if let Some((index, what)) = twin(&keys, &key) {
+            if let Some((index, what)) = find_duplicate(&keys, &key) {
                 let expected = format!("another {what} than that of every other key");
                 let found = format!("that of line {}", numbers[index]);
                 return Err(Error::Artifact { file: place(), expected, found });
@@ -64,7 +65,7 @@ impl Key {
             numbers.push(number);
         }
         if keys.is_empty() {
-            // Also what is left of a file while somebody writes it anew.
+            // A file may also be empty while it is being rewritten.
             let (expected, found) = ("at least one key".into(), "none".into());
             return Err(Error::Artifact { file: file.to_owned(), expected, found });
         }
@@ -72,8 +73,9 @@ impl Key {
     }
 }
 
-/// The first key that has the name or the hash of another, and which of them.
-fn twin(keys: &[Key], other: &Key) -> Option<(usize, &'static str)> {
+/// Returns the index of the first key with the same name or hash as `other`, and which of the two
+/// it is.
+fn find_duplicate(keys: &[Key], other: &Key) -> Option<(usize, &'static str)> {
     keys.iter().enumerate().find_map(|(index, key)| match key {
         key if key.name == other.name => Some((index, "name")),
         key if key.hash == other.hash => Some((index, "hash")),
@@ -98,7 +100,7 @@ impl FromStr for Key {
                 _ => return Err(BAD_SETTING),
             };
             if rate.replace(Rate::parse(value).ok_or(BAD_RATE)?).is_some() {
-                return Err(TWICE);
+                return Err(DUPLICATE_QUOTA);
             }
         }
         Ok(Self { name, role, hash, quota })
@@ -142,7 +144,7 @@ impl std::fmt::Display for Role {
     }
 }
 
-/// What is wrong with a line, without a word of it.
+/// A fault in a line, without quoting the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found}")]
 pub struct Fault {
@@ -172,9 +174,9 @@ const BAD_SETTING: Fault = Fault {
 };
 const BAD_RATE: Fault =
     Fault { expected: "a number from 0.001 to 1000000000 after =", found: "something else" };
-const TWICE: Fault = Fault { expected: "each quota once", found: "one of them twice" };
+const DUPLICATE_QUOTA: Fault = Fault { expected: "each quota once", found: "one of them twice" };
 
-/// A key has 47, a hash 64.
+/// Shorter than a key (47 bytes) and the digits of a hash (64).
 const MAX_NAME_BYTES: usize = 40;
 
 #[cfg(test)]

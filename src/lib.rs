@@ -1,78 +1,82 @@
 //! moderato scores text against every category of a usage policy.
 //!
-//! # The journey of a request
+//! # Stages of a request
 //!
-//! | step | type | made in |
+//! | stage | type | module |
 //! | --- | --- | --- |
-//! | body | a contract's request type | [`http`] |
+//! | body | the request type of a contract | [`http`] |
 //! | inputs | [`text::Text`] | [`mod@text`] |
-//! | windows | [`encode::Encoded`], with byte offsets | [`encode`], on the blocking pool |
-//! | queued | a job: all windows of a request, or none | [`engine`], its scheduler |
-//! | packed | [`batch::Batch`], end to end, without padding | [`batch`] |
-//! | forward | [`model::Logits`], (window, label) | [`model`], at a place of the [`engine`] |
+//! | windows | [`tokenize::Encoded`], with byte offsets | [`tokenize`], on the blocking pool |
+//! | queued | a job: every window of a request, or none | [`engine`], its scheduler |
+//! | packed | [`batch::Batch`], windows end to end, without padding | [`batch`] |
+//! | forward | [`model::Logits`], (window, label) | [`model`], on a worker of the [`engine`] |
 //! | calibrated, pooled | [`score::TextScores`], per label of the model | [`score`] |
 //! | judged | [`score::Verdict`], per category of the policy | [`score::Rules`] |
-//! | written | a contract's response type, a line of JSON | [`http`], [`cli`] |
+//! | written | the response type of a contract, or a line of JSON | [`http`], [`cli`] |
 //!
-//! The command line enters at "inputs" and leaves at "written".
+//! The command line starts at "inputs" and ends at "written".
 //!
-//! # One direction
+//! # Layers
 //!
-//! | layer | modules | knows |
+//! | layer | modules | scope |
 //! | --- | --- | --- |
-//! | 6 | [`cli`], [`http`] | the outside |
+//! | 6 | [`cli`], [`http`] | input and output |
 //! | 5 | [`engine`] | threads, queue, tokio |
-//! | 4 | [`model`] | the arithmetic |
-//! | 3 | [`batch`] | nothing but numbers |
-//! | 2 | [`encode`], [`score`], [`mod@evaluate`] | pure |
+//! | 4 | [`model`] | arithmetic |
+//! | 3 | [`batch`] | numbers only |
+//! | 2 | [`tokenize`], [`score`], [`mod@evaluate`] | pure functions |
 //! | 1 | [`policy`], [`mod@text`], [`text_file`], [`json`], [`key`], [`metrics`], [`lifecycle`], [`progress_bar`] | vocabulary |
-//! | 0 | [`error`] | nobody |
+//! | 0 | [`error`] | uses no other module |
 //!
-//! A module names lower layers and its own children only; modules of one layer do not know each
-//! other, but for `cli`, which starts `http` and asks it. The same holds between the files of `engine`. Every foreign crate has a home. All are a test:
-//! `tests/it/layers.rs`.
+//! A module uses only lower layers and its own children. Modules of one layer do not use each
+//! other, except that `cli` starts `http` and sends it requests. The same rules hold between the
+//! files of `engine`. Each foreign crate is used only in the modules assigned to it.
+//! `tests/it/layers.rs` checks all of this.
 //!
 //! # Where to find
 //!
-//! - what a model folder must hold, and how it is checked: `model/artifact.rs`, `model/config.rs`,
-//!   `model/weights.rs`; how published checkpoints name their tensors: `model/checkpoint.rs`; where a
-//!   model comes from: `model/source.rs`, `model/hub.rs` (its client below it),
-//!   `model/embedded.rs`
-//! - the arithmetic on the CPU: `model/cpu.rs`, of the operations in `model/ops.rs`, of which
-//!   `model/ops/kernel.rs` has the inner loops; on GPUs, with candle: `model/tensor.rs`
+//! - the required contents of a model folder, and how they are checked: `model/artifact.rs`,
+//!   `model/config.rs`, `model/weights.rs`; tensor names of published checkpoints:
+//!   `model/checkpoint.rs`; where a model comes from: `model/source.rs`, `model/hub.rs` (the hub
+//!   client is below it), `model/embedded.rs`
+//! - the forward pass on the CPU: `model/cpu.rs`, built from the operations in `model/ops.rs`, with
+//!   the inner loops in `model/ops/kernel.rs`; on GPUs, with candle: `model/tensor.rs`
 //! - how threads share a batch: `model/cpu/partition.rs`; how replicas share weights:
 //!   `model/replicas.rs`
-//! - how families of models differ: `model/family.rs`, `model/parameters.rs`
-//! - what is read of a text or a conversation: `encode/reading.rs`; what a disguise is:
-//!   `text/normalise.rs`; why a text has no control tokens: `encode/control.rs`
-//! - how labels become categories, clauses and names of other services: `score/mapping.rs`,
-//!   `score/rules.rs`; what `policy.toml` may hold: `policy.rs`; the self-test: `model/self_test.rs`
-//! - the contracts of other services: a file each in `http/`; all go through `http/ask.rs`; their
-//!   errors: `http/dialect.rs`; what stands for their categories: `policy/namespace.rs`
+//! - how model families differ: `model/family.rs`, `model/parameters.rs`
+//! - how a text or a conversation is encoded: `tokenize/encoded_input.rs`; which obfuscation is undone:
+//!   `text/normalise.rs`; why a text has no control tokens: `tokenize/control.rs`
+//! - how labels map to categories, clauses and names of other services: `score/mapping.rs`,
+//!   `score/rules.rs`; the format of `policy.toml`: `policy.rs`; the self-test:
+//!   `model/self_test.rs`
+//! - the contracts of other services: one file each in `http/contracts/`; the path they share:
+//!   `http/request/scoring.rs`; their error formats: `http/request/error_format.rs`; how their
+//!   categories map to ours: `policy/namespace.rs`
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`
-//! - which model serves, and how another takes its place: `engine/slot.rs`; how one is loaded:
-//!   `engine/loader.rs`; who may ask for it: `http/admin.rs`
-//! - what waits, what is refused and what is computed next: `engine/scheduler.rs`, which only
-//!   decides; how keys share a model: `engine/fair_queue.rs`; who asks it and who computes:
-//!   `engine/dispatcher.rs`, `engine/place.rs`; who may tokenise: `engine/tokenization.rs`
-//! - who may ask: `http/gate.rs`, of the keys that `http/keyring.rs` keeps fresh; what a key and its
-//!   quota are: `key.rs`, `key/quota.rs`
+//! - which model serves, and how models are swapped: `engine/slot.rs`; how a model is loaded:
+//!   `engine/loader.rs`; the routes that swap models: `http/pages/admin.rs`
+//! - what is queued, what is refused and what is computed next: `engine/scheduler.rs`, which only
+//!   decides; how keys share a model: `engine/fair_queue.rs`; the threads around the scheduler:
+//!   `engine/dispatcher.rs`, `engine/worker.rs`; how tokenisation is shared:
+//!   `engine/tokenization.rs`
+//! - authentication: `http/auth.rs`, with the keys in `http/auth/keyring.rs`; keys and their
+//!   quotas: `key.rs`, `key/quota.rs`
 //! - how text files are read (byte order marks, UTF-16): `text_file.rs`; lines of JSON and broken
 //!   Unicode in them: `cli/bulk.rs`, `cli/record.rs`, `json.rs`
-//! - which error has which status: `http/problem.rs`; which exit code: [`cli::ExitCode`]
-//! - what connections may take, TLS, and how they end: `http/connections.rs`; which addresses there
-//!   are and how they are bound: `cli/args/listen.rs`, `cli/listen.rs`, `http/connections/socket.rs`
-//! - what is written down about requests: `http/observe.rs`, `http/audit.rs`, `http/traces.rs`
-//! - starting and ending: `cli/serve.rs`; reading files again: `cli/reload.rs`, `http/watched.rs`;
-//!   what systemd is told: `cli/supervisor.rs`; the log on stderr: `cli/log.rs`; progress bars:
-//!   `progress_bar.rs`
-//! - which variables are read beside those of flags: `cli/environment.rs`; of the hub: `cli/hub.rs`;
-//!   of OpenTelemetry: `cli/telemetry.rs`
+//! - the status code of each error: `http/problem.rs`; the exit code: [`cli::ExitCode`]
+//! - connections, their limits, TLS and shutdown: `http/server.rs`; addresses to listen on, and
+//!   binding them: `cli/args/listen.rs`, `cli/listen.rs`, `http/server/socket.rs`
+//! - what is recorded of requests: `http/telemetry/request_log.rs`, `http/telemetry/audit.rs`,
+//!   `http/telemetry/traces.rs`
+//! - startup and shutdown: `cli/serve.rs`; reloading files: `cli/reload.rs`,
+//!   `text_file/watched.rs`; notifications to systemd: `cli/supervisor.rs`; the log on stderr:
+//!   `cli/log.rs`; progress bars: `progress_bar.rs`
+//! - environment variables other than those of flags: `cli/environment.rs`; those of the hub:
+//!   `cli/hub.rs`; those of OpenTelemetry: `cli/telemetry.rs`
 //! - every metric with its help: `metrics/catalogue.rs`; every flag: `cli/args.rs`
 
 pub mod batch;
 pub mod cli;
-pub mod encode;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
@@ -87,3 +91,4 @@ pub mod progress_bar;
 pub mod score;
 pub mod text;
 pub mod text_file;
+pub mod tokenize;

@@ -1,43 +1,43 @@
-//! The phases of a server's life, and the signals that end it.
+//! The lifecycle phases of a server, and the signals that reload and stop it.
 
 use std::time::Duration;
 use std::time::Instant;
 
 use tokio::sync::watch;
 
-/// Where a server stands in its life.
+/// The lifecycle phase of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub enum Phase {
-    /// It listens; the model is not there yet.
+    /// Listening, but the model is not loaded yet.
     Starting,
-    /// It scores.
+    /// Scoring requests.
     Ready,
-    /// It still scores, but wants no new work.
+    /// Still scoring, but reported as not ready, so that clients send no new requests.
     Draining,
 }
 
-/// The phase of one server, for those who move it on and those who watch.
+/// The phase of one server, shared by the tasks that advance it and the tasks that watch it.
 #[derive(Debug, Clone)]
 pub struct Lifecycle(watch::Sender<Phase>);
 
 impl Lifecycle {
-    /// A life that begins.
+    /// Creates a lifecycle in [`Phase::Starting`].
     pub fn new() -> Self {
         Self(watch::Sender::new(Phase::Starting))
     }
 
-    /// Where it stands now.
+    /// Returns the current phase.
     pub fn phase(&self) -> Phase {
         *self.0.borrow()
     }
 
-    /// Waits until it stands there, or further on.
+    /// Waits until the server has reached the phase, or a later one.
     pub async fn reached(&self, phase: Phase) {
-        // The sender lives as long as we do.
+        // `self` keeps the sender alive, so the wait cannot fail.
         let _ = self.0.subscribe().wait_for(|current| *current >= phase).await;
     }
 
-    /// Moves on; a life never goes back.
+    /// Enters a phase. A phase that is not later than the current one is ignored.
     pub fn enter(&self, phase: Phase) {
         self.0.send_if_modified(|current| {
             let later = phase > *current;
@@ -55,23 +55,23 @@ impl Default for Lifecycle {
     }
 }
 
-/// Has writes beyond the limit on the size of files fail like any other, instead of ending the
-/// process by the signal that comes with them.
+/// Makes a write beyond the file size limit return an error, instead of ending the process with
+/// SIGXFSZ.
 pub fn survive_file_size_limit() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::SignalKind;
         use tokio::signal::unix::signal;
 
-        const SIGXFSZ: i32 = 25; // in Linux, macOS and the BSDs
-        // A handler that is installed stays. Without one all is as it was.
+        const SIGXFSZ: i32 = 25; // on Linux, macOS and the BSDs
+        // The handler stays installed after the drop. If it cannot be installed, nothing changes.
         drop(signal(SignalKind::from_raw(SIGXFSZ)));
     }
 }
 
-/// Calls for the files to be read again: SIGHUP, where there is such a signal.
+/// Listens for requests to reload files: SIGHUP, on systems that have the signal.
 ///
-/// Takes the signal over at once, not when first polled.
+/// Installs the signal handler at once, not when first polled.
 pub fn reloads() -> std::io::Result<Reloads> {
     #[cfg(unix)]
     {
@@ -84,12 +84,12 @@ pub fn reloads() -> std::io::Result<Reloads> {
     Ok(Reloads())
 }
 
-/// The calls for the files to be read again.
+/// The requests to reload files.
 #[derive(Debug)]
 pub struct Reloads(#[cfg(unix)] tokio::signal::unix::Signal);
 
 impl Reloads {
-    /// Waits for the next one.
+    /// Waits for the next request; never returns on systems without SIGHUP.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         if self.0.recv().await.is_some() {
@@ -99,9 +99,10 @@ impl Reloads {
     }
 }
 
-/// Takes over SIGTERM and SIGINT (elsewhere than on Unix: Ctrl-C).
+/// Listens for SIGTERM and SIGINT (on systems other than Unix: Ctrl-C).
 ///
-/// At once, not when first waited for: a signal that comes while the model is loaded is not lost.
+/// Installs the signal handlers at once, not at the first wait, so that a signal that arrives while
+/// the model is loading is not lost.
 pub fn terminations() -> std::io::Result<Terminations> {
     #[cfg(unix)]
     {
@@ -117,7 +118,7 @@ pub fn terminations() -> std::io::Result<Terminations> {
     Ok(Terminations {})
 }
 
-/// The signals that end a server.
+/// The signals that stop a server.
 #[derive(Debug)]
 pub struct Terminations {
     #[cfg(unix)]
@@ -127,7 +128,7 @@ pub struct Terminations {
 }
 
 impl Terminations {
-    /// Waits for the next one and names it.
+    /// Waits for the next signal and returns its name.
     pub async fn next(&mut self) -> &'static str {
         #[cfg(unix)]
         {
@@ -139,23 +140,23 @@ impl Terminations {
         #[cfg(not(unix))]
         match tokio::signal::ctrl_c().await {
             Ok(()) => "Ctrl-C",
-            // Nothing can end us but the system; so be it.
+            // Without a handler, only the system can end the process.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-/// Tells a signal that repeats the one before from a new one.
+/// Distinguishes a signal that repeats the previous one from a new signal.
 ///
-/// `timeout` of GNU signals its child and then the whole process group, and supervisors do alike:
-/// within a second of a signal, another means the same.
+/// GNU `timeout` signals its child and then the whole process group, and supervisors do the same:
+/// a signal within a second of another is a repetition.
 #[derive(Debug, Default)]
 pub struct Repetitions {
-    last: Option<Instant>, // the last signal that was no repetition
+    last: Option<Instant>, // time of the last signal that was not a repetition
 }
 
 impl Repetitions {
-    /// Whether a signal that came `now` repeats one before it.
+    /// Returns whether a signal that arrived at `now` repeats an earlier one.
     pub fn has(&mut self, now: Instant) -> bool {
         let is_repetition = self.last.is_some_and(|last| now.duration_since(last) < ONE_INTENTION);
         if !is_repetition {
@@ -175,7 +176,7 @@ mod tests {
     fn a_signal_within_a_second_of_another_repeats_it() {
         let mut repetitions = Repetitions::default();
         let start = Instant::now();
-        // Counted from the first: a stream of signals is not one signal for ever.
+        // Measured from the first signal, so that a steady stream is not one repetition for ever.
         for (after_ms, expected) in
             [(0, false), (1, true), (999, true), (1000, false), (1600, true), (2100, false)]
         {

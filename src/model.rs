@@ -1,4 +1,4 @@
-//! A model, ready to run: batches in, logits out. The only home of candle.
+//! A loaded model: maps batches to logits. The only module that depends on candle.
 
 mod artifact;
 mod checkpoint;
@@ -37,8 +37,6 @@ pub use self::hub::Token;
 pub use self::source::Source;
 pub use self::warm_up::WarmUp;
 use crate::batch::Batch;
-use crate::encode::Encoder;
-use crate::encode::WindowShape;
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::replicas::load_replicas;
@@ -46,27 +44,30 @@ use crate::model::warm_up::first_pass;
 use crate::score::Activation;
 use crate::score::Mapping;
 use crate::score::Scorer;
+use crate::tokenize::Tokenizer;
+use crate::tokenize::WindowShape;
 
-/// Everything between a text and its scores, and what there is to say about it.
+/// A loaded model: tokenizer, forward passes, scorer and policies, with a description of the model.
 #[derive(Debug)]
 pub struct Model {
-    /// What it is and where it came from.
+    /// Description of the model and its origin.
     pub card: ModelCard,
-    /// Logits to scores of its labels.
+    /// Converts logits to label scores.
     pub scorer: Scorer,
-    /// What its scores are judged by: one at least, the first where none is asked for.
+    /// The policies that scores are judged by: at least one; the first is the default.
     pub mappings: Vec<Arc<Mapping>>,
-    /// Text to windows.
-    pub encoder: Encoder,
-    /// Windows to logits: one at least, each with a place to run, and all with the same weights.
+    /// Converts a text to windows of token ids.
+    pub tokenizer: Tokenizer,
+    /// Forward passes from windows to logits: at least one, each run by a worker of its own, all
+    /// with the same weights.
     pub replicas: Vec<Box<dyn Forward>>,
-    /// How fast the first replica is; none of a model that was not loaded from files.
+    /// Measured speed of the first replica; `None` for a model that was not loaded from files.
     pub warm_up: Option<WarmUp>,
 }
 
-/// The forward pass.
+/// The forward pass of a model.
 pub trait Forward: std::fmt::Debug + Send {
-    /// One row of logits for each window of the batch, in order.
+    /// Computes one row of logits per window of the batch, in order.
     fn forward(&self, batch: &Batch) -> Result<Logits>;
 }
 
@@ -74,60 +75,64 @@ pub trait Forward: std::fmt::Debug + Send {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logits(pub Array2<f32>);
 
-/// What a model is, for people, logs and `/v1/models`.
+/// Description of a model, for people, logs and `/v1/models`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelCard {
-    /// The folder's or the repository's name.
+    /// Name of the folder or the repository.
     pub name: String,
-    /// Where it was loaded from.
+    /// Where the model was loaded from.
     pub source: String,
-    /// The commit, if it came from a hub.
+    /// The commit, for a model from a hub.
     pub revision: Option<String>,
-    /// Of the weights file; of all shards in order of name if there are several. Hexadecimal.
+    /// SHA-256 of the weights file, hexadecimal; of all shards in order of name if there are
+    /// several.
     pub sha256: String,
-    /// The class in `config.json`.
+    /// The model class named in `config.json`.
     pub architecture: &'static str,
-    /// What the weights are stored as.
+    /// Number types of the stored weights, joined by `+`.
     pub stored_dtype: String,
-    /// What the arithmetic is done in.
+    /// Number type that the matrix products are computed in.
     pub dtype: &'static str,
-    /// Where the arithmetic is done.
+    /// Device that the model runs on.
     pub device: String,
-    /// Numbers in the weights.
+    /// Number of parameters.
     pub n_parameters: usize,
-    /// Labels of the head, in its order.
+    /// Labels of the classification head, in output order.
     pub labels: Vec<String>,
-    /// How the logits of the head become scores.
+    /// Activation that converts the logits of the head to scores.
     pub activation: Activation,
-    /// What decided that.
+    /// Where the activation was specified.
     pub activation_source: ActivationSource,
-    /// The longest window, special tokens included.
+    /// Maximum window length in tokens, special tokens included.
     pub max_window_tokens: usize,
-    /// Whether the policy came with the model or the operator; if not it is made from the labels.
+    /// Whether the policy comes from the model or the operator; otherwise it is derived from the
+    /// labels.
     pub has_policy: bool,
-    /// Which calibration is applied; `None` if scores are as the model gave them.
+    /// Version of the applied calibration; `None` if scores are as the model gave them.
     pub calibration: Option<String>,
 }
 
-/// How to load a model.
+/// Settings for loading a model.
 #[derive(Debug, Clone)]
 pub struct LoadSettings {
-    /// Where it runs.
+    /// Device to run the model on.
     pub placement: Placement,
-    /// What its products are computed in; GPUs know only f32.
+    /// Number type of the matrix products; GPUs support f32 only.
     pub dtype: Dtype,
-    /// Threads of the forward passes on the CPU.
+    /// Number of threads for forward passes on the CPU, over all replicas.
     pub threads: usize,
-    /// Forward passes that share the weights, and divide the threads; at least 1, and 1 on a GPU.
+    /// Number of replicas, which share the weights and divide the threads; at least 1, and 1 on a
+    /// GPU.
     pub replicas: usize,
-    /// Tokens that neighbouring windows of a text share.
+    /// Number of tokens that adjacent windows of a text share.
     pub overlap: usize,
-    /// Whether disguised texts are read plain too.
+    /// Whether obfuscated texts are also scored in normalised form.
     pub normalise: bool,
 }
 
 impl Model {
-    /// Checks everything an artifact holds, loads it and runs each replica once, the first twice.
+    /// Loads an artifact and checks it: runs one pass on every replica, then the self-test and the
+    /// warm-up measurement on the first.
     pub fn load(artifact: Artifact, settings: &LoadSettings) -> Result<Self> {
         settings.check()?;
         let shape = WindowShape {
@@ -137,8 +142,8 @@ impl Model {
             normalise: settings.normalise,
         };
         let tokenizer_file = artifact.files.display("tokenizer.json");
-        let parse = || Encoder::parse(&tokenizer_file, &artifact.tokenizer, shape);
-        let encoder = low_priority::run(parse)?;
+        let parse = || Tokenizer::parse(&tokenizer_file, &artifact.tokenizer, shape);
+        let tokenizer = low_priority::run(parse)?;
         let card = ModelCard {
             name: artifact.name,
             source: artifact.files.to_string(),
@@ -158,21 +163,22 @@ impl Model {
         };
         let replicas = load_replicas(&artifact.config, artifact.weights, settings)?;
         let Artifact { scorer, mappings, self_test, .. } = artifact;
-        let mut model = Self { card, scorer, mappings, encoder, replicas, warm_up: None };
+        let mut model = Self { card, scorer, mappings, tokenizer, replicas, warm_up: None };
         for replica in &model.replicas {
             model.check_first_pass(&**replica)?;
         }
         if let [replica, ..] = &*model.replicas {
-            self_test.check(&model.encoder, &**replica, &model.scorer)?;
+            self_test.check(&model.tokenizer, &**replica, &model.scorer)?;
             let n_tokens = n_warm_up_tokens(settings);
-            model.warm_up = Some(WarmUp::measure(&model.encoder, &**replica, n_tokens)?);
+            model.warm_up = Some(WarmUp::measure(&model.tokenizer, &**replica, n_tokens)?);
         }
         Ok(model)
     }
 
-    /// Scores one short text, so that a model which cannot is not served.
+    /// Scores one short text and fails if the scores are not finite, so that such a model is not
+    /// served.
     fn check_first_pass(&self, replica: &dyn Forward) -> Result<()> {
-        let Logits(logits) = first_pass(&self.encoder, replica)?;
+        let Logits(logits) = first_pass(&self.tokenizer, replica)?;
         if self.scorer.score(logits.view()).is_some() {
             Ok(())
         } else {
@@ -186,21 +192,22 @@ impl Model {
 }
 
 impl ModelCard {
-    /// `name@revision` of a hub model, else `name@hash of the weights`; twelve digits of either.
+    /// Returns `name@revision` for a hub model, otherwise `name@SHA-256 of the weights`, with the
+    /// first twelve digits of either.
     pub fn reference(&self) -> String {
         format!("{}@{}", self.name, self.version())
     }
 
-    /// What stands behind the `@`.
+    /// Returns the part of `reference()` after the `@`.
     pub fn version(&self) -> &str {
         let revision = self.revision.as_ref().unwrap_or(&self.sha256);
         revision.get(..12).unwrap_or(revision)
     }
 }
 
-/// Tokens that tell how fast a model is: enough for all threads, and few, since a model that takes
-/// the place of another is loaded while that one serves. On two cores it is 0.01 s of the embedded
-/// model.
+/// Returns the number of tokens for the warm-up measurement: enough to use all threads, but few,
+/// because on a swap the new model is loaded while the previous one serves. On two cores this takes
+/// 0.01 s with the embedded model.
 fn n_warm_up_tokens(settings: &LoadSettings) -> usize {
     match settings.placement {
         Placement::Cpu => (64 * settings.replica_threads()).clamp(128, 4096),

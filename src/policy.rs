@@ -1,4 +1,4 @@
-//! The usage policy: its categories, what violates them and what to do then; read from `policy.toml`.
+//! The usage policy: its categories, their thresholds and actions; read from `policy.toml`.
 
 mod action;
 mod benign;
@@ -22,28 +22,28 @@ pub use self::threshold::Threshold;
 use crate::error::Error;
 use crate::error::Result;
 
-/// A usage policy, as a platform writes it.
+/// A usage policy, as written by a platform.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// A short name; with the version it is what answers carry.
+    /// The short name; responses carry it together with the version.
     pub id: String,
     /// The full name.
     pub name: String,
-    /// Usually the date from which it is in force.
+    /// The version, usually the date from which the policy is in force.
     pub version: String,
-    /// Labels of the model that stand for no category.
+    /// Labels of the model that belong to no category.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored_labels: Vec<String>,
-    /// The categories, in the order of every answer.
+    /// The categories, in the order of every response.
     pub categories: Vec<Category>,
-    /// How other services name what they judge.
+    /// The category names of other services, mapped to this policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<Namespace>,
 }
 
 impl Policy {
-    /// Reads `policy.toml`; `file` is named in errors.
+    /// Parses and checks `policy.toml`; `file` is named in errors.
     pub fn parse(file: &str, toml: &[u8]) -> Result<Self> {
         let fault = |expected: &str, found: String| Error::Artifact {
             file: file.into(),
@@ -51,7 +51,7 @@ impl Policy {
             found,
         };
         let toml = std::str::from_utf8(toml).map_err(|cause| fault("UTF-8", cause.to_string()))?;
-        // The parser would keep CRLF in strings of several lines.
+        // The parser would keep CRLF in multi-line strings.
         let toml = toml.replace("\r\n", "\n");
         let policy: Self =
             toml::from_str(&toml).map_err(|cause| fault("a policy", describe(&cause, &toml)))?;
@@ -59,8 +59,8 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The policy of a model that brings none: a category per label, flagged from 0.5 on, but for
-    /// labels that stand for no category.
+    /// Creates the policy of a model without one: a category per label, flagged from 0.5 on, except
+    /// for the ignored labels.
     pub fn from_labels(labels: &[String], ignored_labels: Vec<String>) -> Self {
         let labels = labels.iter().filter(|label| !ignored_labels.contains(label));
         let categories = labels.map(|label| Category::from_label(label)).collect();
@@ -74,27 +74,34 @@ impl Policy {
         }
     }
 
-    /// `id@version`, as answers carry it.
+    /// Returns `id@version`, as reported in responses.
     pub fn reference(&self) -> String {
         format!("{}@{}", self.id, self.version)
     }
 
-    /// The ids of the categories, in order.
+    /// Returns the ids of the categories, in order.
     pub fn ids(&self) -> Vec<String> {
         self.categories.iter().map(|category| category.id.clone()).collect()
     }
 
-    /// The place of a category.
+    /// Returns the index of the category with this id.
     pub fn position(&self, id: &str) -> Option<usize> {
         self.categories.iter().position(|category| category.id == id)
     }
 
-    /// The names that a client expects which asks for this model; `None` stands for our own ids.
+    /// Returns the namespace for clients that request this model, with or without a vendor prefix;
+    /// `None` means the ids of this policy.
     pub fn namespace_for(&self, model: Option<&str>) -> Option<&Namespace> {
-        self.namespaces.iter().find(|namespace| model.is_some_and(|name| namespace.is_for(name)))
+        let is_for = |namespace: &&Namespace| {
+            model.is_some_and(|name| {
+                let without_vendor = name.split_once('/').map_or(name, |(_vendor, name)| name);
+                namespace.is_for(name) || namespace.is_for(without_vendor)
+            })
+        };
+        self.namespaces.iter().find(is_for)
     }
 
-    /// A namespace by its id.
+    /// Returns the namespace with this id.
     pub fn namespace(&self, id: &str) -> Option<&Namespace> {
         self.namespaces.iter().find(|namespace| namespace.id == id)
     }
@@ -111,12 +118,12 @@ impl Policy {
             if !ids.insert(&category.id) {
                 return fault("each id once", format!("id {:?} twice", category.id));
             }
-            if let Some(label) = repeated(&category.labels) {
+            if let Some(label) = first_duplicate(&category.labels) {
                 let found = format!("label {label:?} twice in category {:?}", category.id);
                 return fault("each label of a category once", found);
             }
             let scored = category.clauses.iter().filter(|clause| clause.label.is_some());
-            if let Some(id) = repeated(scored.map(|clause| &clause.id)) {
+            if let Some(id) = first_duplicate(scored.map(|clause| &clause.id)) {
                 let found = format!("{id:?} twice in category {:?}", category.id);
                 return fault("each clause with a label once in its category", found);
             }
@@ -132,13 +139,13 @@ impl Policy {
     }
 }
 
-/// The first that comes a second time.
-fn repeated<'a>(names: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
+/// Returns the first name that occurs a second time.
+fn first_duplicate<'a>(names: impl IntoIterator<Item = &'a String>) -> Option<&'a String> {
     let mut seen = HashSet::new();
     names.into_iter().find(|name| !seen.insert(*name))
 }
 
-/// The parser's message in one line, with the line of the file that it is about.
+/// Formats a parser error on one line, with the line number in the file.
 fn describe(fault: &toml::de::Error, toml: &str) -> String {
     let before = fault.span().and_then(|span| toml.get(..span.start)).unwrap_or_default();
     let line = 1 + before.matches('\n').count();
@@ -226,6 +233,7 @@ mod tests {
             (Some("their-latest"), true),
             (Some("their-"), true),
             (Some("exact"), true),
+            (Some("vendor/exact"), true),
             (Some("exactly"), false),
             (Some("other"), false),
             (None, false),

@@ -1,4 +1,4 @@
-//! A progress bar on stderr, drawn by a thread of its own, so that nobody waits for a terminal.
+//! A progress bar on stderr, drawn by a dedicated thread so that callers never block on a terminal.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -14,30 +14,29 @@ use std::time::Duration;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 
-/// How far something has come. Silent where stderr is no terminal; gone from the terminal once it
-/// is dropped.
+/// A progress bar. Draws nothing if stderr is not a terminal; clears itself when dropped.
 #[derive(Debug)]
 pub struct ProgressBar {
     progress: Arc<Mutex<Progress>>,
-    drawing: Option<Drawing>,
+    drawing: Option<DrawThread>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Progress {
     position: u64,
-    length: Option<u64>, // none as long as it is unknown
+    length: Option<u64>, // `None` while unknown
     message: String,
 }
 
-/// The thread that draws.
+/// A handle to the drawing thread.
 #[derive(Debug)]
-struct Drawing {
-    stop: Option<Sender<()>>, // dropped when it shall end
+struct DrawThread {
+    stop: Option<Sender<()>>, // dropped to stop the thread
     ended: Mutex<Receiver<()>>,
 }
 
 impl ProgressBar {
-    /// Starts one with a template of [`indicatif`].
+    /// Starts a progress bar with a template of [`indicatif`].
     pub fn start(template: &'static str) -> Self {
         let target = std::io::stderr().is_terminal().then(ProgressDrawTarget::stderr);
         Self::on(target, template)
@@ -50,34 +49,34 @@ impl ProgressBar {
             let (end, ended) = mpsc::channel();
             let progress = Arc::clone(&progress);
             let draw = move || draw(&progress, target, template, &stopped, end);
-            // Without a thread there is no bar, which is no fault.
+            // If the thread cannot be started there is no bar, which is not an error.
             let thread = std::thread::Builder::new().name("progress".into()).spawn(draw);
-            thread.ok().map(|_| Drawing { stop: Some(stop), ended: Mutex::new(ended) })
+            thread.ok().map(|_| DrawThread { stop: Some(stop), ended: Mutex::new(ended) })
         });
         Self { progress, drawing }
     }
 
-    /// How far it has come.
+    /// Returns the current position.
     pub fn position(&self) -> u64 {
         self.lock().position
     }
 
-    /// Where it ends, if that is known.
+    /// Returns the length, if it is known.
     pub fn length(&self) -> Option<u64> {
         self.lock().length
     }
 
-    /// Tells how far it has come.
+    /// Sets the current position.
     pub fn set_position(&self, position: u64) {
         self.lock().position = position;
     }
 
-    /// Tells where it ends.
+    /// Sets the length, which is the final position.
     pub fn set_length(&self, length: u64) {
         self.lock().length = Some(length);
     }
 
-    /// Has it show a message, which is made only if it is shown.
+    /// Sets the message; `message` is called only if the bar is drawn.
     pub fn set_message(&self, message: impl FnOnce() -> String) {
         if self.drawing.is_some() {
             self.lock().message = message();
@@ -89,17 +88,16 @@ impl ProgressBar {
     }
 }
 
-impl Drop for Drawing {
-    /// Takes the bar from the terminal before anything else is printed; a terminal that is stuck is
-    /// not waited for.
+impl Drop for DrawThread {
+    /// Clears the bar before anything else is printed; waits only briefly for a blocked terminal.
     fn drop(&mut self) {
         self.stop = None;
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = ended.recv_timeout(MOMENT);
+        let _ = ended.recv_timeout(CLEAR_TIMEOUT);
     }
 }
 
-/// Draws until `stopped` has no sender; then `_end` is dropped.
+/// Draws until the sender of `stopped` is dropped, then drops `_end`.
 fn draw(
     progress: &Mutex<Progress>,
     target: ProgressDrawTarget,
@@ -122,10 +120,10 @@ fn draw(
     bar.finish_and_clear();
 }
 
-/// Between two drawings, as often as an eye can follow.
+/// Interval between two redraws, about as fast as the eye can follow.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// What the end may wait for a terminal that is stuck.
-const MOMENT: Duration = Duration::from_millis(200);
+/// Maximum time that dropping the bar waits for a blocked terminal.
+const CLEAR_TIMEOUT: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
@@ -133,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells what it is given, and takes it once it is let.
+    /// A terminal that reports each write and then blocks until the write is released.
     #[derive(Debug)]
     struct Terminal {
         given: Sender<String>,
@@ -180,7 +178,7 @@ mod tests {
         }
     }
 
-    /// A bar on a terminal that is stuck until the sender is dropped, and what it is given.
+    /// Returns a bar on a terminal that blocks until the sender is dropped, and the writes to it.
     fn stuck() -> (ProgressBar, Sender<()>, Receiver<String>) {
         let (given, drawn) = mpsc::channel();
         let (unstick, leave) = mpsc::channel();
@@ -194,7 +192,7 @@ mod tests {
     #[test]
     fn a_terminal_that_is_stuck_holds_nobody_up() {
         let (bar, unstick, drawn) = stuck();
-        // The thread is in the middle of drawing from here on.
+        // From here on, the thread is blocked while drawing.
         let first = drawn.recv_timeout(PATIENCE).unwrap();
         bar.set_message(|| "texts".into());
         bar.set_position(5);
@@ -210,7 +208,7 @@ mod tests {
     fn the_end_does_not_wait_for_a_terminal_that_is_stuck() {
         let (bar, unstick, drawn) = stuck();
         drawn.recv_timeout(PATIENCE).unwrap();
-        drop(bar); // comes back
+        drop(bar); // returns
         drop(unstick);
     }
 

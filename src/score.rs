@@ -1,5 +1,5 @@
-//! Logits to scores per label: activation, calibration, pooling of windows; and what a policy says
-//! of them.
+//! Converts logits to scores per label (activation, calibration, pooling over windows) and judges
+//! the scores by a policy.
 
 mod activation;
 mod calibration;
@@ -28,20 +28,20 @@ pub use self::verdict::Judgement;
 pub use self::verdict::NameVerdict;
 pub use self::verdict::Verdict;
 
-/// What turns the logits of a model into scores of its labels.
+/// Converts the logits of a model into scores for its labels.
 #[derive(Debug, Clone)]
 pub struct Scorer {
-    /// How the head was trained.
+    /// The activation that the head was trained with.
     pub activation: Activation,
-    /// How raw scores become probabilities.
+    /// The calibration of each label, from log-odds to a probability.
     pub calibration: Calibration,
 }
 
 impl Scorer {
-    /// Scores one text from the logits of its windows, (window, label).
+    /// Scores one text from the logits of its windows, of shape `(window, label)`.
     ///
-    /// A label's score is that of the window where it is highest. `None` if there is no window, or if
-    /// any logit is not finite: such a text has no score, and above all no low one.
+    /// A label scores its maximum over the windows. Returns `None` if there is no window or if any
+    /// logit is not finite: such a text has no score, and must not pass as one with low scores.
     pub fn score(&self, logits: ArrayView2<'_, f32>) -> Option<TextScores> {
         if logits.nrows() == 0 || logits.iter().any(|logit| !logit.is_finite()) {
             return None;

@@ -1,4 +1,4 @@
-//! Texts, conversations and the limits they keep: inputs known to be acceptable.
+//! Texts and conversations, validated against the limits of a request.
 
 mod control;
 mod conversation;
@@ -10,26 +10,26 @@ pub use self::conversation::Rendered;
 pub use self::conversation::Role;
 pub use self::conversation::Turn;
 pub use self::normalise::Lexicon;
-pub use self::normalise::Plain;
+pub use self::normalise::NormalisedText;
 use crate::error::Error;
 use crate::error::Result;
 
-/// A text with something in it, no longer than the limit.
+/// A text that is not blank and not longer than the limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(String); // not blank; at most Limits::max_chars characters
 
 impl Text {
-    /// Accepts one text; `index` is its place in the input, for the error.
+    /// Validates one text; `index` is its index in the input, for the error.
     pub fn new(index: usize, raw: String, limits: &Limits) -> Result<Self> {
         Self::unless_blank(index, raw, limits)?.ok_or(Error::EmptyText { index })
     }
 
-    /// Accepts one text; `None` if it is blank, that is, nothing but white space.
+    /// Validates one text; returns `None` if it is blank, that is, only white space.
     pub fn unless_blank(index: usize, raw: String, limits: &Limits) -> Result<Option<Self>> {
         if raw.trim().is_empty() {
             return Ok(None);
         }
-        // A character has at most four bytes, so most texts need no counting.
+        // A character has at least one byte, so most texts need no counting.
         if raw.len() > limits.max_chars {
             let n_chars = raw.chars().count();
             if n_chars > limits.max_chars {
@@ -39,29 +39,29 @@ impl Text {
         Ok(Some(Self(raw)))
     }
 
-    /// Accepts all texts of one request, or none.
+    /// Validates all texts of one request; fails if their number or any text is not acceptable.
     pub fn all(raws: Vec<String>, limits: &Limits) -> Result<Vec<Self>> {
         limits.check_count(raws.len())?;
         raws.into_iter().enumerate().map(|(index, raw)| Self::new(index, raw, limits)).collect()
     }
 
-    /// The text as it came.
+    /// Returns the text as received.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What is judged: a text, or the last turn of a conversation.
+/// An input to judge: a text, or the last turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// By itself.
+pub enum Input {
+    /// A text by itself.
     Text(Text),
-    /// In its context.
+    /// The last turn of a conversation, in its context.
     Conversation(Conversation),
 }
 
-impl Subject {
-    /// The text that is judged.
+impl Input {
+    /// Returns the text that is judged.
     pub fn judged(&self) -> &Text {
         match self {
             Self::Text(text) => text,
@@ -69,7 +69,7 @@ impl Subject {
         }
     }
 
-    /// The same context, if there is one, with another text to judge.
+    /// Returns an input with the same context, if there is one, and another text to judge.
     #[must_use]
     pub fn with_judged(&self, text: Text) -> Self {
         match self {
@@ -79,23 +79,23 @@ impl Subject {
     }
 }
 
-impl From<Text> for Subject {
+impl From<Text> for Input {
     fn from(text: Text) -> Self {
         Self::Text(text)
     }
 }
 
-/// What one request may bring.
+/// Limits on the inputs of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Texts in a request.
+    /// Maximum number of texts in a request.
     pub max_texts: usize,
-    /// Unicode scalar values in a text.
+    /// Maximum length of a text in Unicode scalar values.
     pub max_chars: usize,
 }
 
 impl Limits {
-    /// Refuses no texts, and too many.
+    /// Returns an error if there are no texts or more than `max_texts`.
     pub fn check_count(&self, n_texts: usize) -> Result<()> {
         match n_texts {
             0 => Err(Error::NoTexts),

@@ -1,14 +1,17 @@
-//! Text files as editors and exports leave them: UTF-8, perhaps after a byte order mark.
+//! Text files as editors and exporters write them: UTF-8, optionally with a byte order mark.
+
+mod watched;
 
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use self::watched::WatchedFile;
 use crate::error::Error;
 use crate::error::Result;
 
-/// Reads a text file, without its byte order mark.
+/// Reads a text file and strips its byte order mark.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_bytes(path).map_err(|fault| Error::File {
         path: path.into(),
@@ -18,26 +21,26 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     decode(&path.display().to_string(), bytes.into()).map(Cow::into_owned)
 }
 
-/// Reads the bytes of a file. A named pipe or a device is refused: it may have no end, or nobody who
-/// writes to it.
+/// Reads the bytes of a file. A named pipe or a device is refused, since it may have no end or no
+/// writer, unless the path satisfies [`is_descriptor`].
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let found = std::fs::metadata(path)?;
-    // Folders are refused by the system, in better words.
+    // The system refuses folders itself, with a better message.
     if !found.is_file() && !found.is_dir() && !is_descriptor(path) {
         return Err(io::Error::other("it is a pipe or a device, not a file"));
     }
     std::fs::read(path)
 }
 
-/// Whether a path names something that the process has been given open, as a shell makes it of
-/// `<(command)`. It can be read only once.
+/// Returns whether a path names an open file descriptor of the process, such as a shell creates for
+/// `<(command)`. Such a path can be read only once.
 pub fn is_descriptor(path: &Path) -> bool {
     path.starts_with("/dev/fd")
         || path.starts_with("/proc/self/fd")
         || path == Path::new("/dev/stdin")
 }
 
-/// The text of a file whose bytes have been read; `file` is named in errors.
+/// Checks the encoding of a file's bytes and strips the byte order mark. Errors name `file`.
 ///
 /// UTF-16 is refused. Other bytes that are not UTF-8 are left to the parser of the format.
 pub fn decode<'a>(file: &str, bytes: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>> {
@@ -58,13 +61,13 @@ pub fn decode<'a>(file: &str, bytes: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>> {
     })
 }
 
-/// The bytes after the byte order mark of UTF-8; all of them if there is none.
+/// Returns the bytes after the UTF-8 byte order mark, or all bytes if there is none.
 pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// Whether the bytes begin with the byte order mark of UTF-16, neither byte of which occurs in
-/// UTF-8.
+/// Returns whether the bytes begin with a UTF-16 byte order mark. Neither byte of the mark occurs
+/// in UTF-8.
 pub fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
 }

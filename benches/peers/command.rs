@@ -1,4 +1,4 @@
-//! What the driver may ask for.
+//! The commands of the driver.
 
 use std::time::Instant;
 
@@ -15,15 +15,15 @@ use crate::contestant::Counted;
 use crate::http_load;
 use crate::products;
 
-/// A line of stdin.
+/// A command, one per line of stdin.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Command {
-    /// Takes the token ids of one shape, a row a window.
+    /// Stores the token ids of one shape, one row per window.
     LoadIds { shape: String, ids: Vec<Vec<u32>> },
-    /// Takes the texts of the workloads, in arrival order.
+    /// Stores the texts of the workloads, in arrival order.
     LoadTexts { texts: Vec<String> },
-    /// Gives the logits of a shape.
+    /// Returns the logits of a shape.
     Logits { shape: String },
     /// Times the forward pass of a shape.
     Uniform { shape: String, repeats: usize },
@@ -31,19 +31,21 @@ pub(crate) enum Command {
     Serving,
     /// Scores all texts as `moderato score --input` does.
     Bulk,
-    /// Scores all texts, one a request, so many requests at once.
+    /// Scores all texts, one per request, with `connections` requests in flight.
     Concurrent { connections: usize },
-    /// The same over HTTP; every connection sends its next request when it has its answer.
+    /// The same over HTTP, as a closed loop: each connection sends its next request once it has the
+    /// previous response.
     HttpClosed { port: u16, connections: usize },
-    /// The same at a steady rate, whether or not the server keeps up.
+    /// The same as an open loop: requests arrive at a steady average rate, whether or not the
+    /// server keeps up.
     HttpOpen { port: u16, connections: usize, per_second: f64, seed: u64 },
-    /// Times one text on one connection, again and again.
+    /// Times one text on one connection, `repeats` times.
     HttpAlone { port: u16, text: String, repeats: usize },
-    /// Times matrix products in the model's shapes: the machine's best.
+    /// Times matrix products in the model's shapes, to find the peak throughput of the CPU.
     Products { rows: usize, shapes: Vec<[usize; 2]> },
 }
 
-/// A loaded contestant and what it needs to answer.
+/// A loaded contestant, with the runtime and the number of threads to run it on.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) contestant: Contestant,
@@ -52,7 +54,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Does what it is told; times are in seconds.
+    /// Runs a command and returns the answer; times are in seconds.
     pub(crate) fn run(&mut self, command: Command) -> Fallible<Value> {
         let Self { contestant, runtime, threads } = self;
         let answer = match command {

@@ -10,10 +10,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use moderato::batch::Batch;
-use moderato::encode::Window;
 use moderato::engine::Engine;
 use moderato::engine::EngineSettings;
-use moderato::engine::Scored;
+use moderato::engine::ScoredInput;
 use moderato::metrics::Metrics;
 use moderato::model::Artifact;
 use moderato::model::Dtype;
@@ -26,10 +25,11 @@ use moderato::model::Overrides;
 use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Text;
+use moderato::tokenize::Window;
 
 use crate::Fallible;
 
-/// The model at work, what it is measured on, and its forward pass for bare token ids.
+/// The running engine, its forward pass for plain token ids, and the inputs to measure.
 #[derive(Debug)]
 pub(crate) struct Contestant {
     engine: Arc<Engine>,
@@ -38,7 +38,8 @@ pub(crate) struct Contestant {
     pub(crate) texts: Vec<Text>,
 }
 
-/// How much was scored; tokens as the texts have them, none cut off, overlaps counted once.
+/// The amount scored; all tokens of the texts count, without truncation and with overlaps counted
+/// once.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counted {
     pub(crate) n_texts: usize,
@@ -61,13 +62,13 @@ impl Contestant {
         let replica = model.replicas.pop().ok_or("a model has a replica")?;
         let forward = Shared(Arc::new(Mutex::new(replica)));
         model.replicas.push(Box::new(forward.clone()));
-        // The defaults of `moderato serve`, but that any time may be waited.
+        // The defaults of `moderato serve`, except that the queue time is unlimited.
         let settings = EngineSettings {
             batch_tokens: 256 * threads,
             queue_tokens: 131_072,
             queue_time: Duration::MAX,
             max_request_tokens: 32_768,
-            encode_threads: threads,
+            tokenize_permits: threads,
             span_tokens: 0,
         };
         let engine = Arc::new(Engine::start(model, settings, Arc::new(Metrics::new()))?);
@@ -79,13 +80,13 @@ impl Contestant {
         self.batches.insert(shape, Batch::pack(&windows));
     }
 
-    /// A row a window.
+    /// Returns the logits of a shape, one row per window.
     pub(crate) fn logits(&self, shape: &str) -> Fallible<Vec<Vec<f32>>> {
         let Logits(logits) = self.forward.forward(self.batch(shape)?)?;
         Ok(logits.rows().into_iter().map(|row| row.to_vec()).collect())
     }
 
-    /// Seconds of each repetition.
+    /// Returns the seconds of each repetition.
     pub(crate) fn time_forward(&self, shape: &str, repeats: usize) -> Fallible<Vec<f64>> {
         let batch = self.batch(shape)?;
         let time = |_| {
@@ -96,7 +97,7 @@ impl Contestant {
         (0..repeats).map(time).collect()
     }
 
-    /// One request of 32 texts after the other.
+    /// Scores all texts in requests of 32 texts, one request at a time.
     pub(crate) async fn serve(&self) -> Fallible<Counted> {
         let mut counted = Counted::default();
         for texts in self.texts.chunks(TEXTS_PER_REQUEST) {
@@ -105,7 +106,8 @@ impl Contestant {
         Ok(counted)
     }
 
-    /// One text a request, 512 requests in flight and landed in order, as `moderato score` does.
+    /// Scores one text per request, with 512 requests in flight and results in order, as `moderato
+    /// score` does.
     pub(crate) async fn score_in_bulk(&self) -> Fallible<Counted> {
         let mut counted = Counted::default();
         let mut in_flight = VecDeque::new();
@@ -125,7 +127,8 @@ impl Contestant {
         }
     }
 
-    /// One text a request, from callers that each wait for their answer: what HTTP adds to.
+    /// Scores one text per request, from callers that each wait for their result: the baseline
+    /// without HTTP.
     pub(crate) async fn score_concurrently(&self, n_callers: usize) -> Fallible<Counted> {
         let texts = Arc::new(self.texts.clone());
         let next = Arc::new(AtomicUsize::new(0));
@@ -156,19 +159,20 @@ impl Contestant {
 }
 
 impl Counted {
-    fn add(&mut self, scored: &[Scored]) {
+    fn add(&mut self, scored: &[ScoredInput]) {
         self.n_texts += scored.len();
         self.n_tokens += scored.iter().map(|text| text.n_tokens).sum::<usize>();
     }
 }
 
-/// One forward pass for the engine and for bare token ids, so that the weights are there once.
+/// A replica shared by the engine and the passes over plain token ids, so that the weights are
+/// loaded only once.
 #[derive(Debug, Clone)]
 struct Shared(Arc<Mutex<Box<dyn Forward>>>);
 
 impl Forward for Shared {
     fn forward(&self, batch: &Batch) -> moderato::error::Result<Logits> {
-        // Never waited for: the driver asks for one thing at a time.
+        // Never contended: the driver sends one command at a time.
         self.0.lock().expect("a forward pass that panics ends the run").forward(batch)
     }
 }

@@ -1,4 +1,5 @@
-//! Requests over HTTP/1.1 by a client that costs little: bytes made beforehand, bodies unread.
+//! Load over HTTP/1.1 from a client with little overhead: requests are serialised in advance and
+//! response bodies are not parsed.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,19 +13,20 @@ use tokio::time::Instant;
 
 use crate::Fallible;
 
-/// One request for each text, in order.
+/// Returns one serialised request per text, in order.
 pub(crate) fn requests(texts: &[Text]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| request(text.as_str())).collect()
 }
 
-/// The bytes of `POST /v1/score` with one text.
+/// Returns the bytes of `POST /v1/score` with one text.
 pub(crate) fn request(text: &str) -> Vec<u8> {
     let body = json!({"input": text}).to_string();
     let head = "POST /v1/score HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json";
     format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// When each request is due, in seconds: a Poisson process, the same for the same seed.
+/// Returns when each request is due, as a time from the start: a Poisson process, the same for the
+/// same seed.
 pub(crate) fn arrivals(n_requests: usize, per_second: f64, seed: u64) -> Vec<Duration> {
     let mut state = seed;
     let mut due = Duration::ZERO;
@@ -35,7 +37,8 @@ pub(crate) fn arrivals(n_requests: usize, per_second: f64, seed: u64) -> Vec<Dur
     (0..n_requests).map(arrive).collect()
 }
 
-/// Sends each request as soon as a connection is free; seconds from sending to the answer.
+/// Sends each request as soon as a connection is free; returns the seconds from sending each
+/// request to its response.
 pub(crate) async fn closed_loop(
     port: u16,
     n_connections: usize,
@@ -44,8 +47,8 @@ pub(crate) async fn closed_loop(
     send(port, n_connections, Load { requests, due: None }).await
 }
 
-/// Sends each request when it is due, or later if no connection is free; seconds from when it was
-/// due to the answer, so that waiting for a connection counts.
+/// Sends each request when it is due, or later if no connection is free; returns the seconds from
+/// each due time to the response, so that waiting for a connection counts.
 pub(crate) async fn open_loop(
     port: u16,
     n_connections: usize,
@@ -55,7 +58,7 @@ pub(crate) async fn open_loop(
     send(port, n_connections, Load { requests, due: Some(due) }).await
 }
 
-/// Requests, and when each is due if that does not depend on the answers.
+/// Requests and, for an open loop, when each of them is due.
 struct Load {
     requests: Vec<Vec<u8>>,
     due: Option<Vec<Duration>>,
@@ -95,7 +98,7 @@ async fn send(port: u16, n_connections: usize, load: Load) -> Fallible<Vec<f64>>
     Ok(latencies)
 }
 
-/// A connection that is kept alive, and what has been read of it.
+/// A keep-alive connection, and the bytes read of the current response.
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -108,7 +111,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(4096) })
     }
 
-    /// Sends a request and reads its answer to the end; any status but 200 is a fault.
+    /// Sends a request and reads the whole response; any status but 200 is an error.
     async fn exchange(&mut self, request: &[u8]) -> Fallible<()> {
         let mut unsent = request;
         while !unsent.is_empty() {
@@ -133,7 +136,7 @@ impl Connection {
     }
 }
 
-/// Whether these bytes hold the whole of an answer.
+/// Returns whether the bytes contain a complete response.
 fn is_whole(bytes: &[u8]) -> Fallible<bool> {
     const END_OF_HEAD: &[u8] = b"\r\n\r\n";
     let Some(n_head) = bytes.windows(END_OF_HEAD.len()).position(|four| four == END_OF_HEAD) else {
@@ -151,7 +154,7 @@ fn is_whole(bytes: &[u8]) -> Fallible<bool> {
     Ok(bytes.len() >= n_head + END_OF_HEAD.len() + n_body)
 }
 
-/// A number above 0 and at most 1, by Steele and others' `SplitMix64` (OOPSLA 2014, figure 17).
+/// Returns a number in (0, 1], by `SplitMix64` of Steele et al. (OOPSLA 2014, figure 17).
 fn uniform(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;

@@ -1,7 +1,8 @@
-//! moderato's side of `scripts/bench_peers`: a process that measures what it is told to.
+//! moderato's side of `scripts/bench_peers`: a process that runs measurements on command.
 //!
-//! It reads one command a line from stdin and writes one answer a line to stdout, both JSON, as
-//! the workers of the other contestants do. `scripts/bench_peers/run.sh` builds and drives it.
+//! The process reads one command per line from stdin and writes one answer per line to stdout, both
+//! JSON, as the processes of the other contestants do. `scripts/bench_peers/run.sh` builds and
+//! drives it.
 
 mod command;
 mod contestant;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
 /// Answers commands until stdin ends; the first line says that the model is ready.
 fn work(dtype: Dtype, threads: usize) -> Fallible<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads) // as many as the program gives its own
+        .worker_threads(threads) // as many as `moderato serve` uses
         .enable_all()
         .build()?;
     let contestant = Contestant::load(dtype, threads)?;
@@ -71,10 +72,10 @@ fn answer(value: &Value) -> std::io::Result<()> {
 }
 
 fn ended(words: &[&str], code: ExitCode) -> ExitCode {
-    // Nobody is left to tell if stderr is closed.
+    // If stderr is closed, the message cannot be reported.
     let _ = writeln!(std::io::stderr(), "{}", words.concat());
     code
 }
 
-/// Any fault ends the process; the driver shows its words.
+/// Any error ends the process; the driver shows the message.
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -1,5 +1,5 @@
-//! The machine's best f32 matrix products, a library's or our own: the floor under any forward
-//! pass.
+//! The fastest f32 matrix products on the CPU, a library's or moderato's own: a lower bound on the
+//! time of any forward pass.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -7,8 +7,8 @@ use std::time::Instant;
 use moderato::model::Dtype;
 use moderato::model::ops::Activation;
 use moderato::model::ops::Affine;
-use moderato::model::ops::Input;
 use moderato::model::ops::Linear;
+use moderato::model::ops::LinearInput;
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
 use rayon::iter::IndexedParallelIterator;
@@ -26,7 +26,8 @@ use serde_json::json;
 
 use crate::Fallible;
 
-/// Times (rows, depth) by (depth, columns) for each shape, on all threads, weights packed before.
+/// Times (rows, depth) by (depth, columns) for each shape, on all threads, with weights packed in
+/// advance.
 pub(crate) fn measure(threads: usize, rows: usize, shapes: &[[usize; 2]]) -> Fallible<Value> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let executor = GemmExecutor::<f32>::new();
@@ -48,7 +49,7 @@ pub(crate) fn measure(threads: usize, rows: usize, shapes: &[[usize; 2]]) -> Fal
     Ok(json!({"kernel": executor.kernel_name(), "products": products}))
 }
 
-/// Two matrices and room for the third.
+/// The two operands of a product, and the buffer for the result.
 struct Product {
     left: Vec<f32>, // (row, depth)
     right: PackedBMatrix<f32>,
@@ -65,7 +66,7 @@ impl Product {
         Self { left, right, out: vec![0.0; rows * columns], depth, columns }
     }
 
-    /// One product for every `share` rows, side by side; the library splits each further.
+    /// Computes one product per `share` rows, in parallel; the library splits each product further.
     fn run(&mut self, executor: &GemmExecutor<f32>, share: usize) {
         let (depth, columns) = (self.depth, self.columns);
         let lefts = self.left.par_chunks(share * depth);
@@ -79,7 +80,7 @@ impl Product {
     }
 }
 
-/// The product of moderato's own, without bias and activation to speak of.
+/// A product by moderato's own kernel, with a zero bias and no activation.
 struct OwnProduct {
     linear: Linear,
     depth: usize,
@@ -92,7 +93,7 @@ impl OwnProduct {
         Self { linear: Linear::pack(&parameters, Dtype::F32), depth, columns }
     }
 
-    /// In blocks of rows, as the forward pass takes them.
+    /// Computes the product in blocks of rows, as the forward pass does.
     fn run(&self, left: &[f32], out: &mut [f32]) {
         const BLOCK_ROWS: usize = 96;
         let (depth, columns) = (self.depth, self.columns);
@@ -102,12 +103,12 @@ impl OwnProduct {
             let n_rows = left.len() / depth;
             let left = ArrayView2::from_shape((n_rows, depth), left).expect("whole rows");
             let out = ArrayViewMut2::from_shape((n_rows, columns), out).expect("whole rows");
-            self.linear.multiply(Input::F32(left), 0..n_panels, Activation::None, out);
+            self.linear.multiply(LinearInput::F32(left), 0..n_panels, Activation::None, out);
         });
     }
 }
 
-/// The fastest of the runs that fit into a tenth of a second, at least three.
+/// Returns the seconds of the fastest run, of all runs in a tenth of a second and at least three.
 fn best_seconds(mut run: impl FnMut()) -> f64 {
     const AT_LEAST: usize = 3;
     const LONG_ENOUGH: Duration = Duration::from_millis(100);
@@ -122,7 +123,7 @@ fn best_seconds(mut run: impl FnMut()) -> f64 {
     seconds.into_iter().fold(f64::INFINITY, f64::min)
 }
 
-/// Numbers between -1 and 1, none of them denormal.
+/// Returns numbers between -1 and 1, none of them denormal.
 fn numbers(len: usize) -> Vec<f32> {
     (0..len).map(|index| (index * 7919 % 1999) as f32 / 999.5 - 1.0).collect()
 }

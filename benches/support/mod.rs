@@ -1,8 +1,7 @@
-//! What every benchmark needs: the embedded model, and texts of an exact length.
+//! Shared by all benchmarks: the embedded model, and texts of an exact length.
 
 use std::num::NonZero;
 
-use moderato::encode::Encoder;
 use moderato::model::Artifact;
 use moderato::model::Dtype;
 use moderato::model::HubSettings;
@@ -13,8 +12,9 @@ use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Limits;
 use moderato::text::Text;
+use moderato::tokenize::Tokenizer;
 
-/// The embedded model, on as many threads as [`n_threads`] says.
+/// Loads the embedded model, to run on [`n_threads`] threads.
 pub(crate) fn model(dtype: Dtype) -> Model {
     let artifact = Artifact::open(&Source::Embedded, Overrides::default(), HubSettings::offline());
     let settings = LoadSettings {
@@ -29,8 +29,8 @@ pub(crate) fn model(dtype: Dtype) -> Model {
         .expect("the embedded model loads")
 }
 
-/// Threads to compute with, as the program counts them: `MODERATO_THREADS`, else the CPUs that the
-/// process may use.
+/// Returns the number of compute threads, by the program's own rule: `MODERATO_THREADS`, else the
+/// CPUs that the process may use.
 pub(crate) fn n_threads() -> usize {
     #[expect(clippy::disallowed_methods, reason = "criterion takes no arguments but its own")]
     let wanted = std::env::var("MODERATO_THREADS");
@@ -40,12 +40,12 @@ pub(crate) fn n_threads() -> usize {
     }
 }
 
-/// A text of exactly `n_tokens`, special tokens included.
-pub(crate) fn text(encoder: &Encoder, n_tokens: usize) -> Text {
+/// Returns a text of exactly `n_tokens` tokens, special tokens included.
+pub(crate) fn text(tokenizer: &Tokenizer, n_tokens: usize) -> Text {
     let words: Vec<_> = SENTENCES.split_whitespace().cycle().take(n_tokens - N_SPECIAL).collect();
     let limits = Limits { max_texts: 1, max_chars: usize::MAX };
     let text = Text::new(0, words.join(" "), &limits).expect("it has words");
-    let found = encoder.encode(0, &text).expect("plain words can be encoded");
+    let found = tokenizer.encode(0, &text).expect("plain words can be encoded");
     assert_eq!(found.n_tokens, n_tokens, "each word is one token of the embedded model");
     text
 }

@@ -1,4 +1,4 @@
-//! What the targets share: the tiny model, and a service over it.
+//! Shared by all targets: the tiny model, and a service that runs it.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use moderato::engine::EngineSettings;
 use moderato::error::Result;
 use moderato::http::App;
 use moderato::http::HttpSettings;
+use moderato::http::Media;
 use moderato::lifecycle::Lifecycle;
 use moderato::lifecycle::Phase;
 use moderato::metrics::Metrics;
@@ -23,12 +24,12 @@ use moderato::model::Placement;
 use moderato::model::Source;
 use moderato::text::Limits;
 
-/// The folder of the tiny random model.
+/// Returns the folder of the tiny random model.
 pub fn tiny() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny-bert")
 }
 
-/// Loads a model as the server does before it exchanges one.
+/// Loads a model as the server does before a swap.
 pub fn load(folder: &Path) -> Result<Model> {
     let source = Source::Folder(folder.to_owned());
     let artifact = Artifact::open(&source, Overrides::default(), HubSettings::offline())?;
@@ -43,21 +44,21 @@ pub fn load(folder: &Path) -> Result<Model> {
     Model::load(artifact, &settings)
 }
 
-/// All routes over the tiny model, ready.
+/// Returns all routes of a service that runs the tiny model and is ready.
 pub fn service() -> axum::Router {
     let engine = EngineSettings {
         batch_tokens: 512,
         queue_tokens: 65_536,
         queue_time: Duration::MAX,
         max_request_tokens: 16_384,
-        encode_threads: 1,
+        tokenize_permits: 1,
         span_tokens: 8192,
     };
     let http = HttpSettings {
         limits: Limits { max_texts: 8, max_chars: 20_000 },
         max_body_bytes: 100_000,
         timeout: Duration::from_mins(1),
-        ignore_images: true,
+        media: Media::Ignored,
         access: None,
         audit: None,
         traces: None,

@@ -1,6 +1,7 @@
-//! Files of a model folder; the first byte says which of them is replaced.
+//! Fuzzes the files of a model folder; the first byte selects the file to replace.
 //!
-//! Holds if the model is loaded, self-test included, or refused in words that name a file.
+//! The target passes if the model is loaded, self-test included, or refused with an error that
+//! names a file.
 
 #![no_main]
 
@@ -24,7 +25,7 @@ const FILES: [&str; 8] = [
     "self_test.jsonl",
     "policy.toml",
     "model.safetensors",
-    "header", // of the weights, before the true numbers
+    "header", // of the weights, before the original tensors
 ];
 
 fuzz_target!(|data: &[u8]| {
@@ -44,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The tiny model as it is, and nothing else.
+/// Restores the folder to the files of the tiny model and nothing else.
 fn restore(folder: &Path) {
     for file in std::fs::read_dir(folder).unwrap() {
         std::fs::remove_file(file.unwrap().path()).unwrap();
@@ -55,7 +56,8 @@ fn restore(folder: &Path) {
     }
 }
 
-/// A header of the format's kind: its length, itself; then what the true header is followed by.
+/// Returns the weights with a replaced header: its length, the header itself, then the original
+/// tensors.
 fn with_header(header: &[u8]) -> Vec<u8> {
     let length = u64::from_le_bytes(WEIGHTS[..8].try_into().unwrap());
     let numbers = &WEIGHTS[8 + usize::try_from(length).unwrap()..];

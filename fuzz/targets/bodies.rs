@@ -1,6 +1,6 @@
-//! Bodies of requests to every route that takes one; the first byte says which.
+//! Fuzzes the request bodies of every route that takes one; the first byte selects the route.
 //!
-//! Holds if the answer is JSON, and no fault of ours: 500 is what a panic becomes.
+//! The target passes if the response is JSON and not a server error: a panic is answered with 500.
 
 #![no_main]
 

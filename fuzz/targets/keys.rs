@@ -1,6 +1,7 @@
-//! Files of keys.
+//! Fuzzes key files.
 //!
-//! Holds if they are read, no two keys of one name, or refused in words that name the file.
+//! The target passes if the file is read and its key names are unique, or if it is refused with an
+//! error that names the file.
 
 #![no_main]
 

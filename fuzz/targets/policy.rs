@@ -1,6 +1,6 @@
-//! Policy files.
+//! Fuzzes policy files.
 //!
-//! Holds if they are read, or refused in words that name the file.
+//! The target passes if the file is read, or refused with an error that names the file.
 
 #![no_main]
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import urllib.request
 
-SETTINGS = ["--listen", "127.0.0.1:0", "--log", "info", "--log-format", "json", "--timeout-ms", "200000"]
+SETTINGS = ["--listen", "127.0.0.1:0", "--log", "info", "--log-format", "json", "--request-timeout-ms", "200000"]
 START_SECONDS = 240  # emulated, from the start to the answer
 STOP_SECONDS = 30
 

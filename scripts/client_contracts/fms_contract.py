@@ -58,8 +58,12 @@ def check_fms_without_detector_id(servers: Servers) -> None:
     expect_equal("body", reply.body, detect(servers.url, [HARMFUL]))
 
 
+def check_fms_blank_text_has_no_detections(servers: Servers) -> None:
+    expect_equal("detections", detect(servers.url, ["", " "]), [[], []])
+
+
 def check_fms_maps_errors(servers: Servers) -> None:
-    wrong: list[Any] = [{}, {"contents": []}, {"contents": [""]}, {"contents": HARMLESS}, []]
+    wrong: list[Any] = [{}, {"contents": []}, {"contents": HARMLESS}, []]
     for body in [*wrong, {"contents": [HARMLESS], "detector_params": {"threshold": 2}}]:
         expect_error(post(servers.url, PATH, body, HEADERS), 422)
     expect_error(post(servers.tight, PATH, {"contents": [LARGER]}, HEADERS), 413)

@@ -68,7 +68,6 @@ def check_hugging_face_maps_errors(servers: Servers) -> None:
     def status(url: str, text: str) -> int:
         return refusal(HfHubHTTPError, partial(classify, url, text)).response.status_code
 
-    expect_equal("empty text", status(servers.url, ""), 400)
     expect_equal("unknown model", status(f"{servers.url}/models/other", HARMLESS), 404)
     expect_equal("too large a body", status(servers.tight, LARGER), 413)
     with servers.full_queue():
@@ -76,8 +75,13 @@ def check_hugging_face_maps_errors(servers: Servers) -> None:
 
 
 def check_hugging_face_errors_say_why(servers: Servers) -> None:
-    error = refusal(HfHubHTTPError, partial(classify, servers.url, ""))
-    expect_equal("body", error.response.json(), {"error": "text 0 is empty"})
+    error = refusal(HfHubHTTPError, partial(classify, f"{servers.url}/models/other", HARMLESS))
+    expect_equal("keys", list(error.response.json()), ["error"])
+    expect("the error names the model", "other" in error.response.json()["error"])
+
+
+def check_hugging_face_blank_text_scores_zero(servers: Servers) -> None:
+    expect_equal("scores", set(scores(classify(servers.url, "")).values()), {0})
 
 
 def classify(url: str, text: str, **parameters: Any) -> Any:

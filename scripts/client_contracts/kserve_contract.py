@@ -40,8 +40,13 @@ def check_kserve_v1_model_status(servers: Servers) -> None:
     expect_error(get(servers.url, "/v1/models/other"), 404)
 
 
+def check_kserve_v1_blank_text_scores_zero(servers: Servers) -> None:
+    predictions = ask(servers.url, PATH, {"instances": [""]})["predictions"]
+    expect_equal("scores", set(predictions[0].values()), {0})
+
+
 def check_kserve_v1_maps_errors(servers: Servers) -> None:
-    wrong: list[Any] = [{}, {"instances": []}, {"instances": [""]}, {"instances": HARMLESS}]
+    wrong: list[Any] = [{}, {"instances": []}, {"instances": HARMLESS}]
     for body in [*wrong, {"instances": [7]}, {"instances": [{}]}, []]:
         expect_error(post(servers.url, PATH, body), 400)
     other = post(servers.url, "/v1/models/other:predict", {"instances": [HARMLESS]})

@@ -6,6 +6,7 @@ The guardrails are asked through the classes that LiteLLM's proxy calls, without
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from typing import Any
 
@@ -61,13 +62,13 @@ def check_litellm_amoderation_tells_harmful_from_harmless(servers: Servers) -> N
 
 
 def check_litellm_moderation_maps_errors(servers: Servers) -> None:
-    def refused(kind: type[Exception], url: str, text: str) -> Any:
+    def refused(kind: type[Exception], url: str, text: str | list[str]) -> Any:
         # Its own client asks three times, by when the queue has room.
         once = openai.OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
         return refusal(kind, partial(litellm.moderation, **moderation(url, text), client=once))
 
-    error = refused(openai.BadRequestError, servers.url, "")
-    expect_equal("code", error.code, "empty_text")
+    error = refused(openai.BadRequestError, servers.url, [])
+    expect_equal("code", error.code, "no_texts")
     error = refused(openai.APIStatusError, servers.tight, LARGER)
     expect_equal("status and code", (error.status_code, error.code), (413, "body_too_large"))
     with servers.full_queue():
@@ -104,6 +105,28 @@ def check_litellm_generic_guardrail(servers: Servers) -> None:
     history = [{"role": "user", "content": HARMLESS}, {"role": "assistant", "content": TEXTS[0]}]
     whole = guardrail([HARMLESS], structured_messages=history, model="a-model")
     expect_equal("what passes", whole["texts"], [HARMLESS])
+
+
+def check_litellm_generic_guardrail_reads_the_turns_of_agents(servers: Servers) -> None:
+    """What an agent is about to send stands in the arguments of its tool calls alone."""
+    for text, is_blocked in [(HARMFUL, True), (HARMLESS, False)]:
+        arguments = json.dumps({"to": "ann", "mail": {"subject": "hello", "body": text}})
+        call = {
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "send", "arguments": arguments},
+        }
+        turns = [
+            {"role": "user", "content": HARMLESS},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+        ]
+        for inputs in [{"tool_calls": [call]}, {"structured_messages": turns}]:
+            asked = partial(ask_generic_guardrail, servers.url, [], **inputs)
+            if is_blocked:
+                error = refusal(litellm.exceptions.GuardrailRaisedException, asked)
+                expect(f"{error} names {VIOLATED}", VIOLATED in str(error))
+            else:
+                asked()
 
 
 def check_litellm_generic_guardrail_takes_a_threshold(servers: Servers) -> None:
@@ -167,12 +190,18 @@ def ask_generic_guardrail(
     texts: list[str],
     structured_messages: list[dict[str, Any]] | None = None,
     model: str | None = None,
+    tool_calls: list[dict[str, Any]] | None = None,
     **settings: Any,
 ) -> Any:
     guardrail = GenericGuardrailAPI(
         api_base=url, guardrail_name="moderato", event_hook="pre_call", **settings
     )
-    inputs = {"texts": texts, "structured_messages": structured_messages, "model": model}
+    inputs = {
+        "texts": texts,
+        "structured_messages": structured_messages,
+        "model": model,
+        "tool_calls": tool_calls,
+    }
     return asyncio.run(guardrail.apply_guardrail(inputs, {"metadata": {}}, "request"))
 
 

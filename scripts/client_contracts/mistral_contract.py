@@ -131,9 +131,11 @@ def check_mistral_classify_chat_agrees_with_moderate_chat(servers: Servers) -> N
     expect_same_scores(classified, moderated, TOLERANCE)
 
 
-def check_mistral_empty_text_is_refused(servers: Servers) -> None:
+def check_mistral_blank_text_scores_zero(servers: Servers) -> None:
     for name in CALLS:
-        expect_error(requested(servers.url, name, ""), 400, "empty_text")
+        result = requested(servers.url, name, "")().results[0]
+        scores = result["moderation"].scores if "classify" in name else result.category_scores
+        expect_equal(f"scores of {name}", set(scores.values()), {0})
 
 
 def check_mistral_too_large_a_body_is_413(servers: Servers) -> None:

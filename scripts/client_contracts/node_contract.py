@@ -33,11 +33,16 @@ def check_node_openai_tells_harmful_from_harmless(servers: Servers) -> None:
     expect_equal("flagged", [harmful["flagged"], harmless["flagged"]], [True, False])
 
 
-def check_node_openai_empty_text_is_refused(servers: Servers) -> None:
-    error = moderate(servers.url, {"input": ""})["error"]
+def check_node_openai_blank_text_scores_zero(servers: Servers) -> None:
+    answer = moderate(servers.url, {"input": ""})["answer"]
+    expect_equal("flagged", [result["flagged"] for result in answer["results"]], [False])
+    expect_equal("scores", set(answer["results"][0]["category_scores"].values()), {0})
+
+
+def check_node_openai_empty_list_is_refused(servers: Servers) -> None:
+    error = moderate(servers.url, {"input": []})["error"]
     expect_equal("class", error["class"], "BadRequestError")
-    expect_equal("code", error["code"], "empty_text")
-    expect_equal("param", error["param"], "input")
+    expect_equal("code", error["code"], "no_texts")
     expect("the request id is there", bool(error["requestID"]))
 
 

@@ -110,13 +110,19 @@ def check_openai_request_id(servers: Servers) -> None:
     expect("the id is new each time", first.id != second.id)
 
 
-def check_openai_empty_text_is_refused(servers: Servers) -> None:
-    for text in ["", [TEXTS[0], ""]]:
-        error = refused(servers.url, openai.BadRequestError, input=text)
-        expect_equal("code", error.code, "empty_text")
-        expect_equal("param", error.param, "input")
-        expect("the message says something", bool(error.body["message"]))
-        expect("x-request-id is there", bool(error.request_id))
+def check_openai_blank_text_scores_zero(servers: Servers) -> None:
+    for text in ["", " ", [TEXTS[0], ""]]:
+        body, answer = ask(servers.url, input=text, model="omni-moderation-latest")
+        expect_equal("flagged", answer.results[-1].flagged, False)
+        scores = body["results"][-1]["category_scores"]
+        expect_equal("scores", scores, {name: 0 for name in OPENAI})
+
+
+def check_openai_empty_list_is_refused(servers: Servers) -> None:
+    error = refused(servers.url, openai.BadRequestError, input=[])
+    expect_equal("code", error.code, "no_texts")
+    expect("the message says something", bool(error.body["message"]))
+    expect("x-request-id is there", bool(error.request_id))
 
 
 def check_openai_wrong_type_is_refused(servers: Servers) -> None:
@@ -167,8 +173,8 @@ def check_openai_async_tells_harmful_from_harmless(servers: Servers) -> None:
 
 
 def check_openai_async_maps_errors(servers: Servers) -> None:
-    empty = refusal(openai.BadRequestError, partial(moderate_async, servers.url, ""))
-    expect_equal("code", empty.code, "empty_text")
+    empty = refusal(openai.BadRequestError, partial(moderate_async, servers.url, []))
+    expect_equal("code", empty.code, "no_texts")
     too_large = refusal(openai.APIStatusError, partial(moderate_async, servers.tight, LARGER))
     expect_too_large(too_large)
     with servers.full_queue():

@@ -78,8 +78,13 @@ def check_perspective_unknown_attribute_is_refused(servers: Servers) -> None:
         expect("the message names it", unknown in error.body["error"]["message"])
 
 
+def check_perspective_blank_text_scores_zero(servers: Servers) -> None:
+    found = summaries(analyze(servers.url, ""))
+    expect_equal("scores", set(found.values()), {0})
+
+
 def check_perspective_maps_errors(servers: Servers) -> None:
-    for body in [request(""), {"requestedAttributes": {}}, request(HARMLESS, languages=7), []]:
+    for body in [{"requestedAttributes": {}}, request(HARMLESS, languages=7), []]:
         expect_google_error(post(servers.url, PATH, body), 400, "INVALID_ARGUMENT")
     expect_google_error(post(servers.tight, PATH, request(LARGER)), 413, "INVALID_ARGUMENT")
     with servers.full_queue():

@@ -87,8 +87,15 @@ def check_tei_vllm_and_fms_health(servers: Servers) -> None:
     expect_equal("status", get(servers.url, "/health").status, 200)
 
 
+def check_tei_blank_text_scores_zero(servers: Servers) -> None:
+    for raw_scores, score in [(False, 0), (True, -20)]:
+        body = {"inputs": "", "raw_scores": raw_scores}
+        found = {each["score"] for each in ask(servers.url, PATH, body)}
+        expect_equal("scores", found, {score})
+
+
 def check_tei_maps_errors(servers: Servers) -> None:
-    for inputs in ["", [""], [[""]], [], 7, [[HARMLESS], 7], None]:
+    for inputs in [[], 7, [[HARMLESS], 7], None]:
         expect_error(post(servers.url, PATH, {"inputs": inputs}), 422, "Validation")
     expect_error(post(servers.url, PATH, {}), 422, "Validation")
     expect_error(post(servers.tight, PATH, {"inputs": LARGER}), 413, "Validation")

@@ -24,7 +24,7 @@ from served import Log
 LOAD_SECONDS = 60.0
 # Of the changes: the rest loads another model.
 SHARE_FAULTY, SHARE_ROLLBACK, SHARE_RELOAD, SHARE_FAULTY_POLICY = 0.08, 0.08, 0.1, 0.04
-DONE, FAILED = "exchanged the model", "the new model does not serve"
+DONE, FAILED = "swapped the model", "the new model does not serve"
 
 
 @dataclass

@@ -29,7 +29,8 @@ class Answer:
 
 
 class Unsent(Exception):
-    """Nobody accepted the request: no connection, or it was closed before the last byte went."""
+    """Nobody accepted the request: no connection, one that was closed before the last byte went, or
+    one that ended with the socket before the server had taken it from the backlog."""
 
 
 class Lost(Exception):
@@ -123,16 +124,19 @@ class Connection(asyncio.Protocol):
             self.answer.set_result(Answer(status, self._head, bytes(self._received)))
 
     def connection_lost(self, fault: Exception | None) -> None:
-        self._fail(str(fault or "closed"))
+        # The kernel resets a connection that waits in the backlog of a socket that is closed.
+        is_taken = self.n_answered > 0 or bool(self._received) or self._head is not None
+        is_reset = isinstance(fault, ConnectionResetError)
+        self._fail(str(fault or "closed"), is_accepted=is_taken or not is_reset)
         self.is_closed = True
 
-    def _fail(self, how: str) -> None:
+    def _fail(self, how: str, is_accepted: bool = True) -> None:
         if not self.answer or self.answer.done() or self.is_closed:
             return
         assert self.transport
         place = f"after {self.n_answered} answers" if self.n_answered else "a fresh connection"
         part = "half an answer, then " if self._received or self._head else ""
-        if self.transport.get_write_buffer_size():
+        if self.transport.get_write_buffer_size() or not is_accepted:
             self.answer.set_exception(Unsent(how))
         else:
             self.answer.set_exception(Lost(f"{part}{how}, {place}"))

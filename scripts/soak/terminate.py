@@ -1,9 +1,9 @@
 """Mode `terminate`: SIGTERM under load, again and again; no accepted request may be lost.
 
-Accepted is a request whose last byte went out on a connection that the server had not closed at
-that moment, as far as the client's kernel knew, whether the server had read it, or had even
-accepted the connection from its backlog, or not. Only a refused connection, or one that ended
-before the last byte went, is not the server's fault. A 503 of a full queue is an answer, and told.
+Accepted is a request whose last byte went out on a connection that the server had taken from its
+backlog. A connection that is refused, that ends before the last byte went, or that is reset while
+it waits in the backlog was not accepted: told, and not the server's fault. A 503 of a full queue is
+an answer, and told too.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ mod head;
 mod list;
 mod listen;
 mod observe;
-mod reading;
+mod parse;
 mod source;
 
 use std::ffi::OsString;
@@ -47,35 +47,35 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve scores over HTTP
-    Serve(Box<ServeArgs>), // it has far more than the others
+    Serve(Box<ServeArgs>), // boxed: much larger than the others
     /// Score texts from the command line or from a file
     Score(ScoreArgs),
-    /// Answer a file of requests, in the batch format of OpenAI
+    /// Answer a file of requests in the format of OpenAI's Batch API
     Batch(BatchArgs),
-    /// Measure how good the scores are on labelled texts
+    /// Measure the quality of the scores on labelled texts
     Evaluate(EvaluateArgs),
-    /// Show the policy that texts are judged by
+    /// Show the policy that serves by default
     Policy(PolicyArgs),
-    /// Make keys for --api-keys-file of serve
+    /// Create keys for the --api-keys-file of serve
     Key(KeyArgs),
 }
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logging")]
 pub(super) struct LoggingArgs {
-    /// What to log: a level, or levels by module [default: info for serve, warn else]
+    /// Level to log at, or levels by module [default: info for serve, warn otherwise]
     #[arg(long, global = true, env = "MODERATO_LOG", value_name = "FILTER")]
     pub(super) log: Option<String>,
-    /// How to log, on stderr
+    /// Format of the log, on stderr
     #[arg(long, global = true, env = "MODERATO_LOG_FORMAT", default_value = "text")]
     pub(super) log_format: LogFormat,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum LogFormat {
-    /// A line for people
+    /// Lines for people
     Text,
-    /// A JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -83,45 +83,50 @@ pub(super) enum LogFormat {
 pub(super) struct ServeArgs {
     #[arg(long, env = "MODERATO_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     #[arg(
-        help = "Address to listen on: HOST:PORT (port 0 picks a free one and logs it), :PORT for \
-                all interfaces, unix:PATH[?mode=0660], or systemd:[NAME] for a socket of a socket \
-                unit"
+        help = "Address to listen on: HOST:PORT (port 0 picks a free port and logs it), :PORT for \
+                all interfaces, unix:PATH[?mode=0660], or systemd:[NAME] for a socket from \
+                systemd"
     )]
     pub(super) listen: ListenAddress,
-    /// Address of the routes that exchange the model; local, or with keys and TLS
+    /// Address of the routes that swap the model; any but a local one needs keys and TLS
     #[arg(long, env = "MODERATO_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub(super) admin_listen: Option<ListenAddress>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
-    /// Most tokens that finding the spans of a request may cost beyond its own
-    #[arg(long, env = "MODERATO_SPAN_TOKENS", value_name = "N", default_value = "8192")]
+    /// Maximum extra tokens for finding the spans of a request
+    #[arg(long, alias = "span-tokens", env = "MODERATO_MAX_SPAN_TOKENS")]
+    #[arg(value_name = "N", default_value = "8192")]
     #[arg(help_heading = "Limits")]
-    pub(super) span_tokens: usize,
-    /// Leave images out of a moderation instead of refusing them
+    pub(super) max_span_tokens: usize,
+    /// Ignore images, audio and video instead of refusing the request
     #[arg(long, env = "MODERATO_IGNORE_IMAGES")]
     pub(super) ignore_images: bool,
-    /// Largest body of a request, in bytes
+    /// Maximum bytes of a request body
     #[arg(long, env = "MODERATO_MAX_BODY_BYTES", value_name = "N", default_value = "2097152")]
     #[arg(help_heading = "Limits")]
     pub(super) max_body_bytes: NonZeroUsize,
-    /// Most texts in a request
+    /// Maximum texts in a request
     #[arg(long, env = "MODERATO_MAX_TEXTS", value_name = "N", default_value = "256")]
     #[arg(help_heading = "Limits")]
     pub(super) max_texts: NonZeroUsize,
-    /// Most tokens that may wait; beyond it requests are refused with 503
-    #[arg(long, env = "MODERATO_QUEUE_TOKENS", value_name = "N", default_value = "131072")]
+    /// Maximum tokens in the queue; beyond it, 503
+    #[arg(long, alias = "queue-tokens", env = "MODERATO_MAX_QUEUE_TOKENS")]
+    #[arg(value_name = "N", default_value = "131072")]
     #[arg(help_heading = "Limits")]
-    pub(super) queue_tokens: NonZeroUsize,
-    /// Longest that what waits may take at the model's pace, in milliseconds; beyond it, 503 too
-    #[arg(long, env = "MODERATO_QUEUE_MS", value_name = "MS", default_value_t = 1500)]
+    pub(super) max_queue_tokens: NonZeroUsize,
+    /// Maximum time to process the queue, by the model's throughput, in milliseconds; beyond it,
+    /// 503
+    #[arg(long, alias = "queue-ms", env = "MODERATO_MAX_QUEUE_MS")]
+    #[arg(value_name = "MS", default_value_t = 1500)]
     #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
-    pub(super) queue_ms: u64,
-    /// Time a request may take, in milliseconds; its header x-request-timeout-ms may lower it
-    #[arg(long, env = "MODERATO_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000)]
+    pub(super) max_queue_ms: u64,
+    /// Maximum time for a request, in milliseconds; the header x-request-timeout-ms may lower it
+    #[arg(long, alias = "timeout-ms", env = "MODERATO_REQUEST_TIMEOUT_MS")]
+    #[arg(value_name = "MS", default_value_t = 10_000)]
     #[arg(help_heading = "Limits", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
-    pub(super) timeout_ms: u64,
+    pub(super) request_timeout_ms: u64,
     #[command(flatten)]
     pub(super) connections: ConnectionArgs,
     #[command(flatten)]
@@ -130,14 +135,15 @@ pub(super) struct ServeArgs {
     pub(super) audit: AuditArgs,
     #[command(flatten)]
     pub(super) traces: TraceArgs,
-    /// On SIGTERM: how long to go on serving while unready, in milliseconds
+    /// On SIGTERM: time to keep serving while unready, in milliseconds
     #[arg(long, env = "MODERATO_DRAIN_DELAY_MS", value_name = "MS", default_value_t = 0)]
     #[arg(help_heading = "Shutdown", value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
     pub(super) drain_delay_ms: u64,
-    /// After that: how long to finish what was accepted, in milliseconds
-    #[arg(long, env = "MODERATO_GRACE_MS", value_name = "MS", default_value_t = 25_000)]
+    /// After that: maximum time to finish accepted requests, in milliseconds
+    #[arg(long, alias = "grace-ms", env = "MODERATO_SHUTDOWN_TIMEOUT_MS")]
+    #[arg(value_name = "MS", default_value_t = 25_000)]
     #[arg(help_heading = "Shutdown", value_parser = clap::value_parser!(u64).range(0..=86_400_000))]
-    pub(super) grace_ms: u64,
+    pub(super) shutdown_timeout_ms: u64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -146,19 +152,20 @@ pub(super) struct ScoreArgs {
     /// Texts to score
     #[arg(value_name = "TEXT")]
     pub(super) texts: Vec<OsString>,
-    /// JSON lines to score, each with a field "text"; - is stdin
+    /// JSON Lines to score, each with a field "text"; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(super) input: Option<PathBuf>,
-    /// Where to write JSON lines; - is stdout [default: -]
+    /// File for the results, as JSON Lines; - is stdout [default: -]
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Field to put the results into, as an object [default: their fields beside those of the line]
+    /// Field that takes the results as an object [default: results are added to the line's own
+    /// fields]
     #[arg(long, env = "MODERATO_RESULT_KEY", value_name = "NAME", value_parser = result_key)]
     pub(super) result_key: Option<String>,
     /// Add clause scores to violated categories, for clauses that the model scores
     #[arg(long, env = "MODERATO_CLAUSES")]
     pub(super) clauses: bool,
-    /// What to do about a line that cannot be scored
+    /// What to do with a line that cannot be scored
     #[arg(long, env = "MODERATO_ON_ERROR", default_value = "stop")]
     pub(super) on_error: OnError,
     #[command(flatten)]
@@ -169,13 +176,13 @@ pub(super) struct ScoreArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BatchArgs {
-    /// JSON lines of requests, each with its own id; - is stdin
+    /// JSON Lines of requests, each with a unique id; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(super) input: PathBuf,
-    /// Where to write the answers, a JSON line each, in order; - is stdout [default: -]
+    /// File for the answers, as JSON Lines in the same order; - is stdout [default: -]
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// Leave images out of a moderation instead of refusing them
+    /// Ignore images, audio and video instead of refusing the request
     #[arg(long, env = "MODERATO_IGNORE_IMAGES")]
     pub(super) ignore_images: bool,
     #[command(flatten)]
@@ -186,21 +193,21 @@ pub(super) struct BatchArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OnError {
-    /// Write what came before it, then stop
+    /// Write the results before it, then stop
     Stop,
-    /// Report it on stderr and go on
+    /// Report it on stderr and continue
     Skip,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EvaluateArgs {
-    /// JSON lines with "text" and "labels": {category: 1, 0, true, false or null}; - is stdin
+    /// JSON Lines with "text" and "labels": {category: 1, 0, true, false or null}; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(super) input: PathBuf,
     /// Print JSON instead of a table
     #[arg(long)]
     pub(super) json: bool,
-    /// Leave out texts of more windows than this
+    /// Skip texts with more windows than this
     #[arg(long, value_name = "N")]
     pub(super) max_windows: Option<usize>,
     #[command(flatten)]
@@ -214,7 +221,7 @@ pub(super) struct PolicyArgs {
     /// Print JSON
     #[arg(long, conflicts_with = "toml")]
     pub(super) json: bool,
-    /// Print TOML, to be edited and given to --policy
+    /// Print TOML, to edit and pass to --policy
     #[arg(long)]
     pub(super) toml: bool,
     #[command(flatten)]
@@ -226,33 +233,35 @@ pub(super) struct PolicyArgs {
 pub(super) struct ModelArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
-    /// How scores are made, sigmoid or softmax, in place of what config.json says; of several
-    /// models NAME=ACTIVATION
+    /// Activation, sigmoid or softmax, instead of the one in config.json; with several models,
+    /// NAME=ACTIVATION
     #[arg(long = "activation", env = "MODERATO_ACTIVATION", value_name = "ACTIVATION")]
     #[arg(value_delimiter = ',')]
     pub(super) activations: Vec<NamedActivation>,
-    /// Where to run: cpu, cuda, cuda:N, metal or metal:N
+    /// Device to compute on: cpu, cuda, cuda:N, metal or metal:N
     #[arg(long, env = "MODERATO_DEVICE", default_value = "cpu")]
     pub(super) device: Placement,
-    /// What to compute in: f32 or int8 (CPU only; faster, scores differ a little)
+    /// Data type to compute in: f32 or int8 (CPU only; faster, scores differ a little)
     #[arg(long, env = "MODERATO_DTYPE", default_value = "f32")]
     pub(super) dtype: Dtype,
-    /// Threads to compute with [default: the CPUs that the process may use]
+    /// Number of compute threads [default: the CPUs that the process may use]
     #[arg(long, env = "MODERATO_THREADS", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
-    /// Copies of the model that compute side by side on the CPU: they share the memory of its
-    /// weights, and divide the threads
+    /// Copies of the model that compute in parallel on the CPU; they share its weights in memory
+    /// and
+    /// divide the threads
     #[arg(long, env = "MODERATO_REPLICAS", value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) replicas: u16,
-    /// Most tokens computed at once [default: 256 for each thread of a replica, 16384 on a GPU]
-    #[arg(long, env = "MODERATO_BATCH_TOKENS", value_name = "N")]
-    pub(super) batch_tokens: Option<NonZeroUsize>,
+    /// Maximum tokens in a batch [default: 256 per thread of a replica, 16384 on a GPU]
+    #[arg(long, alias = "batch-tokens", env = "MODERATO_MAX_BATCH_TOKENS", value_name = "N")]
+    pub(super) max_batch_tokens: Option<NonZeroUsize>,
     /// Tokens that neighbouring windows of a long text share
     #[arg(long, env = "MODERATO_OVERLAP", value_name = "N", default_value_t = 64)]
     pub(super) overlap: usize,
-    /// Read disguised texts (zero-width characters, look-alikes, l33t, s p a c e d) plain too
+    /// Score obfuscated texts (zero-width characters, look-alikes, l33t, s p a c e d) normalised
+    /// too
     #[arg(long, env = "MODERATO_NORMALISE", value_name = "BOOL", default_value_t = true)]
     #[arg(action = clap::ArgAction::Set)]
     pub(super) normalise: bool,
@@ -261,15 +270,15 @@ pub(super) struct ModelArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitArgs {
-    /// Most characters in a text
+    /// Maximum characters in a text
     #[arg(long, env = "MODERATO_MAX_CHARS", value_name = "N", default_value = "100000")]
     pub(super) max_chars: NonZeroUsize,
-    /// Most tokens in a request, counted over all windows of its texts
+    /// Maximum tokens in a request, over all windows of its texts
     #[arg(long, env = "MODERATO_MAX_REQUEST_TOKENS", value_name = "N", default_value = "32768")]
     pub(super) max_request_tokens: NonZeroUsize,
 }
 
-/// Every line has a field `text`.
+/// Parses the name of a result field; refuses `text`, which every line has.
 fn result_key(name: &str) -> Result<String, &'static str> {
     match name {
         "" => Err("a field needs a name"),
@@ -279,7 +288,7 @@ fn result_key(name: &str) -> Result<String, &'static str> {
 }
 
 impl Command {
-    /// What is logged if nothing is asked for.
+    /// Returns the log level to use if none is given.
     pub(super) fn default_log(&self) -> &'static str {
         match self {
             Self::Serve(_) => "info",
@@ -291,7 +300,7 @@ impl Command {
         }
     }
 
-    /// Threads of the runtime.
+    /// Returns the number of runtime threads.
     pub(super) fn threads(&self) -> usize {
         match self {
             Self::Serve(args) => args.model.threads(),
@@ -304,7 +313,8 @@ impl Command {
 }
 
 impl ModelArgs {
-    /// What was asked for; else the CPUs that affinity and the cgroup's quota leave us.
+    /// Returns the number of compute threads: `--threads`, else the CPUs that the affinity mask and
+    /// the cgroup's quota allow.
     pub(super) fn threads(&self) -> usize {
         match self.threads {
             Some(threads) => threads.into(),
@@ -312,12 +322,13 @@ impl ModelArgs {
         }
     }
 
-    /// What was asked for; else enough to keep every thread busy and the wait for a batch short.
+    /// Returns the maximum tokens in a batch: `--max-batch-tokens`, else enough to keep every
+    /// thread busy and the wait for a batch short.
     pub(super) fn batch_tokens(&self) -> usize {
-        match (self.batch_tokens, self.device) {
+        match (self.max_batch_tokens, self.device) {
             (Some(batch_tokens), _) => batch_tokens.get(),
-            // On two cores, 1024 a thread gave 5 % more texts a second, and at 70 % of that load a
-            // third more latency.
+            // On two cores, 1024 per thread gave 5 % more texts per second, and at 70 % of that
+            // load a third more latency.
             (None, Placement::Cpu) => 256 * self.threads().div_ceil(self.replicas.into()),
             (None, Placement::Cuda(_) | Placement::Metal(_)) => 16_384,
         }

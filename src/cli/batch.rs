@@ -1,4 +1,4 @@
-//! `moderato batch`: a file of requests answered by the routes of the server, without a server.
+//! `moderato batch`: answers a file of requests through the server's routes, without a server.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,14 +6,16 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::ExitCode;
 use crate::cli::args::BatchArgs;
 use crate::cli::bulk;
-use crate::cli::bulk::Input;
+use crate::cli::bulk::InputFile;
 use crate::cli::bulk::Line;
+use crate::cli::config;
 use crate::cli::config::EngineConfig;
 use crate::cli::output;
 use crate::cli::output::Output;
@@ -24,13 +26,12 @@ use crate::http::HttpSettings;
 use crate::http::Replay;
 use crate::http::Replayed;
 use crate::json;
-use crate::json::Fields;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 use crate::text::Limits;
 
-/// One line of the answers.
+/// One line of the output.
 #[derive(Debug, Serialize)]
 struct Answer {
     id: String,
@@ -46,7 +47,7 @@ struct Response {
     body: Value,
 }
 
-/// Why a line could not be asked at all.
+/// The error of a line that could not be processed as a request.
 #[derive(Debug, Serialize)]
 struct Fault {
     code: &'static str,
@@ -60,22 +61,23 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
     let settings = HttpSettings {
         limits: Limits::of_lines(&args.limits),
         max_body_bytes: usize::MAX,
-        timeout: ENDLESS,
-        ignore_images: args.ignore_images,
+        timeout: NO_TIMEOUT,
+        media: config::media(args.ignore_images),
         access: None,
         audit: None,
         traces: None,
     };
-    // Before the output is made anew: a misspelt input costs nobody a file.
-    let input = Input::open(&args.input)?;
-    let config = EngineConfig::for_requests(args.model, &args.limits, bulk::IN_FLIGHT, hub)?
-        .with_span_tokens(args.limits.max_request_tokens.get());
+    // Opened before the output is truncated, so that a misspelt input path destroys no file.
+    let input = InputFile::open(&args.input)?;
+    let config =
+        EngineConfig::for_requests(args.model, &args.limits, bulk::MAX_LINES_IN_FLIGHT, hub)?
+            .with_span_tokens(args.limits.max_request_tokens.get());
     let metrics = Arc::new(Metrics::new());
     let app = App::new(settings, Arc::clone(&metrics), Lifecycle::new());
     app.install(config.start(metrics)?);
     let mut output = Output::open(args.output.as_deref())?;
     let n_failed = answer(Replay::new(app), input, &mut output).await;
-    // What was answered before a fault is written all the same.
+    // Answers that precede an error are still written.
     let flushed = output.flush();
     let n_failed = n_failed.and_then(|n_failed| flushed.map(|()| n_failed))?;
     if n_failed == 0 {
@@ -85,12 +87,12 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
     Ok(ExitCode::Data)
 }
 
-/// Answers every line in order; how many did not get what they asked for.
-async fn answer(replay: Replay, input: Input, output: &mut Output) -> Result<usize> {
+/// Answers every line in order; returns the number of lines without a response of status 200.
+async fn answer(replay: Replay, input: InputFile, output: &mut Output) -> Result<usize> {
     let seen = Mutex::new(HashSet::new());
     let work = move |line: String| {
         let replay = replay.clone();
-        // Read here, in the order of the lines: of two with one id the first is answered.
+        // Parsed here, in line order, so that the first of two lines with the same id is answered.
         let mut custom_id = None;
         let request = request(&line, &mut custom_id, &seen);
         async move { Ok(ask(&replay, custom_id, request).await) }
@@ -102,13 +104,13 @@ async fn answer(replay: Replay, input: Input, output: &mut Output) -> Result<usi
         n_failed += usize::from(!is_good);
         output.json(&answer)
     };
-    bulk::work_lines(input, work, sink).await?;
+    bulk::process_lines(input, work, sink).await?;
     Ok(n_failed)
 }
 
 async fn ask(replay: &Replay, custom_id: Option<String>, request: Result<Request>) -> Answer {
     let replayed = match request {
-        Ok((method, url, body)) => replay.ask(&method, &url, &body).await,
+        Ok(Request { method, url, body }) => replay.ask(&method, &url, &body).await,
         Err(fault) => Err(fault),
     };
     let (response, error) = match replayed {
@@ -121,28 +123,35 @@ async fn ask(replay: &Replay, custom_id: Option<String>, request: Result<Request
     Answer { id, custom_id, response, error }
 }
 
-/// Method, path and body.
-type Request = (String, String, Value);
-
-/// What a line asks for; its own id is left behind also where the rest is at fault.
+/// Parses the request of a line; sets `custom_id` even if the rest of the line is invalid.
 fn request(
     line: &str,
     custom_id: &mut Option<String>,
     seen: &Mutex<HashSet<String>>,
 ) -> Result<Request> {
-    let line = json::parse(json::replace_lone_surrogates(line).as_bytes())?;
-    let mut fields = Fields::lenient("the line", line)?;
-    let id = json::string("custom_id", fields.require("custom_id")?)?;
+    let Id { custom_id: id } = json::from_bytes(line.as_bytes())?;
     let is_new = seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
     *custom_id = Some(id);
     if !is_new {
         let expected = "unlike that of every other line".into();
         return Err(Error::InvalidValue { param: "custom_id".into(), expected });
     }
-    let method = json::string("method", fields.require("method")?)?;
-    let url = json::string("url", fields.require("url")?)?;
-    Ok((method, url, fields.require("body")?))
+    json::from_bytes(line.as_bytes())
 }
 
-/// Nobody waits for a single line.
-const ENDLESS: Duration = Duration::from_hours(24 * 365);
+#[derive(Deserialize)]
+struct Id {
+    custom_id: String,
+}
+
+/// The request of a line; other fields are ignored.
+#[derive(Deserialize)]
+struct Request {
+    method: String,
+    /// A path on the server.
+    url: String,
+    body: Value,
+}
+
+/// In effect no timeout: no caller waits for a single line.
+const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);

@@ -1,4 +1,4 @@
-//! Files of any size, a bounded number of lines at once, results in order.
+//! Processing of files of any size, with a bounded number of lines in flight and results in order.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::cli::file_error;
 use crate::cli::record::Record;
 use crate::engine::Engine;
-use crate::engine::Scored;
+use crate::engine::ScoredInput;
 use crate::error::Error;
 use crate::error::Result;
 use crate::progress_bar::ProgressBar;
@@ -25,13 +25,13 @@ use crate::text::Text;
 use crate::text_file;
 
 /// A file to read, or stdin.
-pub(super) struct Input {
+pub(super) struct InputFile {
     path: PathBuf,
     reader: Box<dyn Read + Send>,
-    n_bytes: Option<u64>, // if it has a size
+    n_bytes: Option<u64>, // of a regular file
 }
 
-impl Input {
+impl InputFile {
     /// Opens a file, or stdin for `-`.
     pub(super) fn open(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
@@ -45,21 +45,21 @@ impl Input {
     }
 }
 
-/// A line with what became of it, or what was wrong with it.
+/// The result of a line, or its error.
 #[derive(Debug)]
 pub(super) struct Line<T> {
-    /// From 1.
+    /// Line number, from 1.
     pub(super) number: usize,
     pub(super) result: Result<T>,
 }
 
-/// A line with its scores.
-pub(super) type ScoredLine = Line<(Record, Scored)>;
+/// The record of a line and its scores.
+pub(super) type ScoredLine = Line<(Record, ScoredInput)>;
 
-/// Scores a file line by line and hands each line on, in order, until the sink refuses one.
+/// Scores a file line by line and passes the results to `sink` in order, until `sink` fails.
 pub(super) async fn score_lines(
     engine: Arc<Engine>,
-    input: Input,
+    input: InputFile,
     limits: Limits,
     sink: impl FnMut(ScoredLine) -> Result<()>,
 ) -> Result<()> {
@@ -67,37 +67,38 @@ pub(super) async fn score_lines(
         let engine = Arc::clone(&engine);
         async move { score_line(&line, &engine, &limits).await }
     };
-    work_lines(input, score, sink).await
+    process_lines(input, score, sink).await
 }
 
-/// Works on a file line by line and hands each line on, in order, until the sink refuses one.
-pub(super) async fn work_lines<
+/// Runs `work` on each line of a file and passes the results to `sink` in order, until `sink`
+/// fails.
+pub(super) async fn process_lines<
     T: Send + 'static,
     W: Future<Output = Result<T>> + Send + 'static,
 >(
-    input: Input,
+    input: InputFile,
     work: impl Fn(String) -> W,
     mut sink: impl FnMut(Line<T>) -> Result<()>,
 ) -> Result<()> {
     let mut progress = Progress::new(input.n_bytes);
-    let (sender, mut raw_lines) = mpsc::channel(IN_FLIGHT);
+    let (sender, mut raw_lines) = mpsc::channel(MAX_LINES_IN_FLIGHT);
     std::thread::spawn(move || read_lines(input.reader, &input.path, &sender));
     let mut in_flight = VecDeque::new();
-    let mut end = None; // of reading: well, or with the fault
+    let mut end = None; // of reading: success, or the error
     loop {
-        let may_read = end.is_none() && in_flight.len() < IN_FLIGHT;
+        let may_read = end.is_none() && in_flight.len() < MAX_LINES_IN_FLIGHT;
         tokio::select! {
             biased;
-            line = land(&mut in_flight), if !in_flight.is_empty() => {
+            line = next_finished(&mut in_flight), if !in_flight.is_empty() => {
                 let n_bytes = in_flight.pop_front().map_or(0, |flying| flying.n_bytes);
                 sink(line)?;
                 progress.advance(n_bytes);
             }
             raw = raw_lines.recv(), if may_read => match raw {
                 Some(Ok(RawLine { number, text, n_bytes })) => {
-                    in_flight.push_back(Flying { number, n_bytes, work: tokio::spawn(work(text)) });
+                    in_flight.push_back(PendingLine { number, n_bytes, work: tokio::spawn(work(text)) });
                 }
-                // What was read before is still worked on.
+                // Lines read before the error are still processed.
                 Some(Err(fault)) => end = Some(Err(fault)),
                 None => end = Some(Ok(())),
             },
@@ -106,8 +107,8 @@ pub(super) async fn work_lines<
     }
 }
 
-/// Waits for the oldest line in flight; may be given up and called again.
-async fn land<T>(in_flight: &mut VecDeque<Flying<T>>) -> Line<T> {
+/// Waits for the oldest line in flight; cancel safe.
+async fn next_finished<T>(in_flight: &mut VecDeque<PendingLine<T>>) -> Line<T> {
     match in_flight.front_mut() {
         Some(flying) => {
             let result = (&mut flying.work).await.unwrap_or(Err(Error::Stopped));
@@ -117,50 +118,50 @@ async fn land<T>(in_flight: &mut VecDeque<Flying<T>>) -> Line<T> {
     }
 }
 
-/// A line as it was read.
+/// A line as read from the file.
 struct RawLine {
     number: usize,
     text: String,
     n_bytes: u64,
 }
 
-/// A line that is worked on.
-struct Flying<T> {
+/// A line that is being processed.
+struct PendingLine<T> {
     number: usize,
     n_bytes: u64,
     work: JoinHandle<Result<T>>,
 }
 
-async fn score_line(line: &str, engine: &Engine, limits: &Limits) -> Result<(Record, Scored)> {
+async fn score_line(line: &str, engine: &Engine, limits: &Limits) -> Result<(Record, ScoredInput)> {
     let record = Record::parse(line)?;
     let text = Text::unless_blank(0, record.text()?, limits)?;
     Ok((record, score_text(text, engine).await?))
 }
 
-/// Scores a text; a blank one, which is `None`, scores 0.
-pub(super) async fn score_text(text: Option<Text>, engine: &Engine) -> Result<Scored> {
-    let Some(text) = text else { return Ok(Scored::blank(engine.card().labels.len())) };
+/// Scores a text; a blank text, given as `None`, scores 0.
+pub(super) async fn score_text(text: Option<Text>, engine: &Engine) -> Result<ScoredInput> {
+    let Some(text) = text else { return Ok(ScoredInput::blank(engine.card().labels.len())) };
     let mut scored = engine.score(vec![text], None).await?;
     scored.pop().ok_or(Error::Stopped)
 }
 
-/// Sends every line that is not blank, until the end, a fault, or a receiver that has gone.
+/// Sends every line that is not blank, until the end of the file, an error, or a dropped receiver.
 fn read_lines(reader: impl Read, path: &Path, lines: &mpsc::Sender<Result<RawLine>>) {
     let mut reader = BufReader::new(reader);
-    let mut n_unsent = 0;
+    let mut pending_bytes = 0;
     for number in 1.. {
         let mut bytes = Vec::new();
         let line = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes);
         let sent = match line {
             Ok(0) => return,
             Ok(n_bytes) if n_bytes as u64 == MAX_LINE_BYTES && bytes.last() != Some(&b'\n') => {
-                // What follows is the rest of this line, so there is no going on.
+                // The rest of this line follows, so reading cannot continue.
                 let too_long = Error::LineTooLong { max_bytes: MAX_LINE_BYTES };
                 let _ = lines.blocking_send(Err(too_long.at_line(number)));
                 return;
             }
             Ok(n_bytes) => {
-                n_unsent += n_bytes as u64;
+                pending_bytes += n_bytes as u64;
                 if number == 1 && text_file::is_utf16(&bytes) {
                     let _ = lines.blocking_send(Err(utf16().at_line(number)));
                     return;
@@ -169,7 +170,7 @@ fn read_lines(reader: impl Read, path: &Path, lines: &mpsc::Sender<Result<RawLin
                 if text.is_empty() {
                     continue;
                 }
-                let n_bytes = std::mem::take(&mut n_unsent);
+                let n_bytes = std::mem::take(&mut pending_bytes);
                 lines.blocking_send(Ok(RawLine { number, text, n_bytes }))
             }
             Err(fault) => {
@@ -183,9 +184,9 @@ fn read_lines(reader: impl Read, path: &Path, lines: &mpsc::Sender<Result<RawLin
     }
 }
 
-/// The text of a line without its end; bytes that are not UTF-8 are read as U+FFFD.
+/// Returns the text of a line without trailing white space; invalid UTF-8 is replaced by U+FFFD.
 fn decode(line: &[u8]) -> String {
-    // A byte order mark stands at the start of any line where files were put one after the other.
+    // In concatenated files, any line may start with a byte order mark.
     let line = text_file::without_byte_order_mark(line).trim_ascii_end();
     String::from_utf8_lossy(line).into_owned()
 }
@@ -195,7 +196,7 @@ fn utf16() -> Error {
     Error::InvalidValue { param: "the line".into(), expected }
 }
 
-/// What was done of a file, for the terminal.
+/// Progress through a file, shown on the terminal.
 struct Progress {
     bar: ProgressBar,
     began: Instant,
@@ -216,7 +217,7 @@ impl Progress {
         Self { bar, began: Instant::now(), n_texts: 0, n_bytes: 0 }
     }
 
-    /// Counts one more line.
+    /// Counts one more finished line of `n_bytes`.
     fn advance(&mut self, n_bytes: u64) {
         self.n_texts += 1;
         self.n_bytes += n_bytes;
@@ -226,7 +227,7 @@ impl Progress {
     }
 }
 
-/// Enough short texts for several batches; bounds the memory.
-pub(super) const IN_FLIGHT: usize = 512;
-/// Far above the longest text the limits accept by default, escapes included.
+/// Maximum lines in flight: enough short texts for several batches, and a bound on memory.
+pub(super) const MAX_LINES_IN_FLIGHT: usize = 512;
+/// Far above the longest text that the default limits accept, escapes included.
 const MAX_LINE_BYTES: u64 = 16 << 20;

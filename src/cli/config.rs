@@ -1,4 +1,4 @@
-//! What the arguments mean: files read, numbers held against each other.
+//! Conversion of the arguments into settings: reads files and checks values against each other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,7 @@ use crate::http::ConnectionSettings;
 use crate::http::Drain;
 use crate::http::HttpSettings;
 use crate::http::Keyring;
+use crate::http::Media;
 use crate::http::OnFailure;
 use crate::http::Traces;
 use crate::metrics::Metrics;
@@ -38,18 +39,18 @@ use crate::model::OwnPolicy;
 use crate::model::Source;
 use crate::text::Limits;
 
-/// Everything it takes to start an engine.
+/// Everything needed to start an engine.
 #[derive(Debug)]
 pub(super) struct EngineConfig {
-    pub(super) models: Vec<NamedSource>, // one at least; of several each has a name of its own
+    pub(super) models: Vec<NamedSource>, // at least one; several have unique names
     pub(super) loader: Loader,
 }
 
-/// What may wait.
+/// The bounds of the queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueBounds {
     pub(super) n_tokens: usize,
-    pub(super) time: Duration, // at the model's pace
+    pub(super) time: Duration, // at the model's throughput
 }
 
 impl EngineConfig {
@@ -65,7 +66,7 @@ impl EngineConfig {
             queue_tokens: queue.n_tokens,
             queue_time: queue.time,
             max_request_tokens: limits.max_request_tokens.get(),
-            encode_threads: threads,
+            tokenize_permits: threads,
             span_tokens: 0,
         };
         let group = EngineGroup::new(settings)?;
@@ -82,26 +83,27 @@ impl EngineConfig {
         let (models, policies) = (model.source.models(), model.source.policies());
         check_names(&models)?;
         let heads = heads(&models, &model.activations, &model.source.benign_labels)?;
-        // A misspelt file is found before anything is fetched.
+        // A misspelt path is reported before anything is fetched.
         for path in &policies {
             OwnPolicy::open(path)?;
         }
         Ok(Self { models, loader: Loader { policies, heads, hub, load, group, memory } })
     }
 
-    /// The same for files and texts as typed, a line at a time.
+    /// Creates a configuration for files and typed texts, with one text per request.
     pub(super) fn for_lines(
         model: ModelArgs,
         limits: &LimitArgs,
         hub: HubSettings,
     ) -> Result<Self> {
-        // The queue never refuses here; it holds two of the largest requests.
+        // Requests wait for space in the queue and are never refused; it holds two of the largest.
         let n_tokens = limits.max_request_tokens.get().saturating_mul(2);
         model.source.only()?;
         Self::new(model, limits, QueueBounds { n_tokens, time: Duration::MAX }, hub)
     }
 
-    /// The same for so many requests at once, none of which is refused for want of room.
+    /// Creates a configuration for `n_requests` concurrent requests, all of which fit into the
+    /// queue.
     pub(super) fn for_requests(
         model: ModelArgs,
         limits: &LimitArgs,
@@ -114,25 +116,25 @@ impl EngineConfig {
         Self::new(model, limits, QueueBounds { n_tokens, time: Duration::MAX }, hub)
     }
 
-    /// Lets requests ask for spans, at such a cost.
+    /// Allows requests to ask for spans, at the cost of up to `span_tokens` extra tokens each.
     #[must_use]
     pub(super) fn with_span_tokens(mut self, span_tokens: usize) -> Self {
         self.loader.group = self.loader.group.with_span_tokens(span_tokens);
         self
     }
 
-    /// What requests call the models; nothing where the only one goes by its own name.
+    /// Returns the model names that requests may use; empty if the only model was given none.
     pub(super) fn names(&self) -> Vec<String> {
         self.models.iter().filter_map(|model| model.name.clone()).collect()
     }
 
-    /// Fetches, checks and loads the first model and puts it to work; takes a second or more.
+    /// Fetches, checks and loads the first model and starts its engine; takes a second or more.
     pub(super) fn start(&self, metrics: Arc<Metrics>) -> Result<Engine> {
         let model = &self.models[0];
         self.loader.load(model.name.as_deref(), &model.source, metrics)
     }
 
-    /// The same for all of them, in order.
+    /// Starts the engines of all models, in order.
     pub(super) fn start_all(&self, metrics: &Arc<Metrics>) -> Result<Vec<Engine>> {
         let start = |model: &NamedSource| {
             self.loader.load(model.name.as_deref(), &model.source, Arc::clone(metrics))
@@ -142,7 +144,7 @@ impl EngineConfig {
 }
 
 impl SourceArgs {
-    /// The model, where there can be only one.
+    /// Returns the only model; fails if there are several.
     pub(super) fn only(&self) -> Result<Source> {
         match self.models().as_slice() {
             [only] => Ok(only.source.clone()),
@@ -151,10 +153,10 @@ impl SourceArgs {
     }
 }
 
-/// Requests must be able to tell several models apart.
+/// Checks that there is a model, and that several models have distinct names.
 fn check_names(models: &[NamedSource]) -> Result<()> {
     let names: Vec<_> = models.iter().map(|model| model.name.as_deref()).collect();
-    let is_twice = |place: usize| names[..place].contains(&names[place]);
+    let is_twice = |index: usize| names[..index].contains(&names[index]);
     match names.as_slice() {
         [] => refuse_models("none"),
         [_] => Ok(()),
@@ -171,10 +173,15 @@ fn refuse_models<T>(reason: &str) -> Result<T> {
 }
 
 impl Limits {
-    /// Of lines, of which there may be any number.
+    /// Creates the limits for input lines, whose number is unlimited.
     pub(super) fn of_lines(args: &LimitArgs) -> Self {
         Self { max_texts: usize::MAX, max_chars: args.max_chars.get() }
     }
+}
+
+/// Returns how to handle images, from the flag `--ignore-images`.
+pub(super) fn media(ignore_images: bool) -> Media {
+    if ignore_images { Media::Ignored } else { Media::Refused }
 }
 
 impl HttpSettings {
@@ -190,8 +197,8 @@ impl HttpSettings {
                 max_chars: args.limits.max_chars.get(),
             },
             max_body_bytes: args.max_body_bytes.get(),
-            timeout: Duration::from_millis(args.timeout_ms),
-            ignore_images: args.ignore_images,
+            timeout: Duration::from_millis(args.request_timeout_ms),
+            media: media(args.ignore_images),
             access,
             audit,
             traces,
@@ -228,7 +235,7 @@ impl Access {
 }
 
 impl AuditSettings {
-    /// None without a file.
+    /// Returns `None` if no audit file is given.
     pub(super) fn of(args: &AuditArgs) -> Option<Self> {
         Some(Self {
             path: args.file.clone()?,
@@ -246,7 +253,7 @@ impl Drain {
     pub(super) fn of(args: &ServeArgs) -> Self {
         Self {
             delay: Duration::from_millis(args.drain_delay_ms),
-            grace: Duration::from_millis(args.grace_ms),
+            grace: Duration::from_millis(args.shutdown_timeout_ms),
         }
     }
 }

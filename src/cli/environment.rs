@@ -1,4 +1,4 @@
-//! The environment of the process, read in one place. An empty variable counts as an unset one, as
+//! The environment of the process, read in one place. An empty variable counts as unset, since
 //! deployments often have no other way to unset it.
 
 use std::collections::HashMap;
@@ -7,24 +7,24 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// The variables of a process.
+/// The environment variables of a process.
 #[derive(Debug)]
 pub(super) struct Environment(HashMap<OsString, OsString>);
 
 impl Environment {
-    /// Reads those of this process.
+    /// Reads the variables of the current process.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads them")]
     pub(super) fn of_process() -> Self {
         Self(std::env::vars_os().collect())
     }
 
-    /// The value without white space around it; `None` if nothing is left.
+    /// Returns the trimmed value of a variable; `None` if it is unset, blank or not UTF-8.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let value = self.0.get(OsStr::new(name))?.to_str()?.trim();
         (!value.is_empty()).then_some(value)
     }
 
-    /// A path, of which a `~` at the beginning is the home folder.
+    /// Returns a variable as a path, with a leading `~` replaced by the home folder.
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         if self.is_blank(name) {
             return None;
@@ -36,21 +36,26 @@ impl Environment {
         }
     }
 
-    /// The home folder.
+    /// Returns the home folder, from `HOME`.
     pub(super) fn home(&self) -> Option<&Path> {
         let home = Path::new(self.0.get(OsStr::new("HOME"))?);
         (!home.as_os_str().is_empty()).then_some(home)
     }
 
-    /// Whether a value says yes, as the hub's own clients understand it.
+    /// Returns whether a value means true, by the rules of the hub's own clients.
     pub(super) fn is_true(value: &str) -> bool {
         ["1", "on", "yes", "true"].contains(&value.to_ascii_lowercase().as_str())
     }
 
-    /// Whether a variable is set to nothing, or to white space.
+    /// Returns whether a variable is set but empty or only white space.
     pub(super) fn is_blank(&self, name: impl AsRef<OsStr>) -> bool {
         let value = self.0.get(name.as_ref());
         value.is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty()))
+    }
+
+    /// Returns whether a variable is set and not blank.
+    pub(super) fn is_set(&self, name: impl AsRef<OsStr>) -> bool {
+        self.0.contains_key(name.as_ref()) && !self.is_blank(name)
     }
 }
 
@@ -76,6 +81,7 @@ mod tests {
         ] {
             assert_eq!(environment.text(name), text, "{name}");
             assert_eq!(environment.is_blank(name), is_blank, "{name}");
+            assert_eq!(environment.is_set(name), text.is_some(), "{name}");
         }
     }
 

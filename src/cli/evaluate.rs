@@ -1,4 +1,4 @@
-//! `moderato evaluate`: how good the scores are on labelled texts.
+//! `moderato evaluate`: measures the quality of the scores on labelled texts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::cli::ExitCode;
 use crate::cli::args::EvaluateArgs;
 use crate::cli::bulk;
-use crate::cli::bulk::Input;
+use crate::cli::bulk::InputFile;
 use crate::cli::bulk::ScoredLine;
 use crate::cli::config::EngineConfig;
 use crate::cli::output;
 use crate::cli::output::Output;
 use crate::cli::record::Record;
-use crate::engine::Scored;
+use crate::engine::ScoredInput;
 use crate::error::Error;
 use crate::error::Result;
 use crate::evaluate;
@@ -25,7 +25,7 @@ use crate::evaluate::Evaluation;
 use crate::evaluate::Labelled;
 use crate::evaluate::MacroAverage;
 use crate::json;
-use crate::json::ById;
+use crate::json::OrderedMap;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 use crate::policy::Category;
@@ -33,7 +33,7 @@ use crate::policy::Policy;
 use crate::text::Limits;
 
 pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode> {
-    let input = Input::open(&args.input)?;
+    let input = InputFile::open(&args.input)?;
     let limits = Limits::of_lines(&args.limits);
     let config = EngineConfig::for_lines(args.model, &args.limits, hub)?;
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
@@ -42,7 +42,7 @@ pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode
     let mut rows = Rows { n_columns: columns.policy.categories.len(), ..Rows::default() };
     let sink = |line: ScoredLine| {
         let number = line.number;
-        let add = |(record, scored): (Record, Scored)| {
+        let add = |(record, scored): (Record, ScoredInput)| {
             let labels = columns.read_labels(&record)?;
             if args.max_windows.is_some_and(|max| scored.n_windows() > max) {
                 rows.n_left_out += 1;
@@ -68,7 +68,7 @@ pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode
     Ok(ExitCode::Success)
 }
 
-/// What was read and scored, row after row.
+/// The scores and labels of all texts in row-major order: (text, category).
 #[derive(Default)]
 struct Rows {
     n_columns: usize,
@@ -77,14 +77,14 @@ struct Rows {
     n_left_out: usize,
 }
 
-/// The figures, with what they are of.
+/// The quality metrics, with the model and the policy that they apply to.
 #[derive(Serialize)]
 struct Summary {
     model: String,
     policy: String,
     n_texts: usize,
     n_left_out: usize,
-    categories: ById<CategoryReport>,
+    categories: OrderedMap<CategoryReport>,
     macro_average: MacroAverage,
     any_category: CategoryReport,
 }
@@ -110,7 +110,7 @@ impl Rows {
             policy: policy.reference(),
             n_texts,
             n_left_out: self.n_left_out,
-            categories: ById(policy.ids().into_iter().zip(categories).collect()),
+            categories: OrderedMap(policy.ids().into_iter().zip(categories).collect()),
             macro_average,
             any_category,
         })
@@ -183,12 +183,12 @@ fn macro_row(average: &MacroAverage) -> Vec<String> {
     ]
 }
 
-/// An undefined figure is a dash, not a zero.
+/// Formats a quality metric; an undefined one is a dash, not a zero.
 fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
 }
 
-/// What the labels of a line may name.
+/// The names that the labels of a line may use.
 #[derive(Clone, Copy)]
 struct Columns<'a> {
     policy: &'a Policy,
@@ -196,10 +196,12 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// The labels of a line, in the order of the policy; unknown where the line says nothing.
+    /// Returns the label of each category, in the order of the policy; `None` where the line has
+    /// none.
     ///
-    /// A line names categories of the policy only, or labels of the model only: then a category is
-    /// true if any of its labels is, false if all are, and else unknown.
+    /// A line uses either categories of the policy or labels of the model. With labels of the
+    /// model, a category is true if any of its labels is true, false if all are false, and unknown
+    /// otherwise.
     fn read_labels(&self, record: &Record) -> Result<Vec<Option<bool>>> {
         let value = record.require("labels")?;
         let Value::Object(entries) = value else {
@@ -223,7 +225,7 @@ impl Columns<'_> {
         }
     }
 
-    /// The refusal of names that are neither all categories nor all labels.
+    /// Creates the error for names that are neither all categories nor all labels.
     fn unknown(&self, mut unknown: Vec<String>) -> Error {
         let mut known = self.policy.ids();
         unknown.retain(|name| !known.contains(name));
@@ -239,14 +241,14 @@ impl Columns<'_> {
     }
 }
 
-/// Whether any is true, as far as the unknown ones allow an answer.
+/// Returns whether any label is true; `None` if that depends on unknown labels.
 fn any_of(labels: impl Iterator<Item = Option<bool>> + Clone) -> Option<bool> {
     let is_any_true = labels.clone().any(|label| label == Some(true));
     let are_all_known = labels.clone().all(|label| label.is_some());
     (is_any_true || are_all_known).then_some(is_any_true)
 }
 
-/// A label as a number, a boolean or a string; unknown where it is null.
+/// Parses a label given as a number, a boolean or a string; `None` if it is null.
 fn read_label(param: &str, value: &Value) -> Result<Option<bool>> {
     match value {
         Value::Null => Ok(None),

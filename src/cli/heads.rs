@@ -1,4 +1,4 @@
-//! What the flags say about the head of each model.
+//! Settings for the head of each model, from the flags.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::model::HeadSettings;
 
-/// By the name of the model; the only model may have none.
+/// Returns the head settings by model name; a single model may be unnamed.
 pub(super) fn heads(
     models: &[NamedSource],
     activations: &[NamedActivation],
@@ -29,7 +29,7 @@ pub(super) fn heads(
     Ok(heads)
 }
 
-/// The model of that name, or the only one.
+/// Returns the name of the model that a setting applies to: the one named, else the only one.
 fn slot(
     models: &[NamedSource],
     setting: &'static str,
@@ -50,8 +50,8 @@ fn slot(
     Err(Error::Config { name: setting, reason })
 }
 
-/// `LABEL`, `NAME=LABEL` or a list of them separated by commas: what belongs to one model, together.
-/// A label may hold `=` and `,` itself, so that only the name of a model begins another one.
+/// Splits `LABEL`, `NAME=LABEL` or a comma-separated list of them into one string per model. A
+/// label may contain `=` and `,` itself, so only the name of a known model starts a new string.
 fn by_name<'a>(models: &[NamedSource], text: &'a str) -> Vec<(Option<&'a str>, String)> {
     let is_name = |name: &str| models.iter().any(|model| model.name.as_deref() == Some(name));
     let mut all: Vec<(Option<&str>, String)> = Vec::new();

@@ -1,4 +1,4 @@
-//! How to talk to the hub, by the variables that its own clients read.
+//! Settings for the hub, from the environment variables that the hub's own clients read.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub(super) fn settings(environment: &Environment) -> HubSettings {
     }
 }
 
-/// The token to ask with: from the environment, else as a login has left it in a file.
+/// Returns the access token: from the environment, else from the file that a login has written.
 fn token(environment: &Environment) -> Option<Token> {
     let text = |name| environment.text(name);
     if text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(Environment::is_true) {
@@ -46,7 +46,7 @@ fn token(environment: &Environment) -> Option<Token> {
     None
 }
 
-/// The folder of repositories.
+/// Returns the folder in which repositories are cached.
 fn cache(environment: &Environment) -> PathBuf {
     environment
         .path("HF_HUB_CACHE")
@@ -54,12 +54,12 @@ fn cache(environment: &Environment) -> PathBuf {
         .unwrap_or_else(|| home(environment).join("hub"))
 }
 
-/// The folder of the hub's clients.
+/// Returns the home folder of the hub's clients.
 fn home(environment: &Environment) -> PathBuf {
     environment.path("HF_HOME").unwrap_or_else(|| {
         let caches = environment.path("XDG_CACHE_HOME");
         let caches = caches.or_else(|| environment.home().map(|home| home.join(".cache")));
-        // A process without a home, as in some containers, keeps nothing for long either.
+        // A process without a home folder, as in some containers, has no lasting storage anyway.
         caches.unwrap_or_else(std::env::temp_dir).join("huggingface")
     })
 }
@@ -80,7 +80,7 @@ mod tests {
             ("HUGGINGFACE_HUB_CACHE", ""),
             ("HF_HUB_CACHE", ""),
         ];
-        // Each wins over those before it.
+        // Each variable takes precedence over those before it.
         let steps = [
             ("HOME", "/home/ann", "/home/ann/.cache/huggingface/hub"),
             ("XDG_CACHE_HOME", "~/caches", "/home/ann/caches/huggingface/hub"),

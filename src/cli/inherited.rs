@@ -1,4 +1,4 @@
-//! Sockets that a supervisor has opened for us: systemd's socket activation, `sd_listen_fds(3)`.
+//! Sockets inherited from a supervisor: systemd's socket activation, see `sd_listen_fds(3)`.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,17 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::http::Socket;
 
-/// The sockets, each of which can be taken once.
+/// The inherited sockets; each can be taken once.
 pub(super) struct Inherited {
     sockets: ListenFd,
-    names: Vec<String>, // in the order of the sockets
+    names: Vec<String>, // by socket index
     free: BTreeSet<usize>,
 }
 
 impl Inherited {
-    /// Finds them, and takes the variables that tell of them out of the environment. Call it while
-    /// the process has one thread, as others may read the environment at the same time.
+    /// Finds the sockets and removes their variables from the environment. Must be called while the
+    /// process has a single thread, since other threads could read the environment at the same
+    /// time.
     pub(super) fn find(environment: &Environment) -> Self {
         let names = environment.text("LISTEN_FDNAMES").map(|names| names.split(':'));
         let sockets = ListenFd::from_env();
@@ -29,7 +30,7 @@ impl Inherited {
         }
     }
 
-    /// Refuses sockets that nobody has taken: their clients would wait for ever.
+    /// Returns an error if any socket was not taken, since its clients would wait forever.
     pub(super) fn check_all_taken(&self) -> Result<()> {
         let name = |&index: &usize| match self.names.get(index).map(String::as_str) {
             None | Some("") => index.to_string(),
@@ -47,7 +48,7 @@ impl Inherited {
         Err(Error::Config { name: "listen", reason })
     }
 
-    /// Takes the socket of a name; without a name, the first that is left.
+    /// Takes the socket with the given name, or the first free one if no name is given.
     pub(super) fn take(&mut self, flag: &'static str, name: Option<&str>) -> Result<Socket> {
         let refuse = |reason| Error::Config { name: flag, reason };
         for index in self.free.clone() {
@@ -68,7 +69,7 @@ impl Inherited {
 
     #[cfg(unix)]
     fn take_at(&mut self, index: usize) -> std::io::Result<Option<Socket>> {
-        // What is no socket of TCP is left where it is.
+        // A socket that is not TCP stays available and is tried as a Unix socket.
         match self.sockets.take_tcp_listener(index) {
             Ok(listener) => listener.map(Socket::inherit_tcp).transpose(),
             Err(_) => self.sockets.take_unix_listener(index)?.map(Socket::inherit_unix).transpose(),

@@ -1,4 +1,4 @@
-//! `moderato key`: makes keys.
+//! `moderato key`: creates API keys.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(super) fn run(args: &KeyArgs) -> Result<ExitCode> {
         .map_err(|fault| Error::Config { name: "key", reason: fault.to_string() })?;
     let secret = Secret::of(random);
     let role = Role::from(*role);
-    // First: a line in the file is of no use if nobody has seen its key.
+    // Shown first: a line in the key file is useless if its key was never seen.
     show(&secret).map_err(|fault| file_error(Path::new("stderr"), "writing", fault))?;
     let mut output = Output::stdout();
     output.line(format_args!("{name} {role} {}", secret.hash()))?;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &KeyArgs) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// On stderr, so that stdout can be appended to the file as it is; and in no log.
+/// Prints the key to stderr, so that stdout can be appended to the key file as is; never logs it.
 fn show(secret: &Secret) -> std::io::Result<()> {
     let text = format!("The key, which is shown only this once:\n{}\n", secret.reveal());
     output::stderr().write_all(text.as_bytes())

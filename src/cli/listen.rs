@@ -1,4 +1,4 @@
-//! From an address as it is typed to a socket.
+//! Resolution of listen addresses, and binding of sockets to them.
 
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
@@ -16,26 +16,26 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::http::Socket;
 
-/// Where the server will listen: for its clients, and for administrators if they are let in.
-pub(super) struct Places {
-    clients: Place,
-    admin: Option<Place>,
+/// The addresses to listen on: for clients and, if enabled, for administrators.
+pub(super) struct ListenAddresses {
+    clients: Endpoint,
+    admin: Option<Endpoint>,
 }
 
-impl Places {
-    /// Looks up the names in the arguments.
-    pub(super) async fn find(args: &ServeArgs, inherited: &mut Inherited) -> Result<Self> {
-        let clients = Place::find("listen", &args.listen, inherited).await?;
+impl ListenAddresses {
+    /// Resolves the addresses in the arguments; fails if an inherited socket is left over.
+    pub(super) async fn resolve(args: &ServeArgs, inherited: &mut Inherited) -> Result<Self> {
+        let clients = Endpoint::resolve("listen", &args.listen, inherited).await?;
         let admin = match &args.admin_listen {
-            Some(address) => Some(Place::find("admin-listen", address, inherited).await?),
+            Some(address) => Some(Endpoint::resolve("admin-listen", address, inherited).await?),
             None => None,
         };
         inherited.check_all_taken()?;
         Ok(Self { clients, admin })
     }
 
-    /// Whoever reaches the administrators' routes decides what serves: from outside only with a key,
-    /// and unheard.
+    /// Refuses an admin address that other hosts can reach, unless it is guarded by API keys and
+    /// TLS: the admin routes swap the model.
     pub(super) fn check_admin(&self, is_guarded: bool) -> Result<()> {
         match &self.admin {
             Some(admin) if !admin.is_local() && !is_guarded => {
@@ -50,40 +50,41 @@ impl Places {
         }
     }
 
-    /// Listens, and logs the addresses that it has got; the socket of the clients comes first.
+    /// Binds the sockets and logs their addresses; returns the client socket, then the admin
+    /// socket.
     pub(super) async fn bind(self) -> Result<(Socket, Option<Socket>)> {
         let clients = self.clients.bind("listening").await?;
         let admin = match self.admin {
-            Some(place) => Some(place.bind("listening for administrators").await?),
+            Some(endpoint) => Some(endpoint.bind("listening for administrators").await?),
             None => None,
         };
         Ok((clients, admin))
     }
 }
 
-/// An address and what it stands for on this machine; nothing listens there yet.
-struct Place {
+/// An address as typed and as resolved; not bound yet.
+struct Endpoint {
     typed: ListenAddress,
-    found: Found,
+    found: Resolved,
 }
 
-enum Found {
-    /// Addresses of which the first that this machine has is meant.
+enum Resolved {
+    /// Candidate addresses; the first one that the host has is bound.
     Tcp(Vec<SocketAddr>),
     Unix(PathBuf, Option<u32>),
-    /// Somebody listens already, and hands it over.
+    /// A socket that the supervisor has already opened.
     Inherited(Socket),
 }
 
-impl Place {
-    /// Looks up names, of hosts and of sockets.
-    async fn find(
+impl Endpoint {
+    /// Resolves host names and the names of inherited sockets.
+    async fn resolve(
         flag: &'static str,
         typed: &ListenAddress,
         inherited: &mut Inherited,
     ) -> Result<Self> {
         let found = match typed {
-            ListenAddress::Tcp { host: None, port } => Found::Tcp(vec![
+            ListenAddress::Tcp { host: None, port } => Resolved::Tcp(vec![
                 (Ipv6Addr::UNSPECIFIED, *port).into(),
                 (Ipv4Addr::UNSPECIFIED, *port).into(),
             ]),
@@ -91,34 +92,34 @@ impl Place {
                 let looked_up = tokio::net::lookup_host((host.as_str(), *port)).await;
                 let mut addresses: Vec<_> =
                     looked_up.map_err(|fault| listen_error(typed, fault))?.collect();
-                // Clients that know only one version of IP know this one.
+                // IPv4 first: clients that support only one version of IP support this one.
                 addresses.sort_by_key(SocketAddr::is_ipv6);
-                Found::Tcp(addresses)
+                Resolved::Tcp(addresses)
             }
-            ListenAddress::Unix { path, mode } => Found::Unix(path.clone(), *mode),
+            ListenAddress::Unix { path, mode } => Resolved::Unix(path.clone(), *mode),
             ListenAddress::Systemd { name } => {
-                Found::Inherited(inherited.take(flag, name.as_deref())?)
+                Resolved::Inherited(inherited.take(flag, name.as_deref())?)
             }
         };
         Ok(Self { typed: typed.clone(), found })
     }
 
-    /// Whether only processes of this machine can connect.
+    /// Returns whether only processes on the same host can connect.
     fn is_local(&self) -> bool {
         match &self.found {
-            Found::Tcp(addresses) => addresses.iter().all(|address| address.ip().is_loopback()),
-            Found::Unix(..) => true,
-            Found::Inherited(socket) => socket.is_local(),
+            Resolved::Tcp(addresses) => addresses.iter().all(|address| address.ip().is_loopback()),
+            Resolved::Unix(..) => true,
+            Resolved::Inherited(socket) => socket.is_local(),
         }
     }
 
-    /// Listens, and logs the address that it has got.
+    /// Binds the socket and logs its address.
     async fn bind(self, message: &str) -> Result<Socket> {
         let Self { typed, found } = self;
         let bound = match found {
-            Found::Tcp(addresses) => bind_first(&addresses).await,
-            Found::Unix(path, mode) => bind_unix(path, mode).await,
-            Found::Inherited(socket) => Ok(socket),
+            Resolved::Tcp(addresses) => bind_first(&addresses).await,
+            Resolved::Unix(path, mode) => bind_unix(path, mode).await,
+            Resolved::Inherited(socket) => Ok(socket),
         };
         let socket = bound.map_err(|fault| listen_error(&typed, fault))?;
         let address = socket.address().map_err(|fault| listen_error(&typed, fault))?;
@@ -127,8 +128,8 @@ impl Place {
     }
 }
 
-/// The first address that this machine has. One that is in use is not passed over: clients would
-/// reach whoever uses it.
+/// Binds the first address that the host has. An address in use is an error and not skipped, since
+/// clients would reach the process that uses it.
 async fn bind_first(addresses: &[SocketAddr]) -> std::io::Result<Socket> {
     let mut last = ErrorKind::AddrNotAvailable.into();
     for &address in addresses {
@@ -140,9 +141,9 @@ async fn bind_first(addresses: &[SocketAddr]) -> std::io::Result<Socket> {
     Err(last)
 }
 
-/// Whether the machine has no such address, or none of that version of IP.
+/// Returns whether the host lacks the address or its version of IP.
 fn is_absent(fault: &std::io::Error) -> bool {
-    // EAFNOSUPPORT, for which there is no stable kind, in Linux and in the BSDs.
+    // EAFNOSUPPORT on Linux and on the BSDs, which has no stable `ErrorKind`.
     let is_unsupported = matches!(fault.raw_os_error(), Some(97 | 47));
     fault.kind() == ErrorKind::AddrNotAvailable || is_unsupported
 }
@@ -157,7 +158,7 @@ async fn bind_unix(_: PathBuf, _: Option<u32>) -> std::io::Result<Socket> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// The fault of listening on an address.
+/// Creates the error for an address that cannot be listened on.
 pub(super) fn listen_error(address: &ListenAddress, fault: std::io::Error) -> Error {
     Error::Listen { address: address.to_string(), source: Arc::new(fault) }
 }

@@ -1,8 +1,7 @@
-//! The log: lines on stderr, written by a thread of its own, so that a server never waits for
-//! stderr.
+//! The log: lines on stderr, written by a dedicated thread so that a server never blocks on stderr.
 //!
-//! `tracing-appender` was looked at: it swallows the errors of the writer uncounted, and on closing
-//! a log that is stuck it prints to stdout, which may be the very pipe that is stuck.
+//! `tracing-appender` was considered: it discards errors of the writer without counting them, and
+//! when a blocked log is closed it prints to stdout, which may be the same blocked pipe.
 
 mod filter;
 
@@ -20,7 +19,7 @@ use crate::cli::args::LoggingArgs;
 use crate::error::Result;
 use crate::metrics::DroppedLines;
 
-/// The log of the process; a clone is the same one.
+/// A handle to the log of the process; clones share the same log.
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     messages: mpsc::SyncSender<Message>,
@@ -28,20 +27,20 @@ pub(super) struct Log {
     dropped: DroppedLines,
 }
 
-/// What becomes of a line for which there is no room.
+/// What to do with a line when the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overflow {
-    /// It is lost and counted: no request waits for a log.
+    /// Drops and counts the line: no request waits for the log.
     Drop,
-    /// Whoever writes it waits, as a command does whose reports are read slowly.
+    /// Blocks the caller, for commands whose reports may be read slowly.
     Wait,
 }
 
-/// What the thread is sent.
+/// A message to the log thread.
 #[derive(Debug)]
 enum Message {
     Line(Vec<u8>),
-    /// Everything before it has been written once the sender is dropped.
+    /// The log thread drops the sender once all earlier lines have been written.
     Flush(mpsc::Sender<()>),
 }
 
@@ -53,23 +52,23 @@ impl Log {
     ) -> std::io::Result<Self> {
         let (messages, queue) = mpsc::sync_channel(QUEUED_LINES);
         let dropped = DroppedLines::default();
-        let writer = Writer { output, is_torn: false, dropped: dropped.clone() };
+        let writer = Writer { output, is_line_incomplete: false, dropped: dropped.clone() };
         let pause = match overflow {
-            Overflow::Drop => PAUSE,
+            Overflow::Drop => WRITE_INTERVAL,
             Overflow::Wait => Duration::ZERO,
         };
         std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&queue, pause))?;
         Ok(Self { messages, overflow, dropped })
     }
 
-    /// Takes the events of the whole process, and its panics.
+    /// Routes the events and panics of the whole process to this log.
     pub(super) fn install(&self, args: &LoggingArgs, default: &str) -> Result<()> {
         let filter = filter::parse(args.log.as_deref().unwrap_or(default), default)?;
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(self.clone())
             .with_ansi(std::io::stderr().is_terminal())
-            // It would be printed to stderr, and waited for.
+            // Internal errors would be printed to stderr directly, which may block.
             .log_internal_errors(false);
         // A second call in one process, as in tests, keeps the first subscriber.
         let _ = match args.log_format {
@@ -80,7 +79,7 @@ impl Log {
         Ok(())
     }
 
-    /// Hands over a line with its end.
+    /// Queues a line, which includes its line ending.
     pub(super) fn write(&self, line: &[u8]) {
         let line = Message::Line(line.to_vec());
         let is_taken = match self.overflow {
@@ -92,11 +91,12 @@ impl Log {
         }
     }
 
-    /// Waits until everything is written; a server for a second at most. False if there was more.
+    /// Waits until all queued lines are written, with [`Overflow::Drop`] for at most a second.
+    /// Returns false if lines are left.
     pub(super) fn flush(&self) -> bool {
         let (flushed, done) = mpsc::channel();
         let messages = self.messages.clone();
-        // Where stderr is stuck there may be no room for the message either.
+        // If stderr is blocked, the queue may be full and sending this message may block, too.
         let send = move || messages.send(Message::Flush(flushed)).is_ok();
         if std::thread::Builder::new().spawn(send).is_err() {
             return false;
@@ -109,7 +109,7 @@ impl Log {
         }
     }
 
-    /// The counter of lost lines.
+    /// Returns the counter of dropped lines.
     pub(super) fn dropped(&self) -> DroppedLines {
         self.dropped.clone()
     }
@@ -123,7 +123,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Takes one event, which the subscriber writes in one piece.
+/// Writes one event to the log; the subscriber writes each event in a single call.
 #[derive(Debug)]
 pub(super) struct Line<'a>(&'a Log);
 
@@ -138,16 +138,16 @@ impl Write for Line<'_> {
     }
 }
 
-/// Owns the output.
+/// The writer of the log thread, which owns the output.
 struct Writer<W> {
     output: W,
-    is_torn: bool, // the last line may have lost its end
+    is_line_incomplete: bool, // the last line may be incomplete
     dropped: DroppedLines,
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes what has come, then pauses, so that a server that logs a thousand lines a second does
-    /// not wake this thread for each of them.
+    /// Writes all queued lines, then sleeps for `pause`, so that a server that logs a thousand
+    /// lines per second does not wake this thread for each of them.
     fn run(mut self, queue: &mpsc::Receiver<Message>, pause: Duration) {
         while let Ok(first) = queue.recv() {
             for message in std::iter::once(first).chain(queue.try_iter()) {
@@ -165,27 +165,27 @@ impl<W: Write> Writer<W> {
     }
 
     fn write(&mut self, line: &[u8]) {
-        let end = if self.is_torn { &b"\n"[..] } else { b"" };
+        let end = if self.is_line_incomplete { &b"\n"[..] } else { b"" };
         let written = self.output.write_all(end).and_then(|()| self.output.write_all(line));
-        self.is_torn = written.is_err();
+        self.is_line_incomplete = written.is_err();
         if written.is_err() {
             self.dropped.increment();
         }
     }
 }
 
-/// Says where a thread panicked. The message of a panic may quote a text, so it is left out.
+/// Logs where a thread panicked. The panic message may quote a user's text, so it is left out.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let location = panic.location().map(ToString::to_string);
     error!(thread = thread.name(), location, "a thread panicked");
 }
 
-/// Some seconds of one line a request under full load, about a megabyte.
+/// A few seconds of logs under full load at one line per request, about a megabyte.
 const QUEUED_LINES: usize = 4096;
-/// 200 wake-ups a second at most, and no delay that a reader of the log would notice.
-const PAUSE: Duration = Duration::from_millis(5);
-/// What the end of the process may wait for a stderr that is stuck.
+/// At most 200 wake-ups per second, and a delay too short for a reader of the log to notice.
+const WRITE_INTERVAL: Duration = Duration::from_millis(5);
+/// Maximum time that a flush waits for a blocked stderr.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -195,7 +195,8 @@ mod tests {
 
     use super::*;
 
-    /// Waits for leave to write each time, and fails where it gets none.
+    /// A writer that waits for a message before each write: `true` lets it succeed, `false` makes
+    /// it fail.
     struct Gated {
         leave: mpsc::Receiver<bool>,
         written: Arc<Mutex<Vec<u8>>>,
@@ -245,7 +246,7 @@ mod tests {
         for _ in 0..n_lines {
             log.write(b"line\n");
         }
-        // The thread may have taken one.
+        // The log thread may have taken one line off the queue.
         assert!((99..=100).contains(&log.dropped().count()), "{}", log.dropped().count());
         assert!(!log.flush(), "nothing is written yet");
         drop(gate);

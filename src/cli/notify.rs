@@ -15,21 +15,21 @@ use tracing::warn;
 
 use crate::cli::environment::Environment;
 
-/// Sends messages from a thread of its own, in order; a clone is the same one.
+/// Sends messages in order from a dedicated thread; clones share the thread.
 ///
-/// Nobody waits for a supervisor that does not read, and no message is lost to one that reads late.
-/// The library would take the `@` of an abstract socket for a file, and wait.
+/// Callers never block on a supervisor that does not read, and no message is lost if the supervisor
+/// reads late. The library would take the `@` of an abstract socket for a file name, and block.
 #[derive(Debug, Clone)]
 pub(super) struct Notifier(SyncSender<Message>);
 
 #[derive(Debug)]
 struct Message {
     words: String,
-    sent: oneshot::Sender<()>, // dropped once the message is sent, or cannot be
+    sent: oneshot::Sender<()>, // dropped once the message is sent or has failed
 }
 
 impl Notifier {
-    /// Starts the thread; `None` where there is no supervisor.
+    /// Starts the thread; returns `None` if there is no supervisor.
     pub(super) fn start(environment: &Environment) -> Result<Option<Self>> {
         let Some(name) = environment.text("NOTIFY_SOCKET") else {
             return Ok(None);
@@ -39,13 +39,13 @@ impl Notifier {
             None => SocketAddr::from_pathname(name)?,
         };
         let socket = UnixDatagram::unbound()?;
-        let (sender, messages) = mpsc::sync_channel(QUEUED);
+        let (sender, messages) = mpsc::sync_channel(QUEUE_CAPACITY);
         let send_all = move || send_all(&socket, &address, &messages);
         std::thread::Builder::new().name("notify".into()).spawn(send_all)?;
         Ok(Some(Self(sender)))
     }
 
-    /// Hands over a message; what is returned ends once it is sent, or cannot be.
+    /// Queues a message; the future completes once the message is sent or has failed.
     pub(super) fn send(&self, state: &[NotifyState<'_>]) -> impl Future<Output = ()> + use<> {
         let words: Vec<_> = state.iter().map(ToString::to_string).collect();
         let (sent, waiting) = oneshot::channel();
@@ -70,5 +70,5 @@ fn send_all(socket: &UnixDatagram, address: &SocketAddr, messages: &Receiver<Mes
     }
 }
 
-/// A reload is two messages, and the watchdog gets one every few seconds.
-const QUEUED: usize = 16;
+/// Queue capacity: a reload takes two messages, and the watchdog gets one every few seconds.
+const QUEUE_CAPACITY: usize = 16;

@@ -1,4 +1,4 @@
-//! Where results go: stdout or a file.
+//! The output of results, to stdout or a file.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -18,17 +18,17 @@ use crate::cli::file_error;
 use crate::error::Error;
 use crate::error::Result;
 
-/// A buffered file, or stdout.
+/// A buffered writer to a file or to stdout.
 pub(super) struct Output {
     path: PathBuf,
     writer: Box<dyn Write>,
     pub(super) is_terminal: bool,
-    /// Hands on every line at once, for input that comes as slowly as its source makes it.
-    pub(super) is_live: bool,
+    /// Whether to flush after every line, for input that may arrive slowly.
+    pub(super) flush_each_line: bool,
 }
 
 impl Output {
-    /// Stdout.
+    /// Creates an output to stdout.
     pub(super) fn stdout() -> Self {
         let stdout = std::io::stdout();
         let is_terminal = stdout.is_terminal();
@@ -36,18 +36,18 @@ impl Output {
             path: "stdout".into(),
             writer: Box::new(BufWriter::new(strict(stdout))),
             is_terminal,
-            is_live: false,
+            flush_each_line: false,
         }
     }
 
-    /// A file, made anew; stdout for `-` or nothing.
+    /// Creates or truncates a file; uses stdout for `-` or `None`.
     pub(super) fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self::stdout());
         };
         let file = File::create(path).map_err(|fault| file_error(path, "writing", fault))?;
         let writer = Box::new(BufWriter::new(file));
-        Ok(Self { path: path.into(), writer, is_terminal: false, is_live: false })
+        Ok(Self { path: path.into(), writer, is_terminal: false, flush_each_line: false })
     }
 
     /// Writes a value as one line of JSON.
@@ -56,21 +56,21 @@ impl Output {
             .map_err(std::io::Error::from)
             .and_then(|()| self.writer.write_all(b"\n"))
             .map_err(|fault| file_error(&self.path, "writing", fault))?;
-        if self.is_live { self.flush() } else { Ok(()) }
+        if self.flush_each_line { self.flush() } else { Ok(()) }
     }
 
-    /// Writes a line for people.
+    /// Writes a line of plain text.
     pub(super) fn line(&mut self, line: impl std::fmt::Display) -> Result<()> {
         writeln!(self.writer, "{line}").map_err(|fault| file_error(&self.path, "writing", fault))
     }
 
-    /// Hands everything to the system; to be called at the end, also after a fault.
+    /// Flushes the buffer; must be called at the end, even after an error.
     pub(super) fn flush(&mut self) -> Result<()> {
         self.writer.flush().map_err(|fault| file_error(&self.path, "writing", fault))
     }
 }
 
-/// A table for people: the first column to the left, the others to the right.
+/// Creates a table with the first column aligned left and the others aligned right.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(ASCII_MARKDOWN).set_header(header).add_rows(rows);
@@ -80,7 +80,7 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     table
 }
 
-/// Writing to the file that is being read would lose it.
+/// Refuses an output that is the same file as the input, since writing would destroy the input.
 pub(super) fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
     let input = if input == Path::new("-") { Path::new("/dev/stdin") } else { input };
     if output.is_file() && is_same_file(input, output) {
@@ -89,7 +89,7 @@ pub(super) fn refuse_same_file(input: &Path, output: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether two paths name one file, also by two links to it.
+/// Returns whether two paths name the same file, including through links.
 #[cfg(unix)]
 fn is_same_file(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -103,13 +103,13 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Stderr, not buffered.
+/// Returns an unbuffered writer to stderr.
 pub(super) fn stderr() -> Box<dyn Write + Send> {
     strict(std::io::stderr())
 }
 
-/// The same stream, but for one fault: the library takes a descriptor that cannot be written to for
-/// one that takes everything.
+/// Returns a writer to the same stream that reports every error: the standard library ignores
+/// EBADF, so that writes to a descriptor that is not open for writing appear to succeed.
 #[cfg(unix)]
 fn strict(stream: impl Write + Send + AsFd + 'static) -> Box<dyn Write + Send> {
     match stream.as_fd().try_clone_to_owned() {

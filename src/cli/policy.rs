@@ -1,4 +1,4 @@
-//! `moderato policy`: what texts are judged by.
+//! `moderato policy`: shows the policy that texts are judged by.
 
 use crate::cli::ExitCode;
 use crate::cli::args::PolicyArgs;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// The operator's policy, the model's own, or one made from the labels of the model.
+/// Returns the operator's policy, the model's own, or one made from the labels of the model.
 fn read(args: &SourceArgs, hub: HubSettings) -> Result<OwnPolicy> {
     if let Some(path) = args.policies().first() {
         return OwnPolicy::open(path);

@@ -1,4 +1,4 @@
-//! A line of input: a text, and fields that pass through untouched.
+//! A line of input: a text, and other fields that are passed through unchanged.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,22 +20,22 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::json;
 
-/// The fields of a JSON object, in their order, as they were written.
+/// The fields of a JSON object, in input order and as written in the input.
 #[derive(Debug)]
 pub(super) struct Record(Vec<Field>);
 
 #[derive(Debug)]
 struct Field {
     name: String,
-    raw_name: Box<RawValue>, // a string
+    raw_name: Box<RawValue>, // a JSON string
     value: Box<RawValue>,
 }
 
 impl Record {
-    /// Reads one line.
+    /// Parses one line.
     pub(super) fn parse(line: &str) -> Result<Self> {
         serde_json::from_str(line).map_err(|fault| match fault.classify() {
-            // JSON, but of another kind; reading it again tells which.
+            // Valid JSON, but not an object; parsed again to find its type.
             Category::Data => match json::parse(line.as_bytes()) {
                 Ok(value) => json::invalid("the line", "an object", &value),
                 Err(error) => error,
@@ -44,26 +44,27 @@ impl Record {
         })
     }
 
-    /// A line of a text alone.
+    /// Creates a record with only a text.
     pub(super) fn of_text(text: &str) -> Self {
         Self(vec![Field::new(TEXT, raw(&text))])
     }
 
-    /// A field that must be there; of several, the last, as other readers of JSON take it.
+    /// Returns a required field; the last one if it is repeated, as other JSON parsers do.
     pub(super) fn require(&self, name: &'static str) -> Result<Value> {
         let field = self.0.iter().rfind(|field| field.name == name);
         let field = field.ok_or(Error::MissingField { param: name.into() })?;
         json::parse(json::replace_lone_surrogates(field.value.get()).as_bytes())
     }
 
-    /// The text to score.
+    /// Returns the text to score.
     pub(super) fn text(&self) -> Result<String> {
         json::string(TEXT, self.require(TEXT)?)
     }
 
-    /// Adds a report: its fields, or one field of that name which holds them all.
+    /// Adds the fields of a report, or one field named `result_key` that contains all of them.
     ///
-    /// Refuses a record that has a field of such a name, also where this report leaves it out.
+    /// Returns an error if the record already has a field of such a name, even one that this report
+    /// omits.
     pub(super) fn add(&mut self, report: &Report, result_key: Option<&str>) -> Result<()> {
         let is_reserved = |name: &str| match result_key {
             Some(key) => name == key,
@@ -88,7 +89,8 @@ impl Field {
         Self { name: name.into(), raw_name: raw(&name), value }
     }
 
-    /// The same; a text is written as it is read, other fields as they came.
+    /// Replaces lone surrogates in the text, so that it is written as it was scored; leaves other
+    /// fields unchanged.
     fn with_readable_text(mut self) -> Self {
         if self.name == TEXT
             && let Cow::Owned(text) = json::replace_lone_surrogates(self.value.get())
@@ -99,15 +101,15 @@ impl Field {
     }
 }
 
-/// Texts and reports are JSON: strings and finite numbers.
+/// Serialises a text or a report, which are valid JSON: strings and finite numbers.
 fn raw(value: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).expect("strings and finite numbers are JSON")
 }
 
-/// The field that is scored.
+/// The name of the field that is scored.
 const TEXT: &str = "text";
 
-/// The fields of a report.
+/// The names of the fields of a report.
 const RESULT_KEYS: &[&str] = &[
     "flagged",
     "action",
@@ -161,7 +163,7 @@ impl<'de> Deserialize<'de> for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::ById;
+    use crate::json::OrderedMap;
     use crate::policy::Action;
 
     const RESULTS: &str = concat!(
@@ -237,7 +239,7 @@ mod tests {
         Report {
             flagged: true,
             action: Action::Block,
-            categories: ById(Vec::new()),
+            categories: OrderedMap(Vec::new()),
             n_tokens: 3,
             n_windows: 1,
             normalised: true,

@@ -1,4 +1,4 @@
-//! Files that are read again while the server runs: when they change, and on SIGHUP.
+//! Reloader of files while the server runs: when they change, and on SIGHUP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::lifecycle::Phase;
 use crate::lifecycle::Reloads;
 use crate::metrics::Metrics;
 
-/// The small files that are looked at every second; a clone shares them.
+/// The small files that are checked for changes every second; clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct WatchedFiles {
     pub(super) keys: Option<KeyFile>,
@@ -27,19 +27,19 @@ pub(super) struct WatchedFiles {
 }
 
 impl WatchedFiles {
-    /// Follows every change, for as long as the process lives.
+    /// Reloads files that change, for the lifetime of the process.
     pub(super) async fn watch(self) {
         if self.keys.is_none() && self.tls.is_none() {
             return;
         }
-        let mut interval = tokio::time::interval(EVERY);
+        let mut interval = tokio::time::interval(POLL_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
             let files = self.clone();
-            // A slow disk may hold up no request.
+            // A slow disk must not delay any request.
             if tokio::task::spawn_blocking(move || files.refresh()).await.is_err() {
-                // It panicked, or the process ends.
+                // The task panicked, or the process is exiting.
                 return error!("keys and certificates are not watched any more");
             }
         }
@@ -73,16 +73,16 @@ impl WatchedFiles {
     }
 }
 
-/// What a signal has read again: keys, certificates, policies and models.
-pub(super) struct Reloading {
+/// Everything that a signal reloads: keys, certificates, policies and models.
+pub(super) struct Reloader {
     pub(super) files: WatchedFiles,
     pub(super) app: App,
     pub(super) loader: Loader,
     pub(super) supervisor: Supervisor,
 }
 
-impl Reloading {
-    /// Reads all of them again whenever a signal asks for it.
+impl Reloader {
+    /// Reloads everything on each signal.
     pub(super) async fn follow(self, mut reloads: Reloads) {
         let lifecycle = self.app.lifecycle();
         loop {
@@ -92,12 +92,12 @@ impl Reloading {
                 self.supervisor.reloading();
             }
             let files = self.files.clone();
-            // Where it panics, the panic has been logged.
+            // If the task panics, the panic hook has logged the panic.
             let _ = tokio::task::spawn_blocking(move || files.reload()).await;
-            // The first models may have read their policies before they were changed.
+            // The first models may have read their policies before the policies changed.
             lifecycle.reached(Phase::Ready).await;
             info!("reading the policies and the model again");
-            // What came of it has been logged.
+            // The result has already been logged.
             let _ = self.app.models().reload(self.loader.clone()).await;
             if is_serving {
                 self.supervisor.ready();
@@ -106,5 +106,5 @@ impl Reloading {
     }
 }
 
-/// A key that is taken out of its file works no longer than that.
-const EVERY: Duration = Duration::from_secs(1);
+/// Polling interval: a key that is removed from its file works for no longer than this.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);

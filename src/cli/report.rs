@@ -1,21 +1,21 @@
-//! A verdict, as the command line writes it.
+//! A verdict in the output format of the command line.
 
 use serde::Serialize;
 
-use crate::engine::Scored;
-use crate::json::ById;
+use crate::engine::ScoredInput;
+use crate::json::OrderedMap;
 use crate::policy::Action;
 use crate::policy::Threshold;
 use crate::score::CategoryVerdict;
 use crate::score::ClauseScore;
 use crate::score::Rules;
 
-/// The verdict on one text, with the fields that `/v1/score` has.
+/// The verdict on one text, with the fields of `/v1/score`.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) flagged: bool,
     pub(super) action: Action,
-    pub(super) categories: ById<CategoryReport>,
+    pub(super) categories: OrderedMap<CategoryReport>,
     pub(super) n_tokens: usize,
     pub(super) n_windows: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -30,9 +30,9 @@ pub(super) struct CategoryReport {
     pub(super) score: f32,
     pub(super) threshold: Threshold,
     pub(super) violated: bool,
-    /// If they were asked for and the category is violated.
+    /// Present if clauses were requested and the category is violated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) clauses: Option<ById<ClauseReport>>,
+    pub(super) clauses: Option<OrderedMap<ClauseReport>>,
 }
 
 /// The score of a clause.
@@ -42,8 +42,8 @@ pub(super) struct ClauseReport {
 }
 
 impl Report {
-    /// Judges a text; with the scores of clauses if they are wanted.
-    pub(super) fn new(scored: &Scored, rules: &Rules, clauses: bool) -> Self {
+    /// Judges a scored input; includes clause scores if `clauses` is true.
+    pub(super) fn new(scored: &ScoredInput, rules: &Rules, clauses: bool) -> Self {
         let verdict = rules.judge(&scored.scores.pooled);
         let category = |verdict: &CategoryVerdict| {
             let category = &rules.policy().categories[verdict.category];

@@ -9,7 +9,7 @@ use crate::cli::ExitCode;
 use crate::cli::args::OnError;
 use crate::cli::args::ScoreArgs;
 use crate::cli::bulk;
-use crate::cli::bulk::Input;
+use crate::cli::bulk::InputFile;
 use crate::cli::bulk::ScoredLine;
 use crate::cli::config::EngineConfig;
 use crate::cli::output;
@@ -17,7 +17,7 @@ use crate::cli::output::Output;
 use crate::cli::record::Record;
 use crate::cli::report::Report;
 use crate::engine::Engine;
-use crate::engine::Scored;
+use crate::engine::ScoredInput;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
@@ -30,25 +30,25 @@ pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
         output::refuse_same_file(input, output)?;
     }
     let is_live = args.input.as_deref() == Some(Path::new("-"));
-    // Before the output is made anew: a misspelt input costs nobody a file.
-    let input = args.input.as_deref().map(Input::open).transpose()?;
+    // Opened before the output is truncated, so that a misspelt input path destroys no file.
+    let input = args.input.as_deref().map(InputFile::open).transpose()?;
     let limits = Limits::of_lines(&args.limits);
     let config = EngineConfig::for_lines(args.model, &args.limits, hub)?;
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let mut output = Output::open(args.output.as_deref())?;
-    output.is_live = is_live;
+    output.flush_each_line = is_live;
     let rules = engine.rules(None)?.clone();
     let scorer = Scoring { rules, engine, result_key: args.result_key, clauses: args.clauses };
     let result = match input {
         Some(input) => scorer.file(input, limits, args.on_error, &mut output).await,
         None => scorer.texts(&args.texts, limits, &mut output).await,
     };
-    // What was scored before a fault is written all the same.
+    // Results that precede an error are still written.
     let flushed = output.flush();
     result.and_then(|code| flushed.map(|()| code))
 }
 
-/// An engine, the rules to judge by, and what to write.
+/// An engine, the rules to judge its scores by, and the output options.
 struct Scoring {
     engine: Arc<Engine>,
     rules: Rules,
@@ -57,7 +57,8 @@ struct Scoring {
 }
 
 impl Scoring {
-    /// Texts as typed: a table each on a terminal, else a line of JSON each.
+    /// Scores the texts of the command line; writes each as a table on a terminal, else as a line
+    /// of JSON.
     async fn texts(
         self,
         raws: &[OsString],
@@ -65,12 +66,12 @@ impl Scoring {
         output: &mut Output,
     ) -> Result<ExitCode> {
         limits.check_count(raws.len())?;
-        // Bytes that are not UTF-8 are read as U+FFFD.
+        // Invalid UTF-8 is replaced by U+FFFD.
         let raws: Vec<_> = raws.iter().map(|raw| raw.to_string_lossy()).collect();
         let text = |(index, raw): (usize, &Cow<'_, str>)| {
             Text::unless_blank(index, raw.to_string(), &limits)
         };
-        // All are checked before the first is scored.
+        // All texts are checked before the first one is scored.
         let texts: Vec<_> = raws.iter().enumerate().map(text).collect::<Result<_>>()?;
         for (index, (raw, text)) in raws.iter().zip(texts).enumerate() {
             let report = self.report(&bulk::score_text(text, &self.engine).await?);
@@ -84,10 +85,10 @@ impl Scoring {
         Ok(ExitCode::Success)
     }
 
-    /// JSON lines, with the fields of the report added to each.
+    /// Scores JSON lines and writes each with the fields of its report added.
     async fn file(
         self,
-        input: Input,
+        input: InputFile,
         limits: Limits,
         on_error: OnError,
         output: &mut Output,
@@ -115,7 +116,7 @@ impl Scoring {
         Ok(record)
     }
 
-    fn report(&self, scored: &Scored) -> Report {
+    fn report(&self, scored: &ScoredInput) -> Report {
         Report::new(scored, &self.rules, self.clauses)
     }
 }
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
     use crate::cli::report::CategoryReport;
     use crate::cli::report::ClauseReport;
-    use crate::json::ById;
+    use crate::json::OrderedMap;
     use crate::policy::Action;
     use crate::policy::Threshold;
 
@@ -159,9 +160,9 @@ mod tests {
             violated,
             clauses,
         };
-        let adverts = ById(vec![("adverts".into(), ClauseReport { score: 0.5 })]);
+        let adverts = OrderedMap(vec![("adverts".into(), ClauseReport { score: 0.5 })]);
         let (spam, leak) = (category(0.625, true, Some(adverts)), category(0.25, false, None));
-        let categories = ById(vec![("spam".into(), spam), ("leak".into(), leak)]);
+        let categories = OrderedMap(vec![("spam".into(), spam), ("leak".into(), leak)]);
         let report = Report {
             flagged: true,
             action: Action::Block,

@@ -14,15 +14,15 @@ use tracing::warn;
 
 use crate::cli::ExitCode;
 use crate::cli::allocator;
+use crate::cli::args::AccessArgs;
 use crate::cli::args::ConnectionArgs;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
 use crate::cli::config::QueueBounds;
 use crate::cli::environment::Environment;
 use crate::cli::inherited::Inherited;
-use crate::cli::listen::Places;
-use crate::cli::listen::listen_error;
-use crate::cli::reload::Reloading;
+use crate::cli::listen::ListenAddresses;
+use crate::cli::reload::Reloader;
 use crate::cli::reload::WatchedFiles;
 use crate::cli::supervisor::Supervisor;
 use crate::cli::telemetry;
@@ -44,13 +44,14 @@ use crate::http::Traces;
 use crate::lifecycle;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
+use crate::lifecycle::Reloads;
 use crate::lifecycle::Repetitions;
 use crate::lifecycle::Terminations;
 use crate::metrics::DroppedLines;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 
-/// What the process has beside its arguments.
+/// The state of the process besides its arguments.
 pub(super) struct Process<'a> {
     pub(super) environment: &'a Environment,
     pub(super) inherited: Inherited,
@@ -64,49 +65,38 @@ pub(super) async fn run(
 ) -> Result<ExitCode> {
     allocator::tune();
     let Process { environment, mut inherited, dropped_lines } = process;
-    let metrics = Arc::new(Metrics::with_dropped_lines(dropped_lines));
-    let keys = args.access.api_keys_file.as_deref();
-    let keys = keys.map(|path| KeyFile::open(path, Arc::clone(&metrics))).transpose()?;
+    let metrics = Arc::new(Metrics::with_dropped_lines(&dropped_lines));
+    let keys = open_keys(&args.access, &metrics)?;
     let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
     let audit = AuditSettings::of(&args.audit);
     let audit = audit.map(|log| Audit::open(log, Arc::clone(&metrics))).transpose()?;
     let traces = telemetry::traces(&args.traces, environment)?;
     let tls = open_tls(&args.connections)?;
-    let places = Places::find(&args, &mut inherited).await?;
-    places.check_admin(access.is_some() && tls.is_some())?;
-    let terminations = lifecycle::terminations();
-    let terminations = terminations.map_err(|fault| listen_error(&args.listen, fault))?;
-    let reloads = lifecycle::reloads().map_err(|fault| listen_error(&args.listen, fault))?;
+    let addresses = ListenAddresses::resolve(&args, &mut inherited).await?;
+    addresses.check_admin(access.is_some() && tls.is_some())?;
+    let (terminations, reloads) = handle_signals()?;
     let settings = HttpSettings::of(&args, access, audit.clone(), traces.clone());
     let (drain, connections) = (Drain::of(&args), ConnectionSettings::of(&args.connections));
     let config = engine_config(args, hub)?;
-    let (clients, admin) = places.bind().await?;
-    if keys.is_none() && !clients.is_local() {
-        warn!("whoever reaches this address may ask: there is no --api-keys-file");
-    }
+    let (clients, admin) = addresses.bind().await?;
+    warn_if_open(&clients, keys.as_ref());
     let listener = |socket: Socket| Listener::new(socket, connections, tls.clone());
     let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), config.names());
     let files = WatchedFiles { keys, tls: tls.clone(), metrics: Arc::clone(&metrics) };
     tokio::spawn(files.clone().watch());
     let supervisor = Supervisor::find(environment);
-    let reloading = Reloading {
-        files,
-        app: app.clone(),
-        loader: config.loader.clone(),
-        supervisor: supervisor.clone(),
-    };
-    tokio::spawn(reloading.follow(reloads));
-    keep_up(&metrics);
+    let (loader, notifier) = (config.loader.clone(), supervisor.clone());
+    let reloader = Reloader { files, app: app.clone(), loader, supervisor: notifier };
+    tokio::spawn(reloader.follow(reloads));
     let mut admins = JoinSet::new();
     if let Some(socket) = admin {
         admins.spawn(http::serve_admin(listener(socket), app.clone(), config.loader.clone()));
     }
-    let in_time =
-        serve(listener(clients), app, config, drain, count(terminations), supervisor).await;
-    // With the file of its socket, if it has one.
+    let done = serve(listener(clients), app, config, drain, count(terminations), supervisor).await;
+    // Also removes the file of the admin socket, if there is one.
     admins.shutdown().await;
     close(audit, traces).await;
-    if !in_time? {
+    if !done? {
         error!("some requests were not answered before the end");
         return Ok(ExitCode::OutOfGrace);
     }
@@ -114,8 +104,26 @@ pub(super) async fn run(
     Ok(ExitCode::Success)
 }
 
-/// Serves until a signal or a fault of the engine asks for the end, and drains; whether every
-/// request was answered in time.
+fn open_keys(args: &AccessArgs, metrics: &Arc<Metrics>) -> Result<Option<KeyFile>> {
+    let path = args.api_keys_file.as_deref();
+    path.map(|path| KeyFile::open(path, Arc::clone(metrics))).transpose()
+}
+
+/// Installs the handlers of signals.
+fn handle_signals() -> Result<(Terminations, Reloads)> {
+    let refuse =
+        |fault: std::io::Error| Error::Config { name: "signals", reason: fault.to_string() };
+    Ok((lifecycle::terminations().map_err(refuse)?, lifecycle::reloads().map_err(refuse)?))
+}
+
+fn warn_if_open(clients: &Socket, keys: Option<&KeyFile>) {
+    if keys.is_none() && !clients.is_local() {
+        warn!("anyone who can reach this address may use the server: there is no --api-keys-file");
+    }
+}
+
+/// Serves until a signal or an engine failure, then drains; returns whether every request was
+/// answered in time.
 async fn serve(
     listener: Listener,
     app: App,
@@ -135,25 +143,25 @@ async fn serve(
     fault.get().map_or(Ok(in_time), |fault| Err(Error::clone(fault)))
 }
 
-/// The certificates and their key, if they are told.
+/// Opens the certificates and their key, if they are given.
 fn open_tls(args: &ConnectionArgs) -> Result<Option<Tls>> {
     match (&args.tls_cert, &args.tls_key) {
         (Some(certificates), Some(key)) => Tls::open(certificates, key).map(Some),
-        // Clap asks for both or none.
+        // Clap requires both or neither.
         _ => Ok(None),
     }
 }
 
 fn engine_config(args: ServeArgs, hub: HubSettings) -> Result<EngineConfig> {
     let queue = QueueBounds {
-        n_tokens: args.queue_tokens.get(),
-        time: Duration::from_millis(args.queue_ms),
+        n_tokens: args.max_queue_tokens.get(),
+        time: Duration::from_millis(args.max_queue_ms),
     };
     let config = EngineConfig::new(args.model, &args.limits, queue, hub)?;
-    Ok(config.with_span_tokens(args.span_tokens))
+    Ok(config.with_span_tokens(args.max_span_tokens))
 }
 
-/// After the last answer: has the audit log kept and the last traces sent.
+/// Writes the rest of the audit log and sends the remaining traces, after the last response.
 async fn close(audit: Option<Audit>, traces: Option<Traces>) {
     if let Some(audit) = audit
         && !audit.close().await
@@ -165,7 +173,8 @@ async fn close(audit: Option<Audit>, traces: Option<Traces>) {
     }
 }
 
-/// Loads the models and watches over them; sends the fault that ends it, the only way it ends.
+/// Loads the models and waits for an engine to crash; returns only on an error, which is sent to
+/// `failed`.
 async fn run_engine(
     config: EngineConfig,
     app: App,
@@ -189,14 +198,14 @@ async fn run_engine(
             Error::Stopped
         }
         Ok(Err(fault)) => fault,
-        // It panicked; the panic has been reported where it happened.
+        // Loading panicked; the panic hook has already logged the panic.
         Err(_) => Error::Stopped,
     };
-    // Gone only if the server has ended meanwhile.
+    // The receiver is dropped only if the server has already ended.
     let _ = failed.send(fault);
 }
 
-/// Waits for a signal or for the engine's fault, which it leaves behind.
+/// Waits for a signal or an engine failure, which is stored in `fault`.
 async fn wait_for_end(
     signals: watch::Receiver<usize>,
     failure: oneshot::Receiver<Error>,
@@ -216,8 +225,8 @@ async fn wait_for_end(
     }
 }
 
-/// Counts the signals that end us, repetitions left out: the first has us drain, the second ends us
-/// at once.
+/// Counts termination signals, ignoring repetitions: the first starts the drain, the second ends
+/// the process at once.
 fn count(mut signals: Terminations) -> watch::Receiver<usize> {
     let (sender, receiver) = watch::channel(0);
     tokio::spawn(async move {
@@ -236,22 +245,9 @@ fn count(mut signals: Terminations) -> watch::Receiver<usize> {
 
 async fn reached(mut signals: watch::Receiver<usize>, n_signals: usize) {
     if signals.wait_for(|&counted| counted >= n_signals).await.is_err() {
-        // Nobody counts any more: the runtime is going down.
+        // The counting task has ended: the runtime is shutting down.
         std::future::pending::<()>().await;
     }
-}
-
-/// Keeps the buffers of the histograms small, also when nobody reads them.
-fn keep_up(metrics: &Arc<Metrics>) {
-    const EVERY: Duration = Duration::from_secs(5);
-    let metrics = Arc::clone(metrics);
-    tokio::spawn(async move {
-        let mut interval = tokio::time::interval(EVERY);
-        loop {
-            interval.tick().await;
-            metrics.maintain();
-        }
-    });
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What systemd is told, where it has started us; see `sd_notify(3)`.
+//! Status messages to systemd, if it started the process; see `sd_notify(3)`.
 
 #[cfg(target_os = "linux")]
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::cli::environment::Environment;
 #[cfg(target_os = "linux")]
 use crate::cli::notify::Notifier;
 
-/// Who has started the process and waits for its messages, if anybody does; a clone is the same
-/// one.
+/// The supervisor that started the process and expects its messages, if there is one; clones share
+/// the same notifier.
 #[derive(Debug, Clone)]
 pub(super) struct Supervisor(#[cfg(target_os = "linux")] Option<Notifier>);
 
 #[cfg(target_os = "linux")]
 impl Supervisor {
-    /// Finds the supervisor by the variables that it has set.
+    /// Finds the supervisor through the environment variables that it sets.
     pub(super) fn find(environment: &Environment) -> Self {
         Self(Notifier::start(environment).unwrap_or_else(|fault| {
             warn!("the supervisor cannot be told anything: {fault}");
@@ -27,12 +27,12 @@ impl Supervisor {
         }))
     }
 
-    /// The server serves, for the first time or after a reload.
+    /// Reports that the server is ready, after startup or a reload.
     pub(super) fn ready(&self) {
         drop(self.tell(&[NotifyState::Ready]));
     }
 
-    /// The files are read again.
+    /// Reports that a reload has started.
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => drop(self.tell(&[NotifyState::Reloading, now])),
@@ -40,19 +40,20 @@ impl Supervisor {
         }
     }
 
-    /// The server ends. Waits a moment, so that the message is not lost with the process.
+    /// Reports that the server is stopping. Waits briefly, so that the message is sent before the
+    /// process exits.
     pub(super) async fn stopping(&self) {
         if let Some(sent) = self.tell(&[NotifyState::Stopping]) {
-            // A supervisor that does not read is not waited for.
-            let _ = tokio::time::timeout(MOMENT, sent).await;
+            // The timeout covers a supervisor that does not read its socket.
+            let _ = tokio::time::timeout(STOPPING_TIMEOUT, sent).await;
         }
     }
 
-    /// Shows twice in the time that the watchdog gives that the runtime is alive; where the worker
-    /// ends, so does the process.
+    /// Notifies the watchdog twice per watchdog timeout, which shows that the runtime is alive; if
+    /// a worker ends, so does the process.
     pub(super) async fn keep_alive(self) {
-        if let Some(patience) = sd_notify::watchdog_enabled() {
-            let mut interval = tokio::time::interval(patience / 2);
+        if let Some(watchdog_timeout) = sd_notify::watchdog_enabled() {
+            let mut interval = tokio::time::interval(watchdog_timeout / 2);
             loop {
                 interval.tick().await;
                 drop(self.tell(&[NotifyState::Watchdog]));
@@ -65,7 +66,7 @@ impl Supervisor {
     }
 }
 
-/// No other system has such a supervisor.
+/// Does nothing: other systems have no such supervisor.
 #[cfg(not(target_os = "linux"))]
 impl Supervisor {
     pub(super) fn find(_: &Environment) -> Self {
@@ -82,4 +83,4 @@ impl Supervisor {
 }
 
 #[cfg(target_os = "linux")]
-const MOMENT: Duration = Duration::from_millis(100);
+const STOPPING_TIMEOUT: Duration = Duration::from_millis(100);

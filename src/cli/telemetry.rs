@@ -1,8 +1,8 @@
-//! Whether requests are traced and where the traces go: by our flags, and by the variables that
-//! OpenTelemetry has specified for every program.
+//! Settings for traces, from the flags and from the environment variables that OpenTelemetry
+//! specifies for every program.
 //!
-//! A flag that makes no sense is refused. A variable that makes none is told in the log and left
-//! alone, as the specification asks for, so that no variable can stop a start.
+//! An invalid flag is refused. An invalid variable is logged and ignored, as the specification
+//! requires, so that no variable can prevent the start.
 
 mod headers;
 
@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::http::TraceSettings;
 use crate::http::Traces;
 
-/// Opens the exporter; `None` without a collector, or if a variable turns traces off.
+/// Opens the exporter; returns `None` without a collector, or if a variable turns traces off.
 pub(super) fn traces(args: &TraceArgs, environment: &Environment) -> Result<Option<Traces>> {
     let Some(settings) = settings(args, environment) else {
         return Ok(None);
@@ -32,7 +32,7 @@ pub(super) fn traces(args: &TraceArgs, environment: &Environment) -> Result<Opti
 }
 
 fn settings(args: &TraceArgs, environment: &Environment) -> Option<TraceSettings> {
-    // First, so that nobody without a collector hears of the other variables.
+    // Read first: without a collector there are no warnings about the other variables.
     let endpoint = endpoint(args, environment)?;
     if is_off(environment) {
         info!("the environment turns traces off");
@@ -53,7 +53,8 @@ fn settings(args: &TraceArgs, environment: &Environment) -> Option<TraceSettings
     })
 }
 
-/// Where to POST traces. Only the variable for traces alone names the whole URL.
+/// Returns the URL to POST traces to. Only the variable specific to traces holds the full URL;
+/// `/v1/traces` is appended to the others.
 fn endpoint(args: &TraceArgs, environment: &Environment) -> Option<String> {
     let below = |base: &str| format!("{}/v1/traces", base.trim_end_matches('/'));
     let own = || environment.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(str::to_owned);
@@ -65,11 +66,11 @@ fn endpoint_flag(args: &TraceArgs) -> Option<&str> {
     args.endpoint.as_deref().map(str::trim).filter(|endpoint| !endpoint.is_empty())
 }
 
-/// Whether the whole of OpenTelemetry is off, or its traces.
+/// Returns whether OpenTelemetry as a whole, or only its traces, is turned off.
 fn is_off(environment: &Environment) -> bool {
     const DISABLED: &str = "OTEL_SDK_DISABLED";
     const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
-    // By the specification, only this word is true; what is neither is false.
+    // By the specification only this word is true; any other value is false.
     let disabled = environment.text(DISABLED).unwrap_or("false");
     if disabled.eq_ignore_ascii_case("true") {
         return true;
@@ -98,7 +99,7 @@ fn check_protocol(environment: &Environment) {
     }
 }
 
-/// What the collector knows this service by.
+/// Returns the name under which the collector lists this service.
 fn service_name(args: &TraceArgs, environment: &Environment) -> String {
     let attribute = || {
         let attributes = environment.text("OTEL_RESOURCE_ATTRIBUTES")?;
@@ -111,12 +112,13 @@ fn service_name(args: &TraceArgs, environment: &Environment) -> String {
     name.unwrap_or("moderato").to_owned()
 }
 
-/// Spans that wait to be sent. The exporter takes any number at its word, and the memory for it.
+/// Returns the maximum number of queued spans, bounded because the exporter accepts any number and
+/// allocates memory for it.
 fn queue_size(environment: &Environment) -> usize {
     const QUEUE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
-    const MOST: usize = 1 << 20;
+    const MAX_QUEUE_SIZE: usize = 1 << 20;
     let Some(value) = environment.text(QUEUE) else { return DEFAULT_QUEUE_SIZE };
-    let size = value.parse().ok().filter(|size| (1..=MOST).contains(size));
+    let size = value.parse().ok().filter(|size| (1..=MAX_QUEUE_SIZE).contains(size));
     size.unwrap_or_else(|| {
         warn_ignored(QUEUE, value, "a number of spans from 1 to 1048576");
         DEFAULT_QUEUE_SIZE
@@ -131,7 +133,7 @@ struct Sampling {
 }
 
 impl Sampling {
-    /// By `OTEL_TRACES_SAMPLER`, and by `OTEL_TRACES_SAMPLER_ARG` for the samplers that have one.
+    /// Reads `OTEL_TRACES_SAMPLER`, and `OTEL_TRACES_SAMPLER_ARG` for samplers with an argument.
     fn read(environment: &Environment) -> Self {
         let default = Self { ratio: 1.0, follows_callers: true };
         let Some(sampler) = environment.text(SAMPLER) else {
@@ -160,7 +162,7 @@ impl Sampling {
     }
 }
 
-/// The share to trace, all where nothing sensible says otherwise.
+/// Returns the fraction of requests to trace; 1 if the variable is unset or invalid.
 fn ratio(environment: &Environment) -> f64 {
     let Some(argument) = environment.text(ARGUMENT) else {
         return 1.0;
@@ -176,7 +178,7 @@ fn warn_ignored(variable: &str, value: &str, expected: &str) {
     warn!(variable, value, "a variable of OpenTelemetry is ignored: expected {expected}");
 }
 
-/// That of the specification.
+/// The default in the specification.
 const DEFAULT_QUEUE_SIZE: usize = 2048;
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";

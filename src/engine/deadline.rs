@@ -7,61 +7,61 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::metrics::Metrics;
 
-/// A moment, and how much time there was until then.
+/// The deadline of a request: when it started and how long it may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     start: Instant,
     timeout: Duration,
 }
 
-/// Counts a request as given up if it is dropped before its answer has come.
-pub(super) struct DeadlineGuard<'a> {
+/// Counts a request as abandoned if dropped before [`AbandonmentGuard::answered`] is called.
+pub(super) struct AbandonmentGuard<'a> {
     deadline: Deadline,
     metrics: &'a Metrics,
     is_answered: bool,
 }
 
 impl Deadline {
-    /// From now on.
+    /// Creates a deadline `timeout` from now.
     pub fn after(timeout: Duration) -> Self {
         Self { start: Instant::now(), timeout }
     }
 
-    /// The moment itself.
+    /// Returns the instant at which the deadline passes.
     pub fn at(&self) -> Instant {
         self.start + self.timeout
     }
 
-    /// The time that was given.
+    /// Returns the timeout in milliseconds.
     pub fn timeout_ms(&self) -> u64 {
         u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The same beginning with less time; more is not given.
+    /// Returns a deadline with the same start and the shorter of the two timeouts.
     #[must_use]
-    pub fn lowered_to(self, timeout: Duration) -> Self {
+    pub fn shortened_to(self, timeout: Duration) -> Self {
         Self { timeout: timeout.min(self.timeout), ..self }
     }
 
-    /// The error of a request that was not answered by then.
+    /// Returns the error for a request that was not answered in time.
     pub(super) fn exceeded(&self) -> Error {
         Error::DeadlineExceeded { timeout_ms: self.timeout_ms() }
     }
 }
 
-impl<'a> DeadlineGuard<'a> {
-    /// Begins to wait.
+impl<'a> AbandonmentGuard<'a> {
+    /// Creates a guard for a request that has not been answered yet.
     pub(super) fn new(deadline: Deadline, metrics: &'a Metrics) -> Self {
         Self { deadline, metrics, is_answered: false }
     }
 
-    /// Ends with an answer, whatever it says.
+    /// Marks the request as answered, whether with scores or an error.
     pub(super) fn answered(mut self) {
         self.is_answered = true;
     }
 }
 
-impl Drop for DeadlineGuard<'_> {
+impl Drop for AbandonmentGuard<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
             let is_late = Instant::now() >= self.deadline.at();

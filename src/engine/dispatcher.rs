@@ -1,9 +1,10 @@
-//! The scheduler between those who ask and the places that compute.
+//! Connects requests to the workers that compute them, by way of the scheduler.
 //!
-//! One lock, held for the scheduler's arithmetic and never while anything is tokenised, packed,
-//! computed or sent. A place has two threads, so that one packs and delivers while the other
-//! computes. No wake-up is lost: before it sleeps, a thread looks for work under the lock, and
-//! whoever makes work possible calls a thread under the lock, unless one is already about to look.
+//! One lock guards the scheduler's bookkeeping; it is never held while texts are tokenised or while
+//! batches are packed, computed or answered. A worker has two threads, so that one packs and
+//! delivers batches while the other computes. No wake-up is lost: a thread checks for work under
+//! the lock before it sleeps, and whoever makes work available wakes a thread under the lock,
+//! unless one that was woken has yet to check.
 
 mod pending_job;
 mod state;
@@ -25,7 +26,6 @@ pub(super) use self::pending_job::PendingJob;
 use self::state::ActiveModel;
 use self::state::State;
 pub(super) use self::ticket::Ticket;
-use crate::encode::Window;
 use crate::engine::deadline::Deadline;
 use crate::engine::fair_queue::BatchSlice;
 use crate::engine::fair_queue::JobId;
@@ -34,135 +34,137 @@ use crate::engine::replica::Replica;
 use crate::engine::scheduler::BatchId;
 use crate::engine::scheduler::Demand;
 use crate::engine::scheduler::ModelId;
-use crate::engine::scheduler::PlaceId;
 use crate::engine::scheduler::Refusal;
 use crate::engine::scheduler::SchedulerSettings;
 use crate::engine::scheduler::Start;
+use crate::engine::scheduler::WorkerId;
 use crate::error::Error;
 use crate::error::Result;
 use crate::key::Account;
 use crate::model::Logits;
+use crate::tokenize::Window;
 
-/// What all engines of a process ask, and all places.
+/// The queue and the scheduler, shared by all engines and workers of a process.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     state: Mutex<State>,
-    /// Tokens that requests without a deadline may have in the engine; they wait for them in order.
+    /// One permit per token; requests without a deadline wait for their permits in FIFO order.
     room: Arc<Semaphore>,
 }
 
-/// A request to be computed.
+/// A tokenised request, to be queued.
 #[derive(Debug)]
 pub(super) struct Submission {
     pub(super) model: ModelId,
     pub(super) priority: Priority,
     pub(super) account: Option<Arc<Account>>,
-    /// One at least.
+    /// At least one.
     pub(super) windows: Vec<Window>,
     pub(super) deadline: Option<Deadline>,
 }
 
-/// What a thread of a place is to do.
+/// A task for a worker thread.
 #[derive(Debug)]
 pub(super) enum Task {
     /// Compute a batch.
     Compute(Work),
     /// Answer jobs whose deadline has passed.
     Expire(Vec<PendingJob>),
-    /// Drop what nobody needs any more.
+    /// Drop the replicas of removed models.
     Free(Vec<Arc<Replica>>),
-    /// End.
+    /// Exit the thread.
     End,
 }
 
-/// A batch, to be packed and computed.
+/// A batch to be packed and computed.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) batch: BatchId,
     pub(super) model: ModelId,
-    pub(super) place: PlaceId,
+    pub(super) worker: WorkerId,
     pub(super) replica: Arc<Replica>,
     pub(super) slices: Vec<BatchSlice>,
-    /// Of the slices, one after the other.
+    /// The windows of all slices, concatenated.
     pub(super) windows: Vec<Window>,
     pub(super) budget: usize,
 }
 
-/// Whether a model can answer.
+/// Whether a model can compute requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    /// It does.
-    Working,
-    /// Nobody needs it any more.
-    Ended,
-    /// A forward pass panicked.
+pub(super) enum ModelState {
+    /// The model computes requests.
+    Running,
+    /// The model was removed.
+    Removed,
+    /// A forward pass or the dispatcher panicked.
     Crashed,
 }
 
-/// What is in an engine.
+/// The load of an engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Queued {
-    /// Requests that were admitted and are not answered.
+    /// Requests that were admitted and are not answered yet.
     pub n_requests: usize,
-    /// Their tokens that no batch has begun to compute.
+    /// Tokens of these requests that are still waiting or in a prepared batch.
     pub n_tokens: usize,
 }
 
-/// A model that was added.
+/// The id of an added model, and receivers for its state and load.
 #[derive(Debug)]
 pub(super) struct AddedModel {
     pub(super) id: ModelId,
-    pub(super) life: watch::Receiver<Life>,
+    pub(super) life: watch::Receiver<ModelState>,
     pub(super) queued: watch::Receiver<Queued>,
 }
 
 impl Dispatcher {
-    /// Without places and models.
+    /// Creates a dispatcher without workers or models.
     pub(super) fn new(settings: SchedulerSettings) -> Self {
         let room = Arc::new(Semaphore::new(settings.queue_tokens));
         Self { state: Mutex::new(State::new(settings)), room }
     }
 
-    /// Adds a place, unless it is there.
-    pub(super) fn add_place(&self, place: PlaceId) {
-        self.lock().add_place(place);
+    /// Adds a worker unless it exists.
+    pub(super) fn add_worker(&self, worker: WorkerId) {
+        self.lock().add_worker(worker);
     }
 
-    /// Adds a model with a replica at each of the first places, which are there; of one replica, the
-    /// tokens per second, if they are known.
+    /// Adds a model with one replica for each of the first workers, which must exist.
+    /// `tokens_per_second` is the throughput of one replica, if known.
     pub(super) fn add_model(
         &self,
         replicas: Vec<Arc<Replica>>,
         tokens_per_second: Option<f64>,
     ) -> AddedModel {
-        let (life, lives) = watch::channel(Life::Working);
+        let (life, lives) = watch::channel(ModelState::Running);
         let (queued, queue) = watch::channel(Queued::default());
         let model = ActiveModel { replicas, life, queued };
         let id = self.lock().add_model(model, tokens_per_second);
         AddedModel { id, life: lives, queued: queue }
     }
 
-    /// Takes a model out; its memory is freed by the threads of its places.
+    /// Removes a model; the threads of its workers free its memory.
     pub(super) fn remove_model(&self, model: ModelId) {
         let mut state = self.lock();
-        let removed = state.remove_model(model, Life::Ended);
+        let removed = state.remove_model(model, ModelState::Removed);
         let Some(removed) = removed else { return };
         state.retire(removed.replicas);
         drop(state);
-        drop(removed.jobs); // nobody waits for them
+        drop(removed.jobs); // no request waits for them
     }
 
-    /// Has the threads of all places end.
+    /// Tells all worker threads to exit.
     pub(super) fn shut_down(&self) {
         self.lock().shut_down();
     }
 
-    /// Refuses what would be refused now.
+    /// Returns an error if a request with this demand would be refused now.
     pub(super) fn check(&self, demand: Demand) -> Result<()> {
         self.lock().scheduler.check(demand).map_err(error)
     }
 
-    /// Puts a request into the queue, or refuses it at once; without a deadline, waits for room.
+    /// Queues a request. One with a deadline is refused at once if the queue is full; one without a
+    /// deadline waits for room.
     pub(super) async fn submit(&self, submission: Submission) -> Result<Ticket<'_>> {
         let room = match submission.deadline {
             Some(_) => None,
@@ -173,25 +175,25 @@ impl Dispatcher {
         Ok(Ticket { dispatcher: self, job: Some(job), answer, _room: room })
     }
 
-    /// Whether there is no time for the background.
+    /// Returns whether the foreground leaves no time for background work.
     pub(super) fn is_busy(&self) -> bool {
         self.lock().scheduler.is_busy()
     }
 
-    /// Sleeps until there is something to do at a place.
-    pub(super) fn next(&self, place: PlaceId) -> Task {
+    /// Blocks until there is a task for a worker.
+    pub(super) fn next(&self, worker: WorkerId) -> Task {
         let mut state = self.lock();
         loop {
-            if let Some(task) = state.task(place, Instant::now()) {
+            if let Some(task) = state.task(worker, Instant::now()) {
                 return task;
             }
-            let has_work = state.has_work(place);
+            let has_work = state.has_work(worker);
             state = self.recover(has_work.wait(state));
         }
     }
 
-    /// Waits until the place is free and runs the batch; gives how long the jobs have waited of which
-    /// this is the first one. None if the batch is not wanted any more.
+    /// Blocks until the worker is free and starts the batch. Returns how long each job that starts
+    /// with this batch has waited, or `None` if the batch was cancelled.
     pub(super) fn start(&self, work: &Work) -> Option<Vec<Duration>> {
         let mut state = self.lock();
         loop {
@@ -200,12 +202,12 @@ impl Dispatcher {
                 Start::Cancelled => return None,
                 Start::Occupied => {}
             }
-            let is_free = state.is_free(work.place);
+            let is_free = state.is_free(work.worker);
             state = self.recover(is_free.wait(state));
         }
     }
 
-    /// Ends a batch; gives the jobs that are complete, to be answered.
+    /// Ends a batch; returns the jobs that it completes, to be answered.
     pub(super) fn complete(
         &self,
         work: &Work,
@@ -216,29 +218,30 @@ impl Dispatcher {
         let mut state = self.lock();
         state.deliver(&work.slices, &logits);
         let complete = state.scheduler.complete(work.batch, elapsed);
-        state.freed(work.place, Instant::now());
+        state.freed(work.worker, Instant::now());
         state.take(&complete)
     }
 
-    /// Ends a batch that gave an error; gives its jobs, to be answered.
+    /// Ends a failed batch; returns its jobs, to be answered with the error.
     pub(super) fn fail(&self, work: &Work) -> Vec<PendingJob> {
         let mut state = self.lock();
         let failed = state.scheduler.fail(work.batch);
-        state.freed(work.place, Instant::now());
+        state.freed(work.worker, Instant::now());
         state.take(&failed)
     }
 
-    /// Takes out a model of which a batch panicked. Those who wait for it are told by its end.
+    /// Removes a model after a panic in one of its batches. Its jobs are dropped, which answers
+    /// them with [`Error::Stopped`].
     pub(super) fn crash(&self, model: ModelId, batch: BatchId) {
         let mut state = self.lock();
         let failed = state.scheduler.fail(batch);
         let failed = state.take(&failed);
-        let removed = state.remove_model(model, Life::Crashed);
+        let removed = state.remove_model(model, ModelState::Crashed);
         drop(state);
         drop((failed, removed));
     }
 
-    /// After a panic in the thread of a place outside of any batch.
+    /// Shuts everything down after a worker thread panicked outside of a batch.
     pub(super) fn break_down(&self) {
         self.lock().break_down();
     }
@@ -265,7 +268,7 @@ impl Dispatcher {
         self.recover(self.state.lock())
     }
 
-    /// Poison means that the state is half changed.
+    /// Returns the state, after shutting everything down if a panic may have left it inconsistent.
     fn recover<'a>(&'a self, locked: LockResult<MutexGuard<'a, State>>) -> MutexGuard<'a, State> {
         locked.unwrap_or_else(|poisoned| {
             self.state.clear_poison();

@@ -1,4 +1,4 @@
-//! What waits for one model: a flow for each key, and which window is next.
+//! The queue of one model: a flow per key, served fairly by tokens.
 
 mod contention;
 
@@ -12,71 +12,71 @@ use crate::engine::flow::FlowId;
 
 /// Jobs in flows that share a model by tokens.
 ///
-/// Start-time fair queueing (Goyal, Vin and Cheng, 1996): the next window is of the flow that has
-/// been served the fewest tokens. Within a flow jobs are served by rank.
+/// Start-time fair queueing (Goyal, Vin and Cheng, 1996): the next window is taken from the flow
+/// that has been served the fewest tokens. Within a flow, jobs are served by rank.
 ///
-/// Unlike there, a job that comes to an idle flow is served before those of flows that have something
-/// waiting all the time, so that a long text of a key that asks now and then is not interleaved with
-/// theirs, window by window. The tokens that are served so come out of a credit. All flows share it;
-/// it grows by what the waiting flows are served and is never more than `max_credit`. What a flow was
-/// served beyond the waiting flows before is set against it. So while a flow has something waiting,
-/// no other is given more tokens than it, but for `max_credit` and two of the largest windows,
-/// however often the other leaves and comes back.
+/// Unlike in the paper, a job that arrives in an idle flow is served before those of continuously
+/// backlogged flows, so that a long text of an occasional key is not interleaved with theirs,
+/// window by window. Tokens served this way are taken from a credit. All flows share the credit,
+/// which grows by the tokens that the waiting flows are served, up to `max_credit`. Tokens that a
+/// flow has already been served beyond the waiting flows count against it. So while a flow is
+/// waiting, no other flow is served more tokens than it, except for `max_credit` and two of the
+/// largest windows, however often the other goes idle and comes back.
 ///
-/// When nothing waits, all flows start anew.
+/// When the queue is empty, all flows start anew.
 #[derive(Debug)]
 pub(super) struct FairQueue {
     max_credit: u64, // tokens
-    credit: u64,     // what is left of it
+    credit: u64,     // what is left, in tokens
     flows: BTreeMap<FlowId, Flow>,
-    turns: BTreeSet<(u64, FlowId)>, // of the flows in which something waits: tokens served
-    idle: BTreeSet<(u64, FlowId)>,  // of the flows that are remembered without jobs
-    virtual_time: u64, // the most tokens that a flow had been served when it was chosen
-    n_tokens: usize,   // of all flows
+    turns: BTreeSet<(u64, FlowId)>, // waiting flows, by tokens served
+    idle: BTreeSet<(u64, FlowId)>,  // remembered flows without jobs, likewise
+    virtual_time: u64, // the most tokens that had been served to a flow when it was chosen
+    n_tokens: usize,   // waiting in all flows
     contention: Contention,
 }
 
-/// A request, as the scheduler and its caller call it.
+/// The id of a request in the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct JobId(pub(super) u64);
 
-/// A request that comes to wait.
+/// A job to be queued.
 #[derive(Debug, Clone)]
 pub(super) struct QueuedJob {
-    /// Which.
+    /// The id of the job.
     pub(super) id: JobId,
-    /// Its place in its flow: lower ranks first, older jobs first among equals.
+    /// The order within its flow: lower ranks first, then older jobs first.
     pub(super) rank: Instant,
-    /// Tokens of each of its windows; one window at least.
+    /// The number of tokens in each window; at least one window.
     pub(super) windows: Vec<u32>,
 }
 
 /// Consecutive windows of one job, as part of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BatchSlice {
-    /// Whose.
+    /// The job that the windows belong to.
     pub(super) job: JobId,
-    /// Which of its windows.
+    /// The indices of the windows within the job.
     pub(super) windows: Range<usize>,
 }
 
-/// What was taken out of the queue for a batch.
+/// The windows taken out of the queue for a batch.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    /// One a job, in the order in which the jobs were admitted.
+pub(super) struct BatchContents {
+    /// One slice per job, in the order in which the jobs were admitted.
     pub(super) slices: Vec<BatchSlice>,
-    /// Tokens of each flow that is part of it.
+    /// The number of tokens of each flow in the batch.
     pub(super) n_tokens: BTreeMap<FlowId, usize>,
 }
 
 #[derive(Debug, Default)]
 struct Flow {
     served: u64,                               // tokens
-    n_tokens: usize,                           // that wait
+    n_tokens: usize,                           // waiting
     jobs: BTreeMap<(Instant, JobId), Windows>, // by rank
 }
 
-/// The windows of a job that wait.
+/// The windows of a job, of which those from `next` on are waiting.
 #[derive(Debug)]
 struct Windows {
     lens: Vec<u32>,
@@ -116,7 +116,7 @@ impl FairQueue {
         self.n_tokens += n_tokens;
     }
 
-    /// Takes out what still waits of a job.
+    /// Removes a job's waiting windows.
     pub(super) fn remove(&mut self, flow_id: FlowId, rank: Instant, id: JobId) {
         let Some(flow) = self.flows.get_mut(&flow_id) else { return };
         let Some(windows) = flow.jobs.remove(&(rank, id)) else { return };
@@ -127,12 +127,12 @@ impl FairQueue {
             self.turns.remove(&(flow.served, flow_id));
             self.idle.insert((flow.served, flow_id));
         }
-        self.forget_idle_flows();
+        self.prune_idle_flows();
     }
 
-    /// Takes the windows of the next batch: at most `budget` tokens, and one window at least if
-    /// any waits, whatever its size.
-    pub(super) fn take(&mut self, budget: usize) -> Taken {
+    /// Takes the windows of the next batch: at most `budget` tokens, but at least one window, of
+    /// any size, unless the queue is empty.
+    pub(super) fn take(&mut self, budget: usize) -> BatchContents {
         let mut slices: BTreeMap<JobId, Range<usize>> = BTreeMap::new();
         let mut n_tokens = BTreeMap::new();
         let mut room = budget;
@@ -145,28 +145,28 @@ impl FairQueue {
             let (job, window) = self.take_window(flow, len);
             slices.entry(job).or_insert(window..window).end = window + 1;
         }
-        self.forget_idle_flows();
+        self.prune_idle_flows();
         let slice = |(job, windows)| BatchSlice { job, windows };
-        Taken { slices: slices.into_iter().map(slice).collect(), n_tokens }
+        BatchContents { slices: slices.into_iter().map(slice).collect(), n_tokens }
     }
 
-    /// Whether nothing waits.
+    /// Returns whether no job is waiting.
     pub(super) fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
-    /// Tokens that wait.
+    /// Returns the number of waiting tokens.
     pub(super) fn n_tokens(&self) -> usize {
         self.n_tokens
     }
 
-    /// Tokens that wait of one flow.
+    /// Returns the number of waiting tokens of one flow.
     pub(super) fn n_tokens_of(&self, flow: FlowId) -> usize {
         self.flows.get(&flow).map_or(0, |flow| flow.n_tokens)
     }
 
-    /// Whether one key has more than `n_tokens` waiting, and more than all others together, while
-    /// others come too: what is computed for this key holds the others up.
+    /// Returns whether one key has more than `n_tokens` waiting, and more than all others together,
+    /// while other flows are active too: batches computed for this key delay the others.
     pub(super) fn is_dominated(&self, n_tokens: usize, now: Instant) -> bool {
         let dominates = |(id, flow): (&FlowId, &Flow)| {
             id.is_key() && flow.n_tokens > n_tokens && flow.n_tokens > self.n_tokens / 2
@@ -175,14 +175,15 @@ impl FairQueue {
         self.contention.is_recent(now) && waiting.any(dominates)
     }
 
-    /// The flow whose turn it is, and the tokens of its next window.
+    /// Returns the flow to be served next and the number of tokens in its next window.
     fn next_window(&self) -> Option<(FlowId, usize)> {
         let (_, flow_id) = self.turns.first()?;
         let (_, windows) = self.flows.get(flow_id)?.jobs.first_key_value()?;
         Some((*flow_id, windows.pending().first().map_or(0, |&len| len as usize)))
     }
 
-    /// Takes the next window of a flow, of `len` tokens.
+    /// Takes the next window, of `len` tokens, from a flow; returns its job and its index in the
+    /// job.
     fn take_window(&mut self, flow_id: FlowId, len: usize) -> (JobId, usize) {
         let flow = self.flows.get_mut(&flow_id).expect("a flow that has a turn is there");
         let mut job = flow.jobs.first_entry().expect("a flow that has a turn has a job");
@@ -204,8 +205,8 @@ impl FairQueue {
         (id, window)
     }
 
-    /// A flow without jobs is remembered while the tokens that it was served limit its credit.
-    fn forget_idle_flows(&mut self) {
+    /// Forgets idle flows, each once the tokens it was served no longer limit its credit.
+    fn prune_idle_flows(&mut self) {
         if self.turns.is_empty() {
             self.flows.clear();
             self.idle.clear();

@@ -1,10 +1,10 @@
-//! The parties among which a model is shared.
+//! The flows that share a model.
 
 use std::sync::Arc;
 
 use crate::key::Account;
 
-/// A key, or all requests without one together.
+/// The id of a flow: the requests of one key, or all requests without a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum FlowId {
     /// Requests without a key.
@@ -14,12 +14,12 @@ pub(super) enum FlowId {
 }
 
 impl FlowId {
-    /// The flow of an account, as long as somebody holds it.
+    /// Returns the flow of an account, unique while the account is alive.
     pub(super) fn of(account: Option<&Arc<Account>>) -> Self {
         account.map_or(Self::Anonymous, |account| Self::Key(Arc::as_ptr(account).addr()))
     }
 
-    /// Whether shares and bounds of a single key apply.
+    /// Returns whether per-key shares and limits apply.
     pub(super) fn is_key(self) -> bool {
         matches!(self, Self::Key(_))
     }

@@ -1,4 +1,4 @@
-//! The engines of one process: what they share.
+//! The resources shared by the engines of one process.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -8,19 +8,20 @@ use tokio::sync::watch;
 
 use crate::engine::dispatcher::AddedModel;
 use crate::engine::dispatcher::Dispatcher;
-use crate::engine::dispatcher::Life;
+use crate::engine::dispatcher::ModelState;
 use crate::engine::dispatcher::Queued;
-use crate::engine::place;
 use crate::engine::replica::Replica;
 use crate::engine::scheduler::ModelId;
-use crate::engine::scheduler::PlaceId;
 use crate::engine::scheduler::SchedulerSettings;
+use crate::engine::scheduler::WorkerId;
 use crate::engine::settings::EngineSettings;
 use crate::engine::tokenization::Tokenization;
+use crate::engine::worker;
 use crate::error::Result;
 
-/// Engines that share bounds on what waits, the places that compute, and the threads that tokenise;
-/// a clone is the same group. The threads of its places end with it.
+/// Engines that share token budgets, the workers that compute, and the permits to tokenise. Clones
+/// refer to the same group. The worker threads exit when the group and all of its engines are
+/// dropped.
 #[derive(Debug, Clone)]
 pub struct EngineGroup {
     pub(super) settings: EngineSettings,
@@ -29,22 +30,22 @@ pub struct EngineGroup {
 
 #[derive(Debug)]
 struct Shared {
-    dispatcher: Arc<Dispatcher>, // the threads of the places have it too
+    dispatcher: Arc<Dispatcher>, // also held by the worker threads
     tokenization: Tokenization,
-    n_places: Mutex<usize>, // held while threads are started
+    n_workers: Mutex<usize>, // locked while threads are started
 }
 
-/// A model of a group; it is removed when this is dropped.
+/// A model of a group, removed when the handle is dropped.
 #[derive(Debug)]
 pub(super) struct ModelHandle {
     pub(super) id: ModelId,
-    pub(super) life: watch::Receiver<Life>,
+    pub(super) life: watch::Receiver<ModelState>,
     pub(super) queued: watch::Receiver<Queued>,
     shared: Arc<Shared>,
 }
 
 impl EngineGroup {
-    /// Holds the settings against each other.
+    /// Creates a group without models. Fails if the settings are inconsistent.
     pub fn new(settings: EngineSettings) -> Result<Self> {
         settings.check()?;
         let scheduler = SchedulerSettings {
@@ -55,21 +56,21 @@ impl EngineGroup {
         };
         let shared = Shared {
             dispatcher: Arc::new(Dispatcher::new(scheduler)),
-            tokenization: Tokenization::new(settings.encode_threads),
-            n_places: Mutex::new(0),
+            tokenization: Tokenization::new(settings.tokenize_permits),
+            n_workers: Mutex::new(0),
         };
         Ok(Self { settings, shared: Arc::new(shared) })
     }
 
-    /// The same, where the spans of a request may cost so much.
+    /// Returns the same group with another token limit for finding the spans of a request.
     #[must_use]
     pub fn with_span_tokens(mut self, span_tokens: usize) -> Self {
         self.settings.span_tokens = span_tokens;
         self
     }
 
-    /// Adds a model, with a replica at each of the first places; of one replica, the tokens per
-    /// second, if they are known.
+    /// Adds a model with one replica for each of the first workers, and starts missing workers.
+    /// `tokens_per_second` is the throughput of one replica, if known.
     pub(super) fn add_model(
         &self,
         replicas: Vec<Replica>,
@@ -82,24 +83,24 @@ impl EngineGroup {
         Ok(ModelHandle { id, life, queued, shared: Arc::clone(&self.shared) })
     }
 
-    /// The way into the queue.
+    /// Returns the dispatcher.
     pub(super) fn dispatcher(&self) -> &Dispatcher {
         &self.shared.dispatcher
     }
 
-    /// The permits to tokenise.
+    /// Returns the permits to tokenise.
     pub(super) fn tokenization(&self) -> &Tokenization {
         &self.shared.tokenization
     }
 }
 
 impl Shared {
-    fn start_places(&self, n_places: usize) -> Result<()> {
-        let mut started = self.n_places.lock().unwrap_or_else(PoisonError::into_inner);
-        while *started < n_places {
-            let place = PlaceId(*started);
-            self.dispatcher.add_place(place);
-            place::spawn(&self.dispatcher, place)?;
+    fn start_places(&self, n_workers: usize) -> Result<()> {
+        let mut started = self.n_workers.lock().unwrap_or_else(PoisonError::into_inner);
+        while *started < n_workers {
+            let worker = WorkerId(*started);
+            self.dispatcher.add_worker(worker);
+            worker::spawn(&self.dispatcher, worker)?;
             *started += 1;
         }
         Ok(())

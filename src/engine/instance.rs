@@ -1,4 +1,4 @@
-//! One model at work: inputs in, scores out.
+//! One loaded model that scores inputs.
 
 mod admission;
 #[cfg(test)]
@@ -11,13 +11,10 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::encode::Encoder;
-use crate::encode::Reading;
-use crate::encode::Window;
+use crate::engine::deadline::AbandonmentGuard;
 use crate::engine::deadline::Deadline;
-use crate::engine::deadline::DeadlineGuard;
 use crate::engine::dispatcher::JobOutput;
-use crate::engine::dispatcher::Life;
+use crate::engine::dispatcher::ModelState;
 use crate::engine::dispatcher::Queued;
 use crate::engine::dispatcher::Submission;
 use crate::engine::flow::FlowId;
@@ -26,14 +23,16 @@ use crate::engine::group::ModelHandle;
 use crate::engine::priority::Priority;
 use crate::engine::replica::Replica;
 use crate::engine::request_context::RequestContext;
-use crate::engine::scored::Scored;
-use crate::engine::scored::assemble;
+use crate::engine::scored_input::ScoredInput;
+use crate::engine::scored_input::assemble;
 use crate::engine::settings::EngineSettings;
 use crate::engine::timings::Phase;
 use crate::engine::timings::Step;
 use crate::engine::timings::Timings;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::shorten;
+use crate::metrics::CategoryMetrics;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::model::ModelCard;
@@ -42,13 +41,17 @@ use crate::policy::Policy;
 use crate::score::Mapping;
 use crate::score::Rules;
 use crate::score::Scorer;
-use crate::text::Subject;
+use crate::text::Input;
 use crate::text::Text;
+use crate::tokenize::EncodedInput;
+use crate::tokenize::Tokenizer;
+use crate::tokenize::Window;
 
-/// A model at work. Whoever waits for it holds it; when nobody does any more, its memory is freed.
+/// A loaded model that scores requests. Each request holds a reference to it; its memory is freed
+/// when the last reference is dropped.
 #[derive(Debug)]
 pub struct Engine {
-    served: Arc<Served>,
+    served: Arc<ModelParts>,
     model: ModelHandle,
     group: EngineGroup,
     metrics: Arc<Metrics>,
@@ -56,22 +59,23 @@ pub struct Engine {
 
 /// The parts of a model that the forward pass does not need.
 #[derive(Debug)]
-struct Served {
+struct ModelParts {
     card: ModelCard,
     scorer: Scorer,
-    rules: Vec<Rules>, // one at least, the default first
-    encoder: Encoder,
+    rules: Vec<Rules>,                           // at least one, the default first
+    category_metrics: Vec<Vec<CategoryMetrics>>, // per policy and category
+    tokenizer: Tokenizer,
 }
 
 impl Engine {
-    /// Puts a model to work that shares nothing with others.
+    /// Starts an engine in a group of its own.
     pub fn start(model: Model, settings: EngineSettings, metrics: Arc<Metrics>) -> Result<Self> {
         Self::join(model, &EngineGroup::new(settings)?, metrics)
     }
 
-    /// Puts a model to work beside others of a group.
+    /// Starts an engine in a group. Fails if the model has no policy or no replica.
     pub fn join(model: Model, group: &EngineGroup, metrics: Arc<Metrics>) -> Result<Self> {
-        let Model { card, scorer, mappings, encoder, replicas, warm_up } = model;
+        let Model { card, scorer, mappings, tokenizer, replicas, warm_up } = model;
         let rules: Vec<_> = mappings.into_iter().map(Rules::new).collect();
         if rules.is_empty() {
             return Err(Error::Config { name: "policy", reason: "none".into() });
@@ -84,110 +88,128 @@ impl Engine {
         let rate =
             warm_up.map(|WarmUp { n_tokens, elapsed }| n_tokens as f64 / elapsed.as_secs_f64());
         let model = group.add_model(replicas, rate)?;
-        let served = Arc::new(Served { card, scorer, rules, encoder });
+        let of_policy = |rules: &Rules| {
+            let categories = rules.policy().categories.iter();
+            categories.map(|category| metrics.category(&category.id)).collect()
+        };
+        let category_metrics = rules.iter().map(of_policy).collect();
+        let served = Arc::new(ModelParts { card, scorer, rules, category_metrics, tokenizer });
         Ok(Self { served, model, group: group.clone(), metrics })
     }
 
-    /// Scores the texts of one request, in order: all of them or none. Without a
-    /// deadline, waits for room in the queue.
-    pub async fn score(&self, texts: Vec<Text>, deadline: Option<Deadline>) -> Result<Vec<Scored>> {
-        let subjects = texts.into_iter().map(Subject::from).collect();
+    /// Scores the texts of one request, in order: all of them or none. Without a deadline, waits
+    /// for room in the queue.
+    pub async fn score(
+        &self,
+        texts: Vec<Text>,
+        deadline: Option<Deadline>,
+    ) -> Result<Vec<ScoredInput>> {
+        let inputs = texts.into_iter().map(Input::from).collect();
         let priority = Priority::Foreground;
         let context = RequestContext { deadline, priority, account: None, timings: None };
-        self.score_for(subjects, context).await
+        self.score_for(inputs, context).await
     }
 
-    /// Scores the subjects of one request, in order: all of them or none.
+    /// Scores the inputs of one request, in order: all of them or none.
     pub async fn score_for(
         &self,
-        subjects: Vec<Subject>,
+        inputs: Vec<Input>,
         context: RequestContext<'_>,
-    ) -> Result<Vec<Scored>> {
-        let scored = self.score_uncounted(subjects, context).await?;
+    ) -> Result<Vec<ScoredInput>> {
+        let scored = self.score_uncounted(inputs, context).await?;
         for text in &scored {
             self.metrics.scored(text.n_tokens, text.n_windows());
         }
         Ok(scored)
     }
 
-    /// The same, for texts that are not those of a client.
+    /// Scores inputs that no client has sent, without counting them in the metrics of scored texts.
     pub(super) async fn score_uncounted(
         &self,
-        subjects: Vec<Subject>,
+        inputs: Vec<Input>,
         context: RequestContext<'_>,
-    ) -> Result<Vec<Scored>> {
+    ) -> Result<Vec<ScoredInput>> {
         let Some(deadline) = context.deadline else {
-            return self.work(subjects, context).await;
+            return self.work(inputs, context).await;
         };
-        self.check(&subjects, context)?;
-        let guard = DeadlineGuard::new(deadline, &self.metrics);
-        let work = self.work(subjects, context);
+        self.check(&inputs, context)?;
+        let guard = AbandonmentGuard::new(deadline, &self.metrics);
+        let work = self.work(inputs, context);
         let late = |_| deadline.exceeded();
         let scored = tokio::time::timeout_at(deadline.at(), work).await.map_err(late)?;
-        // The queue may have been the first to see that it is too late.
+        // The queue may have been the first to notice that the deadline has passed.
         if !matches!(scored, Err(Error::DeadlineExceeded { .. })) {
             guard.answered();
         }
         scored
     }
 
-    /// What serves.
+    /// Returns the card of the model.
     pub fn card(&self) -> &ModelCard {
         &self.served.card
     }
 
-    /// What texts are judged by where no policy is asked for.
+    /// Returns the default policy, for requests that name none.
     pub fn policy(&self) -> &Policy {
-        self.served.rules[0].policy() // there is one at least
+        self.served.rules[0].policy() // there is at least one
     }
 
-    /// All that texts may be judged by, the default first.
+    /// Returns all policies, the default first.
     pub fn policies(&self) -> impl Iterator<Item = &Policy> {
         self.served.rules.iter().map(Rules::policy)
     }
 
-    /// The same with the places of their labels.
+    /// Returns all policies with the indices of their labels, the default first.
     pub fn mappings(&self) -> impl Iterator<Item = &Mapping> {
         self.served.rules.iter().map(Rules::mapping)
     }
 
-    /// The rules of the policy of that id; of the default if none is asked for.
+    /// Returns the rules of the policy with that id, or of the default policy for `None`. Fails
+    /// with [`Error::UnknownPolicy`].
     pub fn rules(&self, policy: Option<&str>) -> Result<&Rules> {
-        let Some(id) = policy else { return Ok(&self.served.rules[0]) };
-        let found = self.served.rules.iter().find(|rules| rules.policy().id == id);
+        self.index_of(policy).map(|index| &self.served.rules[index])
+    }
+
+    /// Returns the metrics of the categories of a policy, in order.
+    pub fn category_metrics(&self, policy: Option<&str>) -> Result<&[CategoryMetrics]> {
+        self.index_of(policy).map(|index| &*self.served.category_metrics[index])
+    }
+
+    fn index_of(&self, policy: Option<&str>) -> Result<usize> {
+        let Some(id) = policy else { return Ok(0) };
+        let found = self.policies().position(|policy| policy.id == id);
         found.ok_or_else(|| Error::UnknownPolicy {
-            // A name may be anything, a whole text too; the first characters tell which it is.
-            name: id.chars().take(40).collect(),
+            name: shorten(id),
             known: self.policies().map(|policy| policy.id.clone()).collect(),
         })
     }
 
-    /// What is in this engine, now and whenever it changes.
+    /// Returns a receiver for the load of this engine.
     pub fn queued(&self) -> watch::Receiver<Queued> {
         self.model.queued.clone()
     }
 
-    /// Waits until the model can answer no more: true if it panicked, false if nobody needs it any
-    /// more. Does not keep the engine.
+    /// Waits until the model has ended: returns true if it panicked, false if it was removed. Does
+    /// not keep the engine alive.
     pub fn crashed(&self) -> impl Future<Output = bool> + Send + use<> {
         let mut life = self.model.life.clone();
         async move {
-            let end = life.wait_for(|&life| life != Life::Working).await;
-            end.is_ok_and(|life| *life == Life::Crashed)
+            let end = life.wait_for(|&life| life != ModelState::Running).await;
+            end.is_ok_and(|life| *life == ModelState::Crashed)
         }
     }
 
-    /// Whether the model has panicked.
+    /// Returns whether the model has panicked.
     pub fn has_crashed(&self) -> bool {
-        *self.model.life.borrow() == Life::Crashed
+        *self.model.life.borrow() == ModelState::Crashed
     }
 
-    /// Whether so much waits, for this model and its neighbours, that there is no time to spare.
+    /// Returns whether the foreground backlog of all models in the group leaves no time to spare.
     pub(super) fn is_busy(&self) -> bool {
         self.group.dispatcher().is_busy()
     }
 
-    /// Tokens that finding the spans of one request may cost.
+    /// Returns how many tokens finding the spans of one request may cost.
     pub(super) fn max_span_tokens(&self) -> usize {
         let EngineSettings { span_tokens, max_request_tokens, .. } = self.group.settings;
         span_tokens.min(max_request_tokens)
@@ -195,27 +217,27 @@ impl Engine {
 
     async fn work(
         &self,
-        subjects: Vec<Subject>,
+        inputs: Vec<Input>,
         context: RequestContext<'_>,
-    ) -> Result<Vec<Scored>> {
-        let mut readings = self.read(subjects, context).await?;
-        let n_tokens: usize = readings.iter().map(Reading::n_window_tokens).sum();
+    ) -> Result<Vec<ScoredInput>> {
+        let mut encoded = self.read(inputs, context).await?;
+        let n_tokens: usize = encoded.iter().map(EncodedInput::n_window_tokens).sum();
         let max = self.group.settings.max_request_tokens;
         if n_tokens > max {
             return Err(Error::TooManyTokens { n_tokens, max });
         }
-        if readings.is_empty() {
+        if encoded.is_empty() {
             return Ok(Vec::new());
         }
-        let computed = self.compute(take_windows(&mut readings), n_tokens, context).await?;
-        let scored = assemble(&self.served.scorer, &computed.logits, readings);
+        let computed = self.compute(take_windows(&mut encoded), n_tokens, context).await?;
+        let scored = assemble(&self.served.scorer, &computed.logits, encoded);
         if let Err(Error::NonFinite { .. }) = scored {
             self.metrics.not_finite();
         }
         scored
     }
 
-    /// Has the windows of a request computed: all of them or none.
+    /// Computes the windows of a request: all of them or none.
     async fn compute(
         &self,
         windows: Vec<Window>,
@@ -239,34 +261,34 @@ impl Engine {
 
     async fn read(
         &self,
-        subjects: Vec<Subject>,
+        inputs: Vec<Input>,
         context: RequestContext<'_>,
-    ) -> Result<Vec<Reading>> {
+    ) -> Result<Vec<EncodedInput>> {
         let RequestContext { priority, account, timings, .. } = context;
         let start = Instant::now();
         let permit = self.group.tokenization().permit(priority, FlowId::of(account)).await?;
-        self.check(&subjects, context)?; // others may have come in meanwhile
+        self.check(&inputs, context)?; // the queue may have filled up meanwhile
         let served = Arc::clone(&self.served);
         let read_all = move || {
-            // Held to the end, also if the client goes away meanwhile.
+            // Held to the end, even if the client disconnects meanwhile.
             let _permit = permit;
-            let read = |(index, subject)| served.encoder.read(index, subject);
-            subjects.iter().enumerate().map(read).collect()
+            let read = |(index, input)| served.tokenizer.encode_input(index, input);
+            inputs.iter().enumerate().map(read).collect()
         };
         let panicked = |fault| Error::Encode { index: 0, source: Arc::new(fault) };
-        let readings = tokio::task::spawn_blocking(read_all).await.map_err(panicked)?;
+        let encoded = tokio::task::spawn_blocking(read_all).await.map_err(panicked)?;
         let elapsed = start.elapsed();
         self.metrics.tokenised(elapsed);
         if let Some(timings) = timings {
             timings.add(Phase { step: Step::Tokenise, start, elapsed });
         }
-        readings
+        encoded
     }
 }
 
-/// The model needs the ids, and what comes of it the rest.
-fn take_windows(readings: &mut [Reading]) -> Vec<Window> {
-    let windows = readings.iter_mut().flat_map(|reading| &mut reading.windows);
+/// Moves the token ids out for the forward pass; the rest is kept to assemble the scores.
+fn take_windows(encoded: &mut [EncodedInput]) -> Vec<Window> {
+    let windows = encoded.iter_mut().flat_map(|encoded_input| &mut encoded_input.windows);
     let take = |window: &mut Window| Window {
         ids: std::mem::take(&mut window.ids),
         bytes: window.bytes.clone(),

@@ -1,15 +1,14 @@
-//! A model that is asked for.
+//! A request to load a model.
 
 use crate::model::Source;
 
-/// Which model to load, and what for.
+/// The model to load, and its role.
 #[derive(Debug, Clone)]
 pub struct LoadRequest {
-    /// Where it comes from.
+    /// Where the model comes from.
     pub source: Source,
-    /// What its weights must be, if it matters.
+    /// The SHA-256 that its weights must have, if any.
     pub sha256: Option<String>,
-    /// Which share of the traffic it is to score in the shadow of the one that serves, instead of
-    /// taking its place.
+    /// The fraction of requests that it scores as a shadow; `None` to replace the serving model.
     pub shadow: Option<f64>,
 }

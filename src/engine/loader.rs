@@ -1,4 +1,4 @@
-//! From a source to an engine at work: fetched, checked, loaded, warmed up.
+//! Loads an engine from a source: fetches, checks, loads and warms up its model.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,21 +29,21 @@ use crate::policy::Policy;
 use crate::score::Activation;
 use crate::score::Mapping;
 
-/// Everything it takes to start an engine, again and again.
+/// The settings for loading engines, reused for each load.
 #[derive(Debug, Clone)]
 pub struct Loader {
-    /// Policies in place of the model's own, read anew each time.
+    /// Policy files that replace the model's own policy, read again on each load.
     pub policies: Vec<PathBuf>,
-    /// What the operator says about the heads of the models, by the name of the slot, whichever
-    /// model serves there.
+    /// The operator's settings for the classification heads, by slot name; they apply to any model
+    /// in the slot.
     pub heads: BTreeMap<Option<String>, HeadSettings>,
-    /// How to ask a hub.
+    /// Settings for access to a model hub.
     pub hub: HubSettings,
-    /// How to load.
+    /// Settings for loading models.
     pub load: LoadSettings,
-    /// What it shares with the other models of the process.
+    /// The group that the engines join.
     pub group: EngineGroup,
-    /// Where to read how much memory there is.
+    /// Where to read the available memory.
     pub memory: Memory,
 }
 
@@ -60,7 +60,8 @@ impl Loader {
         Engine::join(model, &self.group, metrics)
     }
 
-    /// Loads a model beside another that serves: only if it is the one meant, and if it fits.
+    /// Loads a model while another is serving. Fails if its weights do not have the requested
+    /// SHA-256, or if it does not fit into memory.
     pub fn load_beside(
         &self,
         slot: Option<&str>,
@@ -87,7 +88,7 @@ impl Loader {
         Artifact::open(source, Overrides { policies, head: self.head(slot) }, self.hub.clone())
     }
 
-    /// What the operator says about the head of the model in a slot.
+    /// Returns the operator's settings for the head of the model in a slot.
     fn head(&self, slot: Option<&str>) -> HeadSettings {
         self.heads.get(&slot.map(str::to_owned)).cloned().unwrap_or_default()
     }
@@ -137,7 +138,7 @@ impl Loader {
     }
 }
 
-/// Says what a policy of the operator leaves out of a model, and which names it cannot fill.
+/// Logs which labels of a model its policy does not use, and which names in the policy are unknown.
 fn announce_policy(mapping: &Mapping) {
     let policy = mapping.policy().reference();
     let labels = mapping.unused_labels().join(", ");
@@ -153,7 +154,7 @@ fn announce_policy(mapping: &Mapping) {
     }
 }
 
-/// Says what a model is judged by that has no policy.
+/// Logs how the labels of a model without a policy are judged.
 fn announce_labels(card: &ModelCard, policy: &Policy) {
     warn!(
         model = card.reference(),

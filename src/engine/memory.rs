@@ -1,4 +1,4 @@
-//! Whether there is memory for one more model.
+//! Checks whether there is enough memory for another model.
 
 mod cgroup;
 
@@ -10,24 +10,24 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::model::Artifact;
 
-/// The memory of the system, as far as the process may take it.
+/// Reads how much memory is available to the process.
 #[derive(Debug, Clone)]
 pub struct Memory {
     root: PathBuf,
 }
 
 impl Memory {
-    /// What the files below a folder say, `proc` and `sys` among them; `/` for the real ones.
+    /// Creates a reader of the `proc` and `sys` files below `root`, which is `/` for the real ones.
     pub fn below(root: PathBuf) -> Self {
         Self { root }
     }
 
-    /// Refuses a model that would not fit beside the one that serves.
+    /// Refuses a model that does not fit into memory beside the serving model.
     ///
-    /// What a model needs is its numbers in four bytes each, which is the most that packed weights
-    /// take, and half as much again while they are packed and for what it computes. What there is,
-    /// is what the system says is available, or less where a control group allows less; where
-    /// neither says anything, all is well.
+    /// The memory needed is estimated at four bytes per parameter, the most that packed weights
+    /// take, plus half as much again for packing and activations. The available memory is what the
+    /// system reports, or less where a control group allows less; if neither is known, the check
+    /// passes.
     pub(super) fn check(&self, artifact: &Artifact) -> Result<()> {
         let needed = artifact.n_parameters() as u64 * BYTES_PER_PARAMETER;
         compare(artifact, needed, available(&self.root))
@@ -45,12 +45,12 @@ fn compare(file: impl Display, needed: u64, available: Option<u64>) -> Result<()
     }
 }
 
-/// Bytes that the process may still take; `/proc` and `/sys` are read below `root`.
+/// Returns the bytes that the process may still allocate; `/proc` and `/sys` are read below `root`.
 fn available(root: &Path) -> Option<u64> {
     [system(root), cgroup::available(root)].into_iter().flatten().min()
 }
 
-/// What Linux can give without swapping; proc(5), `MemAvailable`.
+/// Returns the bytes that Linux can provide without swapping: `MemAvailable`, see proc(5).
 fn system(root: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

@@ -12,9 +12,10 @@ use crate::engine::loader::Loader;
 use crate::engine::slot::Slot;
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::shorten;
 use crate::metrics::Metrics;
 
-/// One slot at least; the first is meant where no model is asked for.
+/// The slots of a service: at least one; the first is the default.
 #[derive(Debug)]
 pub struct Models {
     slots: Vec<Arc<Slot>>,
@@ -23,7 +24,7 @@ pub struct Models {
 }
 
 impl Models {
-    /// Slots of these names, without models yet; none of no name is one that goes by the name of
+    /// Creates empty slots with these names; without names, one slot that is called by the name of
     /// its model.
     pub fn new(names: Vec<String>, metrics: &Arc<Metrics>) -> Self {
         let (staging, crashed) = (Arc::new(Mutex::new(())), watch::Sender::new(false));
@@ -38,56 +39,56 @@ impl Models {
         Self { slots, staging, crashed }
     }
 
-    /// All slots, the default first.
+    /// Returns all slots, the default first.
     pub fn slots(&self) -> &[Arc<Slot>] {
         &self.slots
     }
 
-    /// Where no model is asked for.
+    /// Returns the slot for requests that name no model.
     pub fn default_slot(&self) -> &Arc<Slot> {
-        &self.slots[0] // there is one at least
+        &self.slots[0] // there is at least one
     }
 
-    /// The slot of that name, if there is one.
+    /// Returns the slot of that name, if there is one.
     pub fn find(&self, name: &str) -> Option<&Arc<Slot>> {
         self.slots.iter().find(|slot| slot.is_called(name))
     }
 
-    /// The slot of that name; the default if none is asked for.
+    /// Returns the slot of that name, or the default slot for `None`. Fails with
+    /// [`Error::UnknownModel`].
     pub fn slot(&self, name: Option<&str>) -> Result<&Arc<Slot>> {
         let Some(name) = name else { return Ok(self.default_slot()) };
         self.find(name).ok_or_else(|| self.unknown(name))
     }
 
-    /// Whether each slot has a model.
+    /// Returns whether each slot has a model.
     pub fn are_loaded(&self) -> bool {
         self.slots.iter().all(|slot| slot.serving().is_ok())
     }
 
-    /// Loads the same sources again, with their policies as they are now: all of them or none.
-    /// Waits for a model that is on its way.
+    /// Reloads all models from their sources, with the current policies: all of them or none. Waits
+    /// for a load in progress.
     pub async fn reload(self: &Arc<Self>, loader: Loader) -> Result<()> {
         let models = Arc::clone(self);
         let reloading = tokio::spawn(async move { models.reload_all(loader).await });
         reloading.await.unwrap_or(Err(Error::Stopped))
     }
 
-    /// Waits until an engine that serves has panicked.
+    /// Waits until a serving engine has panicked.
     pub async fn crashed(&self) {
         let mut crashed = self.crashed.subscribe();
-        // The sender lives as long as we do.
+        // The sender lives as long as `self`.
         let _ = crashed.wait_for(|&crashed| crashed).await;
     }
 
-    /// The refusal of a name that no model has.
+    /// Returns the error for a name that no model has.
     pub fn unknown(&self, name: &str) -> Error {
         let known = |slot: &Arc<Slot>| match (slot.name(), slot.serving()) {
             (Some(name), _) => Some(name.to_owned()),
             (None, Ok(engine)) => Some(engine.card().name.clone()),
             (None, Err(_)) => None,
         };
-        // A name may be anything, a whole text too; the first characters tell which it is.
-        let name = name.chars().take(40).collect();
+        let name = shorten(name);
         Error::UnknownModel { name, known: self.slots.iter().filter_map(known).collect() }
     }
 

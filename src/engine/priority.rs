@@ -1,11 +1,11 @@
-//! Whether somebody waits for an answer.
+//! The priority of a request.
 
-/// What is computed first.
+/// Whether a client waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Somebody waits for the answer.
+    /// A client waits for the answer.
     Foreground,
-    /// Nobody does: it is computed when nothing of the foreground waits, with a small share of the
-    /// time guaranteed.
+    /// No client waits for the answer: computed when no foreground work is waiting, with a small
+    /// guaranteed share of the time.
     Background,
 }

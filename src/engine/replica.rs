@@ -1,4 +1,4 @@
-//! One copy of a model, at one place.
+//! One copy of a model, on one worker.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -13,18 +13,18 @@ use crate::model::Logits;
 /// A forward pass that runs one batch at a time.
 #[derive(Debug)]
 pub(super) struct Replica {
-    forward: Mutex<Box<dyn Forward>>, // never contended: the scheduler runs one batch at a place
-    /// Where the model is measured.
+    forward: Mutex<Box<dyn Forward>>, // never contended: a worker runs one batch at a time
+    /// The metrics that its batches are recorded in.
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Replica {
-    /// A replica that nobody else uses.
+    /// Creates a replica.
     pub(super) fn new(forward: Box<dyn Forward>, metrics: Arc<Metrics>) -> Self {
         Self { forward: Mutex::new(forward), metrics }
     }
 
-    /// One row of logits for each window.
+    /// Runs the forward pass; returns one row of logits per window: (window, label).
     pub(super) fn forward(&self, batch: &Batch) -> Result<Logits> {
         self.forward.lock().unwrap_or_else(PoisonError::into_inner).forward(batch)
     }

@@ -1,4 +1,4 @@
-//! What is known of a request beside what is to be scored.
+//! The context of a request: everything but its inputs.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use crate::engine::priority::Priority;
 use crate::engine::timings::Timings;
 use crate::key::Account;
 
-/// Who asks, and how long the answer is waited for.
+/// The caller, deadline, priority and timings of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestContext<'a> {
-    /// A full queue refuses at once, and the answer comes by then or not at all. Without a deadline
-    /// the request waits for room in the queue, and for the answer.
+    /// With a deadline, a full queue refuses the request at once, and the request fails if not
+    /// answered in time. Without one, the request waits for room in the queue and for the answer.
     pub deadline: Option<Deadline>,
-    /// Whether somebody waits for the answer.
+    /// Whether a client waits for the answer.
     pub priority: Priority,
-    /// What is charged for the tokens as they are queued, also if nobody reads the answer.
+    /// The account charged for the tokens when they are queued, even if the answer is never read.
     pub account: Option<&'a Arc<Account>>,
-    /// Takes down where the time goes.
+    /// Records how long each step takes.
     pub timings: Option<&'a Timings>,
 }

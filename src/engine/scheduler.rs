@@ -1,23 +1,23 @@
-//! Decides what waits, what is refused and what is computed next, where and in which order.
+//! Decides which requests are admitted and which batch each worker computes next.
 //!
-//! A state machine without clock, thread, channel or metric: time and places are arguments.
+//! A state machine without clock, threads, channels or metrics: time and workers are arguments.
 //!
-//! **Tokens.** A window waits, then is part of a prepared batch, then of a running one, then done.
-//! The budgets hold what waits or is prepared, of the foreground and of the background apart. A job
-//! that is abandoned, expires or fails gives back at once what still waits; its windows in a batch
-//! are computed for nobody.
+//! **Tokens.** A window is waiting, then in a prepared batch, then in a running one, then done. The
+//! token budgets count waiting and prepared windows, separately for the foreground and the
+//! background. A job that is abandoned, expires or fails releases its waiting windows at once; its
+//! windows in a batch are still computed, and their results dropped.
 //!
-//! **Turns.** A place computes one batch at a time. Models of the foreground take turns batch by
-//! batch. The background is computed when no foreground waits, in smaller batches, and at least once
-//! in five seconds (`BACKGROUND_WAIT`). The next batch is prepared while one runs only if it is a
-//! full one of the foreground and no place is free: else those who come late would miss it. It is
-//! not prepared either while one key has more waiting than all others and others come too; a key
-//! with more than a batch waiting then gets half batches.
+//! **Turns.** A worker computes one batch at a time. The models of the foreground take turns batch
+//! by batch. The background is computed when no foreground work is waiting, in smaller batches, and
+//! at least once in five seconds (`BACKGROUND_WAIT`). The next batch is prepared while one runs
+//! only if it is a full foreground batch and no worker is free: otherwise late requests would miss
+//! it. Nor is it prepared while one key has more waiting than all others together and others are
+//! active too; a key with more than a batch waiting then gets half batches.
 //!
-//! **Keys.** Keys share a model by tokens, and the request of one that asks now and then is computed
-//! before those of keys that have something waiting all the time. What one key has waiting or prepared
-//! stays within half of the queue and of its time, a new request included, so that others find room
-//! in the other half.
+//! **Keys.** Keys share a model by tokens, and a request of an occasional key is computed before
+//! those of continuously backlogged keys. The waiting and prepared tokens of one key, a new request
+//! included, stay within half of the queue and of its time, so that others find room in the other
+//! half.
 
 mod admission;
 mod batches;
@@ -42,10 +42,10 @@ use self::batches::ScheduledBatch;
 use self::job::Job;
 use self::model_queues::ModelQueues;
 use self::turns::Turn;
+use crate::engine::fair_queue::BatchContents;
 use crate::engine::fair_queue::BatchSlice;
 use crate::engine::fair_queue::JobId;
 use crate::engine::fair_queue::QueuedJob;
-use crate::engine::fair_queue::Taken;
 use crate::engine::throughput::Measurement;
 
 pub(super) use self::job::Demand;
@@ -53,7 +53,7 @@ pub(super) use self::job::NewJob;
 pub(super) use self::job::Refusal;
 pub(super) use self::settings::SchedulerSettings;
 
-/// All that waits and runs in one process.
+/// The waiting and running work of one process.
 #[derive(Debug)]
 pub(super) struct Scheduler {
     settings: SchedulerSettings,
@@ -61,48 +61,48 @@ pub(super) struct Scheduler {
     batches: Batches,
     jobs: HashMap<JobId, Job>,
     deadlines: BTreeSet<(Instant, JobId)>,
-    n_ids: u64,   // handed out; no id is used twice
-    n_turns: u64, // batches so far
+    n_ids: u64,   // handed out; no id is reused
+    n_turns: u64, // batches planned so far
 }
 
-/// A model that was added.
+/// The id of a model in the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ModelId(u64);
 
-/// A batch that was planned.
+/// The id of a planned batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct BatchId(u64);
 
-/// Where one batch at a time is computed.
+/// The id of a worker, which computes one batch at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct PlaceId(pub(super) usize);
+pub(super) struct WorkerId(pub(super) usize);
 
-/// A batch to pack.
+/// A batch to be packed.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Which.
+    /// The id of the batch.
     pub(super) id: BatchId,
-    /// Who computes it.
+    /// The model that computes the batch.
     pub(super) model: ModelId,
-    /// What it holds.
+    /// The windows of the batch.
     pub(super) slices: Vec<BatchSlice>,
-    /// Tokens that it could have had.
+    /// The token budget that the batch was planned with.
     pub(super) budget: usize,
 }
 
-/// Whether a prepared batch may run.
+/// The result of starting a prepared batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// It runs from now on.
+    /// The batch is running now.
     Running,
-    /// Another runs there.
+    /// Another batch is running on its worker.
     Occupied,
-    /// It is not wanted any more.
+    /// The batch was cancelled.
     Cancelled,
 }
 
 impl Scheduler {
-    /// Starts with nothing.
+    /// Creates a scheduler without models or jobs.
     pub(super) fn new(settings: SchedulerSettings) -> Self {
         Self {
             settings,
@@ -115,18 +115,22 @@ impl Scheduler {
         }
     }
 
-    /// Adds a model that has a replica at each of the first `n_places` places, and, if it is known,
-    /// the tokens per second of one replica.
-    pub(super) fn add_model(&mut self, n_places: usize, tokens_per_second: Option<f64>) -> ModelId {
+    /// Adds a model with one replica for each of the first `n_workers` workers. `tokens_per_second`
+    /// is the throughput of one replica, if known.
+    pub(super) fn add_model(
+        &mut self,
+        n_workers: usize,
+        tokens_per_second: Option<f64>,
+    ) -> ModelId {
         let id = ModelId(self.new_id());
-        self.batches.grow_to(n_places);
+        self.batches.grow_to(n_workers);
         let max_credit = self.settings.max_credit();
-        self.models.insert(id, ModelQueues::new(n_places, tokens_per_second, max_credit));
+        self.models.insert(id, ModelQueues::new(n_workers, tokens_per_second, max_credit));
         id
     }
 
-    /// Removes a model with all that waits for it; gives the jobs that were not over. A running
-    /// batch keeps its place until it ends.
+    /// Removes a model and its queues; returns its jobs that have not ended. A running batch
+    /// occupies its worker until it ends.
     pub(super) fn remove_model(&mut self, model: ModelId) -> Vec<JobId> {
         self.models.remove(&model);
         self.batches.cancel_prepared(model);
@@ -139,7 +143,7 @@ impl Scheduler {
         jobs
     }
 
-    /// Takes a request, or refuses it.
+    /// Queues a request, or refuses it if it exceeds a budget.
     pub(super) fn admit(&mut self, job: NewJob, now: Instant) -> Result<JobId, Refusal> {
         let n_tokens = job.windows.iter().map(|&len| len as usize).sum();
         let NewJob { model, priority, flow, .. } = job;
@@ -147,7 +151,7 @@ impl Scheduler {
         self.enqueue(job, now)
     }
 
-    /// Takes a request whatever waits.
+    /// Queues a request without checking the budgets.
     pub(super) fn enqueue(&mut self, job: NewJob, now: Instant) -> Result<JobId, Refusal> {
         let id = JobId(self.new_id());
         let NewJob { model, priority, flow, windows, deadline } = job;
@@ -161,30 +165,30 @@ impl Scheduler {
         Ok(id)
     }
 
-    /// Whether [`Scheduler::next_batch`] would give one.
-    pub(super) fn has_batch(&self, place: PlaceId, now: Instant) -> bool {
-        self.turn(place, now).is_some()
+    /// Returns whether [`Scheduler::next_batch`] would return a batch.
+    pub(super) fn has_batch(&self, worker: WorkerId, now: Instant) -> bool {
+        self.turn(worker, now).is_some()
     }
 
-    /// Plans the next batch for a place, whose preparation then may begin.
-    pub(super) fn next_batch(&mut self, place: PlaceId, now: Instant) -> Option<Plan> {
-        let Turn { model, priority, budget } = self.turn(place, now)?;
+    /// Plans the next batch for a worker; the batch counts as prepared from now on.
+    pub(super) fn next_batch(&mut self, worker: WorkerId, now: Instant) -> Option<Plan> {
+        let Turn { model, priority, budget } = self.turn(worker, now)?;
         let id = BatchId(self.new_id());
         self.n_turns += 1;
         let lane = self.models.get_mut(&model)?.lane_mut(priority);
-        let Taken { slices, n_tokens } = lane.take(budget, self.n_turns, now);
+        let BatchContents { slices, n_tokens } = lane.take(budget, self.n_turns, now);
         let batch =
-            ScheduledBatch { model, priority, place, slices: slices.clone(), n_tokens, budget };
+            ScheduledBatch { model, priority, worker, slices: slices.clone(), n_tokens, budget };
         self.batches.prepare(id, batch);
         Some(Plan { id, model, slices, budget })
     }
 
-    /// Runs a prepared batch, if its place is free; its tokens then wait no more.
+    /// Starts a prepared batch if its worker is free; its tokens then no longer count as waiting.
     pub(super) fn start(&mut self, batch: BatchId) -> Start {
         self.batches.start(batch)
     }
 
-    /// Ends a running batch; gives the jobs that are complete.
+    /// Ends a running batch; returns the jobs that it completes.
     pub(super) fn complete(&mut self, batch: BatchId, elapsed: Duration) -> Vec<JobId> {
         let Some(batch) = self.batches.end(batch) else { return Vec::new() };
         if let Some(queues) = self.models.get_mut(&batch.model) {
@@ -193,7 +197,7 @@ impl Scheduler {
         }
         let mut complete = Vec::new();
         for BatchSlice { job: id, windows } in batch.slices {
-            // Nobody may wait for it any more.
+            // The job may have ended already.
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             job.n_missing -= windows.len();
             if job.n_missing == 0 {
@@ -204,19 +208,19 @@ impl Scheduler {
         complete
     }
 
-    /// Ends a batch that gave nothing, prepared or running; gives the jobs that are over with it.
+    /// Ends a failed batch, prepared or running; returns the jobs that end with it.
     pub(super) fn fail(&mut self, batch: BatchId) -> Vec<JobId> {
         let slices = self.batches.end(batch).map(|batch| batch.slices).unwrap_or_default();
         let jobs = slices.into_iter().map(|slice| slice.job);
         jobs.filter(|&job| self.forget(job)).collect()
     }
 
-    /// Drops a job for which nobody waits any more; false if it was over.
+    /// Drops a job whose client has gone; returns false if the job had ended already.
     pub(super) fn abandon(&mut self, job: JobId) -> bool {
         self.forget(job)
     }
 
-    /// Drops the jobs whose deadline has come.
+    /// Drops the jobs whose deadline has passed, and returns them.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<JobId> {
         let mut expired = Vec::new();
         while let Some(&(deadline, id)) = self.deadlines.first()
@@ -233,7 +237,7 @@ impl Scheduler {
         self.n_ids
     }
 
-    /// Takes a job out of everything but the batches; false if it was over.
+    /// Removes a job from everything but the batches; returns false if the job had ended already.
     fn forget(&mut self, id: JobId) -> bool {
         let Some(job) = self.jobs.remove(&id) else { return false };
         if let Some(deadline) = job.deadline {

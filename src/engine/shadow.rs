@@ -1,4 +1,4 @@
-//! A model that scores a share of the traffic without being answered with, to be compared.
+//! A model that scores a fraction of the traffic for comparison; clients never see its scores.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,21 +14,20 @@ use crate::engine::deadline::Deadline;
 use crate::engine::instance::Engine;
 use crate::engine::priority::Priority;
 use crate::engine::request_context::RequestContext;
-use crate::engine::scored::Scored;
+use crate::engine::scored_input::ScoredInput;
 use crate::error::Kind;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::model::Source;
 use crate::policy::Policy;
-use crate::score::Judgement;
 use crate::score::LabelScores;
 use crate::score::Rules;
-use crate::text::Subject;
+use crate::text::Input;
 
-/// A model in the shadow of the one that serves.
+/// A model that scores copies of the requests that the serving model answers.
 ///
-/// It computes when the other has nothing to do. What it cannot keep up with is left out and
-/// counted.
+/// It computes when the serving model has nothing to do. Requests that it cannot keep up with are
+/// dropped and counted.
 #[derive(Debug)]
 pub struct Shadow {
     engine: Arc<Engine>,
@@ -37,51 +36,52 @@ pub struct Shadow {
     fraction: f64, // above 0, up to 1
     n_asked: AtomicU64,
     running: Arc<Semaphore>,
-    comparison: Mutex<Comparison>, // held for a few additions
+    comparison: Mutex<Comparison>, // locked for a few additions
     metrics: Arc<Metrics>,
 }
 
-/// How the two models differ, each by its own policy and its thresholds.
+/// The differences between the serving and the shadow model, each judged by its own policy and
+/// thresholds.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
-    /// Texts that both have scored.
+    /// Texts scored by both models.
     pub n_texts: u64,
-    /// Texts that the shadow could not keep up with.
+    /// Texts dropped because the shadow could not keep up.
     pub n_dropped: u64,
-    /// Texts at which it failed.
+    /// Texts that the shadow failed to score.
     pub n_failed: u64,
-    /// The categories that both models' policies have; those of several policies after each other,
-    /// one entry an id.
+    /// The categories that both models' policies have, one entry per id, in order of first
+    /// comparison.
     pub categories: Vec<Difference>,
 }
 
-/// How the two models differ in one category.
+/// The differences between the two models in one category.
 #[derive(Debug, Clone, Default)]
 pub struct Difference {
-    /// Its id.
+    /// The id of the category.
     pub category: String,
-    /// Texts of which both policies judge it.
+    /// Texts judged in this category by both policies.
     pub n_texts: u64,
-    /// Texts that violate it, by the model that serves.
+    /// Texts flagged by the serving model.
     pub n_flagged_serving: u64,
-    /// The same by the shadow.
+    /// Texts flagged by the shadow model.
     pub n_flagged_shadow: u64,
-    /// Texts of which only one of them says so.
+    /// Texts flagged by only one of the models.
     pub n_disagreed: u64,
-    /// Of the differences between their scores, without the sign.
+    /// Sum of the absolute differences between the scores.
     pub sum_difference: f64,
-    /// The largest of them.
+    /// Largest absolute difference between the scores.
     pub max_difference: f64,
 }
 
-/// One request as the model that serves has answered it.
+/// A request that the serving model has answered.
 #[derive(Debug)]
 pub struct MirroredRequest {
-    /// What was judged.
-    pub subjects: Vec<Subject>,
-    /// The scores, in order.
+    /// The inputs that were judged.
+    pub inputs: Vec<Input>,
+    /// The scores of the inputs, in order.
     pub scores: Vec<LabelScores>,
-    /// What it was judged by, without what the request changed of it.
+    /// The rules that the inputs were judged by, without the overrides of the request.
     pub rules: Rules,
 }
 
@@ -104,39 +104,40 @@ impl Shadow {
         }
     }
 
-    /// The model.
+    /// Returns the engine of the shadow model.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
-    /// Where it came from.
+    /// Returns the source of the model.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// From when on it scores.
+    /// Returns when the model started as a shadow.
     pub fn since(&self) -> SystemTime {
         self.since
     }
 
-    /// Which share of the requests it scores.
+    /// Returns the fraction of requests that it scores.
     pub fn fraction(&self) -> f64 {
         self.fraction
     }
 
-    /// What came of it so far.
+    /// Returns the comparison so far.
     pub fn comparison(&self) -> Comparison {
         self.compare(|comparison| comparison.clone())
     }
 
-    /// Whether the next request is in the share: evenly spread, and no chance in it.
+    /// Counts a request and returns whether to score it: the share is spread evenly, without
+    /// randomness.
     pub(super) fn takes(&self) -> bool {
         is_in_share(self.n_asked.fetch_add(1, Ordering::Relaxed), self.fraction)
     }
 
-    /// Scores what the other has answered, some time; nobody waits for it.
+    /// Scores an answered request in the background; returns at once.
     pub fn mirror(self: Arc<Self>, request: MirroredRequest) {
-        let n_texts = request.subjects.len() as u64;
+        let n_texts = request.inputs.len() as u64;
         let permit = Arc::clone(&self.running).try_acquire_owned();
         let (Ok(permit), false) = (permit, self.engine.is_busy()) else {
             return self.drop_texts(n_texts);
@@ -157,43 +158,42 @@ impl Shadow {
         });
     }
 
-    /// Counts what it could not keep up with.
+    /// Counts texts that the shadow could not keep up with.
     fn drop_texts(&self, n_texts: u64) {
         self.metrics.shadowed("dropped", n_texts);
         self.compare(|comparison| comparison.n_dropped += n_texts);
     }
 
-    async fn score(&self, request: &MirroredRequest) -> Result<Vec<Scored>> {
+    async fn score(&self, request: &MirroredRequest) -> Result<Vec<ScoredInput>> {
         let (deadline, priority) = (Some(Deadline::after(TIMEOUT)), Priority::Background);
         let context = RequestContext { deadline, priority, account: None, timings: None };
-        self.engine.score_uncounted(request.subjects.clone(), context).await
+        self.engine.score_uncounted(request.inputs.clone(), context).await
     }
 
-    fn add(&self, request: &MirroredRequest, scored: &[Scored]) {
+    fn add(&self, request: &MirroredRequest, scored: &[ScoredInput]) {
         let serving = &request.rules;
-        // By the policy of the same id, or by its own where it has none of it.
+        // The policy with the same id, or the shadow's default policy if it has none.
         let same = self.engine.rules(Some(&serving.policy().id));
         let Ok(shadow) = same.or_else(|_| self.engine.rules(None)) else { return };
         let pairs = pairs(serving.policy(), shadow.policy());
         self.metrics.shadowed("compared", scored.len() as u64);
-        for (theirs, ours) in std::iter::zip(&request.scores, scored) {
-            let verdicts = (serving.judge(theirs), shadow.judge(&ours.scores.pooled));
-            for &(category, other) in &pairs {
-                let judgements = (
-                    &verdicts.0.categories[category].judgement,
-                    &verdicts.1.categories[other].judgement,
-                );
-                self.add_one(&serving.policy().categories[category].id, judgements);
+        let verdicts = |(theirs, ours): (&LabelScores, &ScoredInput)| {
+            (serving.judge(theirs), shadow.judge(&ours.scores.pooled))
+        };
+        let verdicts: Vec<_> = std::iter::zip(&request.scores, scored).map(verdicts).collect();
+        for (category, other) in pairs {
+            let id = &serving.policy().categories[category].id;
+            let metrics = self.metrics.shadow_category(id);
+            for (theirs, ours) in &verdicts {
+                let serving = &theirs.categories[category].judgement;
+                let shadow = &ours.categories[other].judgement;
+                let difference = f64::from(shadow.score) - f64::from(serving.score);
+                let flags = (serving.violated, shadow.violated);
+                metrics.compared(difference, flags);
+                self.compare(|comparison| comparison.category(id).add(difference.abs(), flags));
             }
         }
         self.compare(|comparison| comparison.n_texts += scored.len() as u64);
-    }
-
-    fn add_one(&self, id: &str, (serving, shadow): (&Judgement, &Judgement)) {
-        let difference = f64::from(shadow.score) - f64::from(serving.score);
-        let flags = (serving.violated, shadow.violated);
-        self.metrics.shadow_compared(id, difference, flags);
-        self.compare(|comparison| comparison.category(id).add(difference.abs(), flags));
     }
 
     fn compare<T>(&self, work: impl FnOnce(&mut Comparison) -> T) -> T {
@@ -204,11 +204,11 @@ impl Shadow {
 impl Comparison {
     fn category(&mut self, id: &str) -> &mut Difference {
         let known = self.categories.iter().position(|difference| difference.category == id);
-        let place = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             self.categories.push(Difference { category: id.to_owned(), ..Difference::default() });
             self.categories.len() - 1
         });
-        &mut self.categories[place]
+        &mut self.categories[index]
     }
 }
 
@@ -223,22 +223,23 @@ impl Difference {
     }
 }
 
-/// The places of the categories that both have, by their ids.
+/// Returns the indices, in each policy, of the categories that both have, matched by id.
 fn pairs(serving: &Policy, shadow: &Policy) -> Vec<(usize, usize)> {
-    let place = |id: &str| shadow.categories.iter().position(|category| category.id == id);
+    let position = |id: &str| shadow.categories.iter().position(|category| category.id == id);
     let categories = serving.categories.iter().enumerate();
-    categories.filter_map(|(index, category)| Some((index, place(&category.id)?))).collect()
+    categories.filter_map(|(index, category)| Some((index, position(&category.id)?))).collect()
 }
 
-/// Whether the request of that place is one of those by which the share grows to a whole number.
-fn is_in_share(place: u64, fraction: f64) -> bool {
+/// Returns whether the request with this index is in the share: the one with which the share of the
+/// requests reaches the next whole number.
+fn is_in_share(index: u64, fraction: f64) -> bool {
     let share_of = |n_requests: u64| (n_requests as f64 * fraction).floor();
-    share_of(place + 1) > share_of(place)
+    share_of(index + 1) > share_of(index)
 }
 
-/// Requests that the shadow is behind with, at most.
+/// Maximum number of requests waiting for the shadow.
 const MAX_RUNNING: usize = 64;
-/// Nobody waits, but what is old need not be known any more.
+/// No client waits for the scores, but an old comparison is not worth computing.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn a_share_is_spread_evenly() {
         for (fraction, due) in [(1.0, 1000), (0.1, 100), (0.25, 250), (0.001, 1)] {
-            let n_taken = (0..1000).filter(|&place| is_in_share(place, fraction)).count();
+            let n_taken = (0..1000).filter(|&index| is_in_share(index, fraction)).count();
             assert_eq!(n_taken, due, "{fraction}");
         }
     }

@@ -1,4 +1,4 @@
-//! One of the models of a service: which engine serves, and how another takes its place while
+//! One of the models of a service: the engine that serves, and how it is swapped for another while
 //! requests are in flight.
 
 use std::sync::Arc;
@@ -25,14 +25,14 @@ use crate::model::Source;
 
 /// The engines of one model.
 ///
-/// Whoever answers a request holds the engine that served when it came, to the end; an engine that
-/// nobody holds any more ends, and its memory is free.
+/// Until it is answered, a request holds the engine that served when the request arrived; an engine
+/// ends, and its memory is freed, when the last reference is dropped.
 #[derive(Debug)]
 pub struct Slot {
     name: Option<String>,
     state: RwLock<State>,
-    staging: Arc<Mutex<()>>, // held while a model is on its way; all slots have the same
-    crashed: watch::Sender<bool>, // of all slots too
+    staging: Arc<Mutex<()>>, // locked while a model is loaded; shared by all slots
+    crashed: watch::Sender<bool>, // shared by all slots
     metrics: Arc<Metrics>,
 }
 
@@ -44,58 +44,58 @@ struct State {
     shadow: Option<Arc<Shadow>>,
 }
 
-/// What serves.
+/// The serving engine and its origin.
 #[derive(Debug, Clone)]
 pub struct Serving {
     /// The engine.
     pub engine: Arc<Engine>,
-    /// Where it came from; none where the engine was made by hand.
+    /// Where it came from; `None` for an engine that was passed in directly.
     pub source: Option<Source>,
-    /// From when on.
+    /// When it started to serve.
     pub since: SystemTime,
 }
 
-/// A model that served once.
+/// A model that served before.
 #[derive(Debug, Clone)]
 pub struct PreviousModel {
     /// Its name and version.
     pub reference: String,
     /// Where it came from.
     pub source: Source,
-    /// Of its weights.
+    /// The SHA-256 of its weights.
     pub sha256: String,
-    /// From when on it served.
+    /// When it started to serve.
     pub since: SystemTime,
-    /// When another took its place.
+    /// When it was replaced.
     pub until: SystemTime,
 }
 
-/// A model on its way, or the last one that did not get there.
+/// A model that is being loaded, or the last one that failed.
 #[derive(Debug, Clone)]
 pub struct Staged {
     /// Where it comes from.
     pub source: Source,
-    /// When it was asked for.
+    /// When it was requested.
     pub since: SystemTime,
-    /// Why it does not serve; none while it is on its way.
+    /// Why the model does not serve; `None` while it is being loaded.
     pub fault: Option<Error>,
 }
 
-/// What there is, for operators.
+/// The state of a slot, for operators.
 #[derive(Debug, Clone)]
 pub struct Overview {
-    /// What serves.
+    /// The serving model.
     pub serving: Option<Serving>,
-    /// What served before.
+    /// The model that served before.
     pub previous: Option<PreviousModel>,
-    /// What is on its way or failed last.
+    /// The model that is being loaded, or the last one that failed.
     pub staged: Option<Staged>,
-    /// What scores too, without being answered with.
+    /// The shadow model.
     pub shadow: Option<Arc<Shadow>>,
 }
 
 impl Slot {
-    /// A place without a model yet.
+    /// Creates a slot without a model.
     pub(super) fn new(
         name: Option<String>,
         staging: Arc<Mutex<()>>,
@@ -105,13 +105,14 @@ impl Slot {
         Self { name, state: RwLock::default(), staging, crashed, metrics }
     }
 
-    /// What requests call it, if the operator has said so; else it goes by the model's own name.
+    /// Returns the name set by the operator; without one, the slot is called by the model's own
+    /// name.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Whether requests mean it by that name: the operator's, or the model's own, also with its
-    /// version.
+    /// Returns whether the slot has that name: the operator's, or the model's own, with or without
+    /// its version.
     pub fn is_called(&self, name: &str) -> bool {
         let is_own = |serving: &Serving| {
             let card = serving.engine.card();
@@ -121,18 +122,18 @@ impl Slot {
             || self.read(|state| state.serving.as_ref().is_some_and(is_own))
     }
 
-    /// The engine that serves now.
+    /// Returns the serving engine. Fails with [`Error::Starting`] until the first model is loaded.
     pub fn serving(&self) -> Result<Arc<Engine>> {
         let engine = |state: &State| state.serving.as_ref().map(|now| Arc::clone(&now.engine));
         self.read(engine).ok_or(Error::Starting)
     }
 
-    /// The shadow, if the request that comes now is in its share.
+    /// Counts a request and returns the shadow if the request is in its share.
     pub fn shadow(&self) -> Option<Arc<Shadow>> {
         self.read(|state| state.shadow.clone()).filter(|shadow| shadow.takes())
     }
 
-    /// What there is.
+    /// Returns the state of the slot.
     pub fn overview(&self) -> Overview {
         self.read(|state| Overview {
             serving: state.serving.clone(),
@@ -142,7 +143,7 @@ impl Slot {
         })
     }
 
-    /// Has an engine serve from now on, in the place of any other.
+    /// Makes an engine the serving one, in place of any other.
     pub fn swap(self: &Arc<Self>, engine: Arc<Engine>, source: Option<Source>) {
         self.watch(&engine);
         let names = |engine: &Engine| (engine.card().reference(), engine.policy().reference());
@@ -162,22 +163,22 @@ impl Slot {
             });
         }
         state.staged = None;
-        // After the other: they may be of one name.
+        // Set after the previous model's metric is cleared: both may have the same name.
         self.metrics.serving(&model, &policy);
     }
 
-    /// Loads a model beside the one that serves, and exchanges them or puts it in the shadow; if
-    /// anything fails, nothing has changed. One at a time: while another is on its way, it is
-    /// refused.
+    /// Loads a model beside the serving one, then swaps them or makes it the shadow; if anything
+    /// fails, the serving model stays. Fails with [`Error::Staging`] while another model is being
+    /// loaded.
     pub async fn load(self: &Arc<Self>, loader: Loader, request: LoadRequest) -> Result<()> {
         let slot = Arc::clone(self);
-        // A task of its own: the swap does not hang on whoever asked for it.
+        // A task of its own: the swap does not depend on the caller.
         let loading = tokio::spawn(async move {
             let _alone = slot.staging.try_lock().map_err(|_| Error::Staging)?;
             let (began, LoadRequest { source, shadow, .. }) = (Instant::now(), request.clone());
             let engine = slot.stage(loader, request, began).await?;
             match shadow {
-                Some(fraction) => slot.put_in_shadow(engine, source, fraction),
+                Some(fraction) => slot.start_shadow(engine, source, fraction),
                 None => slot.take_over(engine, source, began),
             }
             Ok(())
@@ -185,28 +186,28 @@ impl Slot {
         loading.await.unwrap_or(Err(Error::Stopped))
     }
 
-    /// Loads the model that served before, if its weights are still the same.
+    /// Loads the model that served before. Fails if there is none or if its weights have changed.
     pub async fn roll_back(self: &Arc<Self>, loader: Loader) -> Result<()> {
         let previous = self.read(|state| state.previous.clone()).ok_or(Error::NothingBefore)?;
         let PreviousModel { source, sha256, .. } = previous;
         self.load(loader, LoadRequest { source, sha256: Some(sha256), shadow: None }).await
     }
 
-    /// Has the shadow serve, unless its model has crashed.
+    /// Makes the shadow the serving model. Fails if there is none or if its model has crashed.
     pub fn promote(self: &Arc<Self>) -> Result<()> {
         let shadow = self.write(State::take_shadow)?;
         self.take_over(Arc::clone(shadow.engine()), shadow.source().clone(), Instant::now());
         Ok(())
     }
 
-    /// Ends the shadow.
+    /// Removes the shadow. Fails with [`Error::NoShadow`].
     pub fn discard(&self) -> Result<()> {
         let shadow = self.write(|state| state.shadow.take()).ok_or(Error::NoShadow)?;
         info!(model = shadow.engine().card().reference(), "the shadow is gone");
         Ok(())
     }
 
-    /// Loads a model that is to serve here, or tells why it cannot.
+    /// Loads a model for this slot; records it as staged, and its error if it fails.
     pub(super) async fn stage(
         &self,
         loader: Loader,
@@ -232,21 +233,21 @@ impl Slot {
         Err(fault)
     }
 
-    /// Has a model that was staged serve.
+    /// Makes a staged model the serving one.
     pub(super) fn take_over(self: &Arc<Self>, engine: Arc<Engine>, source: Source, began: Instant) {
         let model = engine.card().reference();
         self.swap(engine, Some(source));
-        self.metrics.swapped("exchanged", began.elapsed());
-        info!(model, "exchanged the model");
+        self.metrics.swapped("swapped", began.elapsed());
+        info!(model, "swapped the model");
     }
 
-    /// What is loaded again when the files are read again.
+    /// Returns the source of the serving model, for reloading.
     pub(super) fn source(&self) -> Result<Source> {
         let source = self.read(|state| state.serving.clone()).and_then(|serving| serving.source);
         source.ok_or(Error::Starting)
     }
 
-    fn put_in_shadow(self: &Arc<Self>, engine: Arc<Engine>, source: Source, fraction: f64) {
+    fn start_shadow(self: &Arc<Self>, engine: Arc<Engine>, source: Source, fraction: f64) {
         let model = engine.card().reference();
         let shadow = Arc::new(Shadow::new(engine, source, fraction, Arc::clone(&self.metrics)));
         self.watch_shadow(&shadow);
@@ -257,8 +258,8 @@ impl Slot {
         info!(model, fraction, "scores in the shadow");
     }
 
-    /// Tells if this engine panics while it serves. One that is on its way out takes the requests
-    /// along that it still has, and nothing else.
+    /// Reports a panic of this engine while it serves. A panic after a swap only fails the requests
+    /// that the old engine still has.
     fn watch(self: &Arc<Self>, engine: &Arc<Engine>) {
         let (crashed, slot, engine) =
             (engine.crashed(), Arc::downgrade(self), Arc::downgrade(engine));
@@ -281,7 +282,7 @@ impl Slot {
         self.read(|state| state.serving.as_ref().is_some_and(is_same))
     }
 
-    /// Takes the shadow out if it panics.
+    /// Removes the shadow if it panics.
     fn watch_shadow(self: &Arc<Self>, shadow: &Arc<Shadow>) {
         let (crashed, slot) = (shadow.engine().crashed(), Arc::downgrade(self));
         let shadow = Arc::downgrade(shadow);
@@ -289,12 +290,12 @@ impl Slot {
             if crashed.await
                 && let Some(slot) = slot.upgrade()
             {
-                slot.take_out(&shadow);
+                slot.remove_crashed_shadow(&shadow);
             }
         });
     }
 
-    fn take_out(&self, crashed: &Weak<Shadow>) {
+    fn remove_crashed_shadow(&self, crashed: &Weak<Shadow>) {
         let is_same =
             |shadow: &mut Arc<Shadow>| std::ptr::eq(Arc::as_ptr(shadow), crashed.as_ptr());
         let shadow = self.write(|state| {
@@ -320,7 +321,7 @@ impl Slot {
 }
 
 impl State {
-    /// The shadow, to serve; it stays where it is if it cannot.
+    /// Removes and returns the shadow to be promoted; a crashed shadow is left in its slot.
     fn take_shadow(&mut self) -> Result<Arc<Shadow>> {
         if let Some(shadow) = self.shadow.take_if(|shadow| !shadow.engine().has_crashed()) {
             return Ok(shadow);

@@ -5,42 +5,43 @@ use std::time::Duration;
 /// Tokens per second of one replica of one model.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ThroughputEstimate {
-    tokens_per_second: Option<f64>, // finite and above 0; none while nothing is known
+    tokens_per_second: Option<f64>, // finite and above 0; none while unknown
 }
 
-/// A batch that was computed.
+/// The measurement of a computed batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measurement {
     /// Tokens in the batch.
     pub(super) n_tokens: usize,
-    /// Tokens that the batch could have had.
+    /// The token budget of the batch.
     pub(super) budget: usize,
     /// Time of the forward pass.
     pub(super) elapsed: Duration,
 }
 
 impl ThroughputEstimate {
-    /// Starts from a figure that was measured elsewhere, or from nothing.
+    /// Creates an estimate from an earlier measurement, or without one.
     pub(super) fn new(tokens_per_second: Option<f64>) -> Self {
         let is_valid = |rate: &f64| rate.is_finite() && *rate > 0.0;
         Self { tokens_per_second: tokens_per_second.filter(is_valid) }
     }
 
-    /// Takes a batch into the average.
+    /// Adds a batch to the average.
     ///
-    /// Small batches are slow for their size, so a batch below half of its budget counts only if
-    /// it is faster than the estimate, or if nothing else is known. An estimate that is too low
-    /// recovers whatever the load is.
+    /// Small batches are slow for their size, so a batch below half of its budget counts only if it
+    /// is faster than the estimate, or if there is no estimate yet. An estimate that is too low
+    /// recovers under any load.
     pub(super) fn observe(&mut self, batch: Measurement) {
         let sample = batch.tokens_per_second();
         self.tokens_per_second = Some(match self.tokens_per_second {
             None => sample,
             Some(before) if batch.is_small() && sample <= before => before,
-            Some(before) => before + WEIGHT_OF_LAST * (sample - before),
+            Some(before) => before + SMOOTHING_FACTOR * (sample - before),
         });
     }
 
-    /// Seconds for so many tokens on `n_replicas` replicas; none while nothing is known.
+    /// Returns the seconds for `n_tokens` on `n_replicas` replicas; `None` while the throughput is
+    /// unknown.
     pub(super) fn seconds_for(&self, n_tokens: usize, n_replicas: usize) -> Option<f64> {
         let rate = self.tokens_per_second?;
         Some(n_tokens as f64 / rate / n_replicas.max(1) as f64)
@@ -49,7 +50,7 @@ impl ThroughputEstimate {
 
 impl Measurement {
     fn tokens_per_second(&self) -> f64 {
-        self.n_tokens.max(1) as f64 / self.elapsed.as_secs_f64().max(SHORTEST_SECONDS)
+        self.n_tokens.max(1) as f64 / self.elapsed.as_secs_f64().max(MIN_SECONDS)
     }
 
     fn is_small(&self) -> bool {
@@ -57,12 +58,12 @@ impl Measurement {
     }
 }
 
-/// About ten batches make up the average.
-const WEIGHT_OF_LAST: f64 = 0.1;
-/// A batch below this part of its budget is small.
+/// The average spans about ten batches.
+const SMOOTHING_FACTOR: f64 = 0.1;
+/// A batch below its budget divided by this is small.
 const SMALL_DIVISOR: usize = 2;
-/// Clocks are not finer, and a rate stays finite.
-const SHORTEST_SECONDS: f64 = 1e-6;
+/// Clocks are not finer than this, and a lower bound keeps the rate finite.
+const MIN_SECONDS: f64 = 1e-6;
 
 #[cfg(test)]
 mod tests {

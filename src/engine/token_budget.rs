@@ -1,44 +1,45 @@
-//! Admission control in tokens: how much may wait, in all and of one key.
+//! Admission control in tokens: how much may wait, in total and per key.
 
 use std::time::Duration;
 
-/// Bounds on what waits in one class of priority.
+/// Limits on the waiting work of one priority.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TokenBudget {
-    /// Tokens that may wait.
+    /// Maximum waiting tokens.
     pub(super) capacity: usize,
-    /// Tokens of one key that may wait.
+    /// Maximum waiting tokens of one key.
     pub(super) capacity_per_key: usize,
-    /// A request is refused if what waits before it takes this long or longer; a request of a key
-    /// also if something of that key waits, and with the request takes half as long or longer.
+    /// A request is refused if the work before it takes this long or longer; a request of a key
+    /// also if work of that key is waiting and takes, with the request, half as long or longer.
     pub(super) max_wait: Duration,
 }
 
-/// What waits, and how long it takes to compute.
+/// Waiting work, and how long it takes to compute.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Backlog {
-    /// Tokens.
+    /// Number of tokens.
     pub(super) n_tokens: usize,
-    /// Seconds, of those tokens whose model has a known throughput.
+    /// Seconds to compute the tokens whose model has a known throughput.
     pub(super) seconds: f64,
 }
 
-/// Why a request cannot wait.
+/// The limit that refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full {
-    /// Tokens that wait: all, or those of the key.
+    /// Waiting tokens: all, or those of the key.
     pub(super) queued_tokens: usize,
-    /// The most that may wait.
+    /// Maximum waiting tokens.
     pub(super) capacity: usize,
-    /// When half of the waiting tokens will have been computed.
+    /// Estimated time until half of the waiting tokens are computed.
     pub(super) retry_after: Duration,
 }
 
 impl TokenBudget {
-    /// Tells whether a request may wait beside `all` and beside what waits of the same key.
+    /// Checks whether a request may wait in addition to `all` and to the waiting work of its key.
     ///
-    /// What one key has waiting stays within its half, so that others find room in the other half:
-    /// the request counts too, unless it is the only one of its key.
+    /// The waiting work of one key stays within its half, so that others find room in the other
+    /// half. The request counts too, but the time limit does not apply to the only request of a
+    /// key.
     pub(super) fn check(
         &self,
         request: Backlog,
@@ -54,7 +55,7 @@ impl TokenBudget {
     }
 }
 
-/// Nothing waits too long where nothing waits.
+/// Checks a time limit; an empty queue never exceeds it.
 fn check_seconds(seconds: f64, backlog: Backlog, max_seconds: f64) -> Result<(), Full> {
     if backlog.n_tokens == 0 || seconds < max_seconds {
         return Ok(());
@@ -69,7 +70,7 @@ impl Backlog {
         Full { queued_tokens: self.n_tokens, capacity, retry_after: self.retry_after() }
     }
 
-    /// Half of the time that it takes, within bounds; a second if that is not known.
+    /// Returns half of the time to compute the backlog, within bounds; one second if unknown.
     fn retry_after(&self) -> Duration {
         let is_known = self.seconds > 0.0;
         let seconds = if is_known { self.seconds / 2.0 } else { 1.0 };
@@ -82,11 +83,11 @@ fn check_tokens(n_tokens: usize, backlog: Backlog, capacity: usize) -> Result<()
     if is_room { Ok(()) } else { Err(backlog.full(capacity)) }
 }
 
-/// One key may keep the model busy for this part of the time that all may.
+/// The time limit of one key is the limit of all keys divided by this.
 const KEY_DIVISOR: f64 = 2.0;
-/// Sooner is not worth a connection.
+/// An earlier retry is not worth a connection.
 const MIN_RETRY_SECONDS: f64 = 0.1;
-/// Later is as good as never.
+/// A later retry is as good as none.
 const MAX_RETRY_SECONDS: f64 = 60.0;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The threads that tokenise, shared fairly.
+//! Permits to tokenise, shared fairly between keys.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use crate::engine::priority::Priority;
 use crate::error::Error;
 use crate::error::Result;
 
-/// As many permits as texts may be tokenised at once.
+/// As many permits as texts may be tokenised concurrently.
 ///
-/// While permits are free, whoever asks gets one, whatever its key has already. When they are short
-/// they are handed out round-robin over the keys that wait, and to the background last.
+/// While permits are free, every request gets one, however many its key already has. When there are
+/// none, they are granted round-robin to the waiting keys, and to the background last.
 #[derive(Debug, Clone)]
 pub(super) struct Tokenization(Arc<Mutex<State>>);
 
-/// The right to tokenise, until it is dropped.
+/// A permit to tokenise, released when dropped.
 #[derive(Debug)]
 pub(super) struct Permit(Option<Tokenization>);
 
 #[derive(Debug)]
 struct State {
-    n_free: usize, // 0 while anybody waits
+    n_free: usize, // 0 while any request is waiting
     foreground: RoundRobin,
     background: RoundRobin,
 }
 
-/// The flows that wait, the next one first; none is empty.
+/// The waiting flows, the next one first; none is empty.
 #[derive(Debug, Default)]
 struct RoundRobin(VecDeque<Waiting>);
 
@@ -44,7 +44,7 @@ struct Waiting {
 type Sender = oneshot::Sender<Permit>;
 
 impl Tokenization {
-    /// So many at once.
+    /// Creates `n_permits` permits.
     pub(super) fn new(n_permits: usize) -> Self {
         let (foreground, background) = (RoundRobin::default(), RoundRobin::default());
         Self(Arc::new(Mutex::new(State { n_free: n_permits, foreground, background })))
@@ -62,11 +62,12 @@ impl Tokenization {
             state.flows(priority).push(flow, sender);
             granted
         };
-        // A permit that was sent to somebody who is gone is dropped there, and so handed on.
+        // A permit sent to a request that was cancelled is dropped with its channel, and so
+        // released.
         granted.await.map_err(|_| Error::Stopped)
     }
 
-    /// Hands a permit on.
+    /// Passes a permit to the next waiting request, or keeps it as free.
     fn release(&self) {
         loop {
             let mut state = self.lock();
@@ -77,7 +78,7 @@ impl Tokenization {
             drop(state);
             match next.send(Permit(Some(self.clone()))) {
                 Ok(()) => return,
-                // Who asked is gone; this permit is for the next one.
+                // The request was cancelled; its permit goes to the next one.
                 Err(mut permit) => permit.0 = None,
             }
         }
@@ -144,7 +145,7 @@ mod tests {
                 let _permit = tokenization.permit(priority, FlowId::Key(key)).await.unwrap();
                 came.send(name).await.unwrap();
             });
-            // Each comes to wait before the next one asks.
+            // Each task is waiting before the next one starts.
             tokio::task::yield_now().await;
         }
         drop(busy);
@@ -189,7 +190,7 @@ mod tests {
             .collect();
         tokio::task::yield_now().await;
         for (place, task) in waiting.iter().enumerate() {
-            // Some go before a permit is sent to them, and some after.
+            // Some tasks are aborted before a permit is sent to them, and some after.
             if place == 50 {
                 permits.clear();
             }

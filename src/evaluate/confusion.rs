@@ -1,19 +1,19 @@
-//! The counts behind a decision rule, and the rates made of them.
+//! Confusion counts of a decision rule, and the rates computed from them.
 
 use super::outcome::Outcome;
 
-/// How many texts there are, how many a rule flagged and how many of each are positive.
+/// How many texts there are, how many are flagged, and how many of both are positive.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_field_names, reason = "n_ marks a count")]
-pub(super) struct Confusion {
+pub(super) struct ConfusionCounts {
     pub(super) n_texts: usize,
     pub(super) n_positives: usize,
     pub(super) n_flagged: usize,
     pub(super) n_true_positives: usize,
 }
 
-impl Confusion {
-    /// Counts the decisions in force.
+impl ConfusionCounts {
+    /// Counts the decisions recorded in the outcomes.
     pub(super) fn of(outcomes: &[Outcome]) -> Self {
         Self {
             n_flagged: outcomes.iter().filter(|outcome| outcome.flagged).count(),
@@ -25,7 +25,7 @@ impl Confusion {
         }
     }
 
-    /// Counts for a rule that lets every text pass.
+    /// Counts for a rule that flags no text.
     pub(super) fn with_none_flagged(outcomes: &[Outcome]) -> Self {
         Self {
             n_texts: outcomes.len(),
@@ -35,30 +35,30 @@ impl Confusion {
         }
     }
 
-    /// Share of the flagged texts that are positive.
+    /// Returns the share of the flagged texts that are positive.
     ///
-    /// 0 if none is flagged though there are positives, as scikit-learn's `zero_division=0`; `None`
-    /// without positives, where every rule would score the same.
+    /// 0 if no text is flagged, as with scikit-learn's `zero_division=0`; `None` without
+    /// positives, where every rule would get 0.
     pub(super) fn precision(&self) -> Option<f64> {
         let flagged = self.n_flagged.max(1);
         (self.n_positives > 0).then(|| self.n_true_positives as f64 / flagged as f64)
     }
 
-    /// Share of the positive texts that are flagged; `None` without positives.
+    /// Returns the share of the positive texts that are flagged; `None` without positives.
     pub(super) fn recall(&self) -> Option<f64> {
         ratio(self.n_true_positives, self.n_positives)
     }
 
-    /// Harmonic mean of precision and recall; `None` without positives.
+    /// Returns the harmonic mean of precision and recall; `None` without positives.
     ///
-    /// Taken from the counts, 2 TP / (flagged + positives), so that equal values compare equal.
+    /// Computed as 2 TP / (flagged + positives): one division, so that ties are exact.
     pub(super) fn f1(&self) -> Option<f64> {
         let twice_true_positives = 2 * self.n_true_positives;
         (self.n_positives > 0)
             .then(|| twice_true_positives as f64 / (self.n_flagged + self.n_positives) as f64)
     }
 
-    /// Share of the negative texts that are flagged; `None` without negatives.
+    /// Returns the share of the negative texts that are flagged; `None` without negatives.
     pub(super) fn false_positive_rate(&self) -> Option<f64> {
         ratio(self.n_flagged - self.n_true_positives, self.n_texts - self.n_positives)
     }

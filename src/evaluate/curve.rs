@@ -1,13 +1,14 @@
-//! What every possible threshold would flag, and the figures that need no fixed one.
+//! The decisions at every possible threshold, and the figures that need no fixed threshold.
 
-use super::confusion::Confusion;
+use super::confusion::ConfusionCounts;
 use super::outcome::Outcome;
 
-/// The decisions at each distinct score, from flagging nothing to flagging everything.
+/// The counts with each distinct score as the threshold, from flagging nothing to flagging
+/// everything.
 #[derive(Debug)]
 pub(super) struct Curve {
-    none_flagged: Confusion,
-    points: Vec<Point>, // thresholds strictly fall
+    none_flagged: ConfusionCounts,
+    points: Vec<Point>, // thresholds strictly decrease
 }
 
 /// The threshold with the highest F1.
@@ -18,14 +19,15 @@ pub(super) struct BestF1 {
 }
 
 impl Curve {
-    /// Ranks the outcomes; texts with the same score share a point, since no threshold parts them.
+    /// Ranks the outcomes; texts with the same score share a point, since no threshold separates
+    /// them.
     pub(super) fn of(outcomes: &[Outcome]) -> Self {
         let mut ranked = outcomes.to_vec();
         ranked.sort_unstable_by(|left, right| right.score.total_cmp(&left.score));
 
-        let none_flagged = Confusion::with_none_flagged(outcomes);
+        let none_flagged = ConfusionCounts::with_none_flagged(outcomes);
         let mut confusion = none_flagged;
-        // In falling order "not above the one before" means a tie, of 0 and -0 too.
+        // In descending order, "not above the next one" means a tie, which includes 0 and -0.
         let points = ranked
             .chunk_by(|above, below| above.score <= below.score)
             .map(|tied| {
@@ -38,7 +40,7 @@ impl Curve {
         Self { none_flagged, points }
     }
 
-    /// Precision averaged over the steps of recall, without interpolation.
+    /// Returns the precision averaged over the steps of recall, without interpolation.
     ///
     /// Σ (Rₙ − Rₙ₋₁) Pₙ, as `sklearn.metrics.average_precision_score` of scikit-learn 1.9.1. `None`
     /// without positives.
@@ -53,10 +55,12 @@ impl Curve {
         Some(average)
     }
 
-    /// Chance that a positive text scores above a negative one, a tie counting half.
+    /// Returns the probability that a positive text scores above a negative one, ties counting
+    /// half.
     ///
-    /// The trapezoids under recall over false positive rate, as `sklearn.metrics.roc_auc_score` of
-    /// scikit-learn 1.9.1. `None` unless both kinds of text are present.
+    /// The area under recall over false positive rate by the trapezoidal rule, as
+    /// `sklearn.metrics.roc_auc_score` of scikit-learn 1.9.1. `None` unless both kinds of text are
+    /// present.
     pub(super) fn roc_auc(&self) -> Option<f64> {
         let mut recall_before = self.none_flagged.recall()?;
         let mut rate_before = self.none_flagged.false_positive_rate()?;
@@ -70,7 +74,8 @@ impl Curve {
         Some(area)
     }
 
-    /// The highest F1 of all thresholds that are scores; of equal ones the highest threshold.
+    /// Returns the highest F1 of all scores as thresholds, with the highest threshold that reaches
+    /// it.
     ///
     /// `None` without positives.
     pub(super) fn best_f1(&self) -> Option<BestF1> {
@@ -84,11 +89,11 @@ impl Curve {
         best
     }
 
-    /// The highest recall of all thresholds that flag at most this share of the negatives.
+    /// Returns the highest recall of all thresholds that flag at most this share of the negatives.
     ///
-    /// 0 if the highest score alone exceeds it; no interpolation between thresholds, as a choice
-    /// from `sklearn.metrics.roc_curve(drop_intermediate=False)`. `None` unless both kinds of text
-    /// are present.
+    /// 0 if even the highest score as threshold flags more; no interpolation between thresholds, as
+    /// when choosing from `sklearn.metrics.roc_curve(drop_intermediate=False)`. `None` unless both
+    /// kinds of text are present.
     pub(super) fn recall_at(&self, false_positive_rate: f64) -> Option<f64> {
         let mut recall = self.none_flagged.recall()?;
         self.none_flagged.false_positive_rate()?;
@@ -102,9 +107,9 @@ impl Curve {
     }
 }
 
-/// What flagging every score from this threshold upwards comes to.
+/// The counts when every score at or above this threshold is flagged.
 #[derive(Debug, Clone, Copy)]
 struct Point {
     threshold: f32,
-    confusion: Confusion,
+    confusion: ConfusionCounts,
 }

@@ -1,12 +1,12 @@
-//! Means over categories that give every category the same weight.
+//! Unweighted means over categories.
 
 use serde::Serialize;
 
 use super::report::CategoryReport;
 
-/// The mean of each figure over the categories that have it.
+/// The mean of each figure over the categories where it is defined.
 ///
-/// Thresholds are not averaged: the mean of thresholds is a threshold of nothing.
+/// Thresholds are not averaged: their mean has no meaning.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MacroAverage {
     /// Mean of [`CategoryReport::average_precision`].
@@ -27,12 +27,12 @@ pub struct MacroAverage {
     pub expected_calibration_error: Mean,
 }
 
-/// A mean, and over how many categories.
+/// A mean and the number of categories it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Mean {
-    /// `None` if no category has the figure.
+    /// The mean; `None` if no category defines the figure.
     pub value: Option<f64>,
-    /// The categories that have it.
+    /// The number of categories where the figure is defined.
     pub n_categories: usize,
 }
 

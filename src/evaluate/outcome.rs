@@ -1,11 +1,11 @@
-//! One text, in one category, whose label is known.
+//! The outcome of one text in one category, for which the label is known.
 
-/// What was scored, what was decided and what is true of one text.
+/// The score, the decision and the true label of one text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outcome {
-    /// Finite, higher for more likely positive.
+    /// Finite; higher means more likely positive.
     pub(super) score: f32,
-    /// Whether the thresholds in force would have flagged it.
+    /// Whether the thresholds in force flag the text.
     pub(super) flagged: bool,
     /// The known label.
     pub(super) positive: bool,

@@ -1,39 +1,49 @@
-//! What all handlers share.
+//! The state shared by all handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::Models;
+use crate::engine::Slot;
 use crate::error::Result;
-use crate::http::audit::Audit;
-use crate::http::gate::Access;
-use crate::http::traces::Traces;
+use crate::http::auth::Access;
+use crate::http::telemetry::audit::Audit;
+use crate::http::telemetry::traces::Traces;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::text::Limits;
 
-/// The state of the service; a clone is the same one.
+/// The state of the service. Clones share the same state.
 #[derive(Debug, Clone)]
 pub struct App(Arc<Shared>);
 
-/// What a request may bring, how long it may take, and from whom it may come.
+/// Request limits, and the settings for authentication, auditing and tracing.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// Texts and their length.
+    /// Maximum number and length of texts.
     pub limits: Limits,
-    /// Bytes of a request's body.
+    /// Maximum size of a request body in bytes, after decompression.
     pub max_body_bytes: usize,
-    /// From headers to answer; a request may ask for less.
+    /// Maximum time from the headers of a request to its response; a request may set a shorter one.
     pub timeout: Duration,
-    /// Images are left out instead of refused.
-    pub ignore_images: bool,
-    /// Who may ask; anybody without it.
+    /// How images, audio and video are handled.
+    pub media: Media,
+    /// The accepted API keys; `None` disables authentication.
     pub access: Option<Access>,
-    /// Takes a line for every scored request.
+    /// The audit log, which records every scored request.
     pub audit: Option<Audit>,
-    /// Takes a span for every POST.
+    /// The trace exporter, which receives a span for every sampled POST request.
     pub traces: Option<Traces>,
+}
+
+/// How content other than text is handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// Requests with such content are rejected.
+    Refused,
+    /// Such content is ignored.
+    Ignored,
 }
 
 #[derive(Debug)]
@@ -45,12 +55,12 @@ struct Shared {
 }
 
 impl App {
-    /// A service without a model: it answers that it is starting.
+    /// Creates a service without a model, which reports that it is starting.
     pub fn new(settings: HttpSettings, metrics: Arc<Metrics>, lifecycle: Lifecycle) -> Self {
         Self::with_models(settings, metrics, lifecycle, Vec::new())
     }
 
-    /// The same for several models, by their names.
+    /// Creates a service for the named models, or for one unnamed model if `names` is empty.
     pub fn with_models(
         settings: HttpSettings,
         metrics: Arc<Metrics>,
@@ -61,31 +71,42 @@ impl App {
         Self(Arc::new(Shared { settings, metrics, lifecycle, models }))
     }
 
-    /// Has an engine serve from now on, in the place of any other.
+    /// Installs an engine as the default model, replacing the current one.
     pub fn install(&self, engine: Engine) {
         self.0.models.default_slot().swap(Arc::new(engine), None);
     }
 
-    /// The engine that serves now where no model is asked for; to be asked for once a request.
+    /// Returns the engine of the default model. Call this once per request: a model swap may
+    /// replace the engine.
     pub fn engine(&self) -> Result<Arc<Engine>> {
         self.0.models.default_slot().serving()
     }
 
-    /// Which engines serve, and how others take their places.
+    /// Returns the models of the service.
     pub fn models(&self) -> &Arc<Models> {
         &self.0.models
+    }
+
+    /// Returns the slot of the model that a request names, or of the default model if it names
+    /// none. Multi-vendor clients prefix the name with a vendor, as in `openai/NAME`.
+    pub(super) fn slot(&self, name: Option<&str>) -> Result<&Arc<Slot>> {
+        let slot = self.0.models.slot(name);
+        match name.and_then(|name| name.split_once('/')) {
+            Some((_vendor, name)) if slot.is_err() => self.0.models.slot(Some(name)).or(slot),
+            _ => slot,
+        }
     }
 
     pub(super) fn settings(&self) -> &HttpSettings {
         &self.0.settings
     }
 
-    /// The instruments of the process.
+    /// Returns the metrics of the process.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
     }
 
-    /// Where the service stands in its life.
+    /// Returns the lifecycle of the service.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.0.lifecycle
     }

@@ -1,4 +1,4 @@
-//! Errors as the client sees them: one body for all, and the choice of status codes.
+//! Error responses: the shared error body, and the mapping of errors to status codes.
 
 use std::time::Duration;
 
@@ -16,42 +16,44 @@ use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::error::Kind;
+use crate::error::shorten;
 
-/// An error on its way to the client.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
     message: String,
     param: Option<String>,
-    /// What the log may know beyond the message.
+    /// Details for the log, which never quotes a client.
     detail: Option<String>,
-    /// How long to stay away.
+    /// How long the client should wait before it retries.
     wait: Option<Duration>,
 }
 
-/// Left on the response for the log and the metrics.
+/// The error of a response, attached to it for the log, the metrics and other error formats.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
+pub(super) struct ReportedError {
     pub(super) code: &'static str,
-    pub(super) detail: String,
-    /// What the client is told.
+    /// For the log; `None` where it could quote names that the client chose.
+    pub(super) detail: Option<String>,
+    /// The message for the client.
     pub(super) message: String,
 }
 
-/// What a route may answer beside what was asked for.
+/// The error responses of a route.
 #[derive(Debug, IntoResponses)]
 #[expect(dead_code, reason = "read by the documentation")]
-pub(super) enum Faults {
-    /// The request is at fault.
+pub(super) enum ErrorResponses {
+    /// The request was refused.
     #[response(status = "4XX")]
     Client(ErrorBody),
-    /// 503: try again later; 504: too late.
+    /// 503: retry later; 504: the deadline has passed.
     #[response(status = "5XX")]
     Server(ErrorBody),
 }
 
-/// The body of every error.
+/// The body of every error response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ErrorBody {
     error: ErrorDetail,
@@ -59,14 +61,14 @@ pub(super) struct ErrorBody {
 
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorDetail {
-    /// For people.
+    /// A human-readable message.
     message: String,
     /// `invalid_request_error`, `rate_limit_error`, `overloaded_error`, `timeout_error` or
     /// `server_error`.
     r#type: &'static str,
-    /// The field at fault, if it is one.
+    /// The field that caused the error, if any.
     param: Option<String>,
-    /// A stable word for programs.
+    /// A stable error code for programs.
     code: &'static str,
 }
 
@@ -81,19 +83,21 @@ impl From<Error> for Problem {
             Kind::Setup | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let is_ours = status == StatusCode::INTERNAL_SERVER_ERROR;
+        let may_quote = matches!(error.kind(), Kind::Input | Kind::Unknown);
         Self {
             status,
             code: error.code(),
             message: if is_ours { INTERNAL.into() } else { error.to_string() },
             param: param(&error),
-            detail: is_ours.then(|| error.chain()),
+            detail: (!may_quote).then(|| error.chain()),
             wait: wait(&error),
         }
     }
 }
 
 impl Problem {
-    /// A fault in the words of its whole chain, for those who run the server.
+    /// Creates an error response for operators: internal errors become 422 with the whole chain of
+    /// causes as the message.
     pub(super) fn told(error: Error) -> Self {
         let chain = error.chain();
         let problem = Self::from(error);
@@ -116,6 +120,19 @@ impl Problem {
 
     pub(super) fn unsupported_media_type() -> Self {
         let message = "the body must come with the header content-type: application/json".into();
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
+    pub(super) fn unsupported_encoding(encoding: &str) -> Self {
+        let encoding = shorten(encoding);
+        let message =
+            format!("content-encoding {encoding:?} is not decoded; gzip, deflate, br and zstd are");
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self { detail: None, ..Self::new(status, "unsupported_encoding", message) }
+    }
+
+    pub(super) fn utf16() -> Self {
+        let message = "the body is UTF-16; JSON is exchanged in UTF-8".into();
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
@@ -172,7 +189,7 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "insufficient_role", message)
     }
 
-    /// Beyond the quota of the key; an overload of ours is 503.
+    /// Creates the 429 response for a key whose quota is used up; an overloaded server answers 503.
     pub(super) fn slow_down(wait: Duration) -> Self {
         let message = "the quota of the key is used up; see the header retry-after".into();
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "slow_down", message);
@@ -180,14 +197,14 @@ impl Problem {
     }
 
     fn new(status: StatusCode, code: &'static str, message: String) -> Self {
-        Self { status, code, message, param: None, detail: None, wait: None }
+        let detail = Some(message.clone());
+        Self { status, code, message, param: None, detail, wait: None }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let detail = self.detail.unwrap_or_else(|| self.message.clone());
-        let message = self.message.clone();
+        let (detail, message) = (self.detail, self.message.clone());
         let body = ErrorBody {
             error: ErrorDetail {
                 message: self.message,
@@ -205,28 +222,28 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(Failure { code: self.code, detail, message });
+        response.extensions_mut().insert(ReportedError { code: self.code, detail, message });
         response
     }
 }
 
-/// The answer to a request whose handler panicked.
+/// Returns the response to a request whose handler panicked.
 pub(super) fn panicked() -> Response {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     Problem::new(status, "internal_error", INTERNAL.into()).into_response()
 }
 
-/// In whole units: who comes earlier is refused again.
+/// Rounds up to whole units: a client that retried earlier would be refused again.
 fn rounded_up(wait: Duration, unit: Duration) -> HeaderValue {
     let n_units = wait.as_nanos().div_ceil(unit.as_nanos());
     HeaderValue::from(u64::try_from(n_units).unwrap_or(u64::MAX))
 }
 
-/// How long a client should stay away.
+/// Returns how long a client should wait before it retries.
 fn wait(error: &Error) -> Option<Duration> {
     match error {
         Error::QueueFull { retry_ms, .. } => Some(Duration::from_millis(*retry_ms)),
-        // A model is loaded in about that time.
+        // Loading a model takes about that long, and a failed audit log is retried every second.
         _ if error.kind() == Kind::Overload => Some(Duration::from_secs(1)),
         _ => None,
     }
@@ -242,7 +259,7 @@ fn error_type(status: StatusCode) -> &'static str {
     }
 }
 
-/// The field of the request that is at fault.
+/// Returns the field of the request that caused the error.
 fn param(error: &Error) -> Option<String> {
     match error {
         Error::NoTexts
@@ -287,5 +304,5 @@ fn param(error: &Error) -> Option<String> {
 }
 
 const INTERNAL: &str = "internal error";
-/// OpenAI's and Mistral's clients honour it.
+/// The wait in milliseconds, honoured by OpenAI's and Mistral's clients.
 pub(super) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");

@@ -1,4 +1,4 @@
-//! Requests that come from a file instead of a connection, answered by the same routes.
+//! Replays requests from a file through the same routes as requests over a connection.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,30 +11,30 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::http;
 use crate::http::app::App;
-use crate::http::observe::REQUEST_ID;
+use crate::http::telemetry::request_log::REQUEST_ID;
 
-/// The routes of a service that listens nowhere; a clone is the same one.
+/// The routes of a service without a listener. Clones share the service.
 #[derive(Debug, Clone)]
 pub struct Replay(Router);
 
-/// An answer.
+/// The response to a replayed request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
     /// The status code.
     pub status: u16,
-    /// As in the header `x-request-id`.
+    /// The value of the header `x-request-id`.
     pub request_id: String,
-    /// What came, if it is JSON.
+    /// The response body, or null if it is not JSON.
     pub body: Value,
 }
 
 impl Replay {
-    /// All routes over one app.
+    /// Creates a replay over all routes of an app.
     pub fn new(app: App) -> Self {
         Self(http::router(app))
     }
 
-    /// Asks one route.
+    /// Sends a request with a JSON body to one route and returns the response.
     pub async fn ask(&self, method: &str, url: &str, body: &Value) -> Result<Replayed> {
         let request = Request::builder()
             .method(method)

@@ -1,28 +1,29 @@
-//! How much a key may ask for: token buckets, whose clock is an argument.
+//! The rate limits of a key: token buckets that take the current time as an argument.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
-/// What a key may ask for in a second; no rate is no bound.
+/// The rate limits of a key; `None` means unlimited.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quota {
-    /// Requests, each when it comes.
+    /// Requests per second, counted on arrival.
     pub requests_per_second: Option<Rate>,
-    /// Tokens that are handed to the model.
+    /// Tokens per second that are passed to the model.
     pub tokens_per_second: Option<Rate>,
 }
 
-/// So many a second; at least [`Rate::MIN`] and at most [`Rate::MAX`].
+/// A number per second, from [`Rate::MIN`] to [`Rate::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate(f64);
 
-/// What is left of a key's quota; shared by all requests that come with it.
+/// The remaining quota of a key, shared by all requests with that key.
 #[derive(Debug)]
 pub struct Account {
     quota: Quota,
-    // Held for a few additions; a channel would let a request pass before the last one is counted.
+    // Locked for a few additions; a channel would let a request pass before the last one is
+    // counted.
     buckets: Mutex<Buckets>,
 }
 
@@ -32,26 +33,26 @@ struct Buckets {
     tokens: Option<Bucket>,
 }
 
-/// Fills at a rate up to one second's worth, at least one; what is charged may leave it in debt.
+/// Refills at a rate, up to one second's worth but at least 1; a charge may leave a negative level.
 #[derive(Debug)]
 struct Bucket {
     rate: Rate,
     level: f64,
-    at: Option<Instant>, // of that level; none while it is full and untouched
+    at: Option<Instant>, // time of `level`; `None` before first use
 }
 
 impl Quota {
-    /// No bounds.
+    /// No limits.
     pub const UNLIMITED: Self = Self { requests_per_second: None, tokens_per_second: None };
 }
 
 impl Rate {
-    /// Below, a single request would wait for longer than anybody means.
+    /// At a lower rate, a single request would wait longer than anyone intends.
     pub const MIN: f64 = 0.001;
-    /// More than any machine does.
+    /// More than any machine can serve.
     pub const MAX: f64 = 1e9;
 
-    /// Reads a number within the bounds.
+    /// Parses a number within the bounds.
     pub fn parse(word: &str) -> Option<Self> {
         let rate: f64 = word.parse().ok()?;
         (Self::MIN..=Self::MAX).contains(&rate).then_some(Self(rate))
@@ -59,7 +60,7 @@ impl Rate {
 }
 
 impl Account {
-    /// All of the quota.
+    /// Creates an account with the full quota.
     pub fn new(quota: Quota) -> Self {
         let buckets = Buckets {
             requests: quota.requests_per_second.map(Bucket::full),
@@ -68,14 +69,14 @@ impl Account {
         Self { quota, buckets: Mutex::new(buckets) }
     }
 
-    /// What it was made of.
+    /// Returns the quota of the account.
     pub fn quota(&self) -> Quota {
         self.quota
     }
 
-    /// Takes one request out, or says after which time to ask again.
+    /// Admits one request, or returns the time to wait before the next attempt.
     ///
-    /// A key that is in debt for tokens waits until the debt is paid.
+    /// A key with a negative token level waits until the level is back at 0.
     pub fn admit(&self, now: Instant) -> Result<(), Duration> {
         self.with(|Buckets { requests, tokens }| {
             let request = requests.as_mut().map_or(Duration::ZERO, |all| all.wait_for(1.0, now));
@@ -91,7 +92,7 @@ impl Account {
         })
     }
 
-    /// Charges the tokens of a request that was admitted.
+    /// Charges the tokens of an admitted request.
     pub fn charge(&self, n_tokens: usize, now: Instant) {
         self.with(|buckets| {
             if let Some(tokens) = &mut buckets.tokens {
@@ -110,7 +111,7 @@ impl Bucket {
         Self { rate, level: rate.0.max(1.0), at: None }
     }
 
-    /// The time until it holds so much; zero if it does.
+    /// Returns the time until the bucket holds `amount`; zero if it already does.
     fn wait_for(&mut self, amount: f64, now: Instant) -> Duration {
         self.fill(now);
         let missing_s = (amount - self.level) / self.rate.0;
@@ -126,7 +127,7 @@ impl Bucket {
     }
 
     fn fill(&mut self, now: Instant) {
-        // Requests on several threads may come out of order, and time is counted once.
+        // Requests on several threads may arrive out of order; no time is counted twice.
         let at = self.at.map_or(now, |at| at.max(now));
         let elapsed = self.at.map_or(Duration::ZERO, |before| at.duration_since(before));
         self.level = (self.level + self.rate.0 * elapsed.as_secs_f64()).min(self.rate.0.max(1.0));
@@ -134,8 +135,8 @@ impl Bucket {
     }
 }
 
-/// Whoever waits as long as was said is let in: a wait is rounded to a nanosecond, and the last bits
-/// of a sum of many are worth less than a microsecond.
+/// The tolerance, in seconds, that admits a client after exactly the wait it was given: a wait is
+/// rounded to a nanosecond, and the rounding errors of many additions stay below a microsecond.
 const CLOCK_S: f64 = 1e-6;
 
 #[cfg(test)]

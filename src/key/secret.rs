@@ -1,4 +1,4 @@
-//! The key itself, and the hash that is all we keep of it.
+//! The secret of a key, and its hash, which is all that is stored.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -7,65 +7,55 @@ use sha2::Sha256;
 use subtle::ConditionallySelectable;
 use subtle::ConstantTimeEq;
 
-/// A key, which nobody prints by accident.
+/// The secret of a key, which `Debug` does not print.
 pub struct Secret(String);
 
 /// SHA-256 of a key.
 ///
-/// A key is 256 random bits, so that nobody can try all of them; a slow hash, as words that people
-/// think of need one, would only cost time on every request.
+/// A key is 256 random bits, too many for a brute-force search; a slow hash, as needed for
+/// passwords, would only add latency to every request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hash([u8; 32]);
 
 impl Secret {
-    /// The key of so many random bytes.
+    /// Creates a key from random bytes.
     pub fn of(random: [u8; 32]) -> Self {
         Self(format!("{SECRET_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
     }
 
-    /// The key as its holder sends it.
+    /// Returns the key in plain text, as the client sends it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// What it is known by.
+    /// Returns the hash of the key.
     pub fn hash(&self) -> Hash {
         Hash::of(self.0.as_bytes())
     }
 }
 
 impl Hash {
-    /// Of what somebody sent.
+    /// Hashes a key presented by a client.
     pub fn of(presented: &[u8]) -> Self {
         Self(Sha256::digest(presented).into())
     }
 
-    /// Reads `sha256:` and 64 hexadecimal digits.
+    /// Parses `sha256:` and 64 hexadecimal digits.
     pub fn parse(word: &str) -> Option<Self> {
-        let digits = word.strip_prefix(HASH_PREFIX)?.as_bytes();
-        let mut bytes = [0; 32];
-        if digits.len() != 2 * bytes.len() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = 16 * digit(pair[0])? + digit(pair[1])?;
-        }
-        Some(Self(bytes))
+        // The length excludes a `0x` prefix, which the decoder would accept.
+        let digits = word.strip_prefix(HASH_PREFIX).filter(|digits| digits.len() == N_DIGITS)?;
+        const_hex::decode_to_array(digits).ok().map(Self)
     }
 }
 
-fn digit(character: u8) -> Option<u8> {
-    char::from(character).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
-/// The place of the hash that is of what somebody sent.
+/// Returns the index of the hash of the presented key.
 ///
-/// Looks at all of them and at all of each, so that the time it takes tells nothing about them.
+/// Compares all hashes in constant time, so that the run time reveals nothing about them.
 pub fn find<'a>(hashes: impl Iterator<Item = &'a Hash>, presented: &[u8]) -> Option<usize> {
     let presented = Hash::of(presented);
-    let mut found = u64::MAX; // no place
-    for (place, hash) in (0..).zip(hashes) {
-        found.conditional_assign(&place, hash.0.ct_eq(&presented.0));
+    let mut found = u64::MAX; // not found
+    for (index, hash) in (0..).zip(hashes) {
+        found.conditional_assign(&index, hash.0.ct_eq(&presented.0));
     }
     usize::try_from(found).ok().filter(|_| found != u64::MAX)
 }
@@ -73,7 +63,7 @@ pub fn find<'a>(hashes: impl Iterator<Item = &'a Hash>, presented: &[u8]) -> Opt
 impl std::fmt::Display for Hash {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(HASH_PREFIX)?;
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        formatter.write_str(&const_hex::encode(self.0))
     }
 }
 
@@ -89,6 +79,8 @@ impl std::fmt::Debug for Hash {
     }
 }
 
-/// By it, scanners for leaked secrets know one.
+/// The number of hexadecimal digits of a SHA-256.
+const N_DIGITS: usize = 64;
+/// Lets secret scanners recognise a leaked key.
 const SECRET_PREFIX: &str = "mod-";
 const HASH_PREFIX: &str = "sha256:";

@@ -1,4 +1,4 @@
-//! Files of keys, and finding one.
+//! Key files and key lookup.
 
 use super::*;
 
@@ -76,8 +76,8 @@ fn a_file_without_a_key_locks_nobody_out() {
 fn a_key_is_found_by_its_hash_and_only_by_it() {
     let secrets = [1, 2, 3].map(|byte| Secret::of([byte; 32]));
     let hashes = secrets.each_ref().map(Secret::hash);
-    for (place, secret) in secrets.iter().enumerate() {
-        assert_eq!(find(hashes.iter(), secret.reveal().as_bytes()), Some(place));
+    for (index, secret) in secrets.iter().enumerate() {
+        assert_eq!(find(hashes.iter(), secret.reveal().as_bytes()), Some(index));
     }
     for presented in [&b""[..], b"mod-", hashes[0].to_string().as_bytes()] {
         assert_eq!(find(hashes.iter(), presented), None, "{presented:?}");

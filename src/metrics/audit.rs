@@ -1,21 +1,45 @@
-//! The instruments of the audit log.
+//! Metrics of the audit log.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metrics::Metrics;
+use crate::metrics::catalogue;
+use crate::metrics::registrar::Registrar;
+
+#[derive(Debug)]
+pub(super) struct AuditMetrics {
+    lines: Counter,
+    lines_dropped: Counter,
+    write_failures: Counter,
+    failing: Gauge,
+}
+
+impl AuditMetrics {
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            lines: registrar.counter(catalogue::AUDITED),
+            lines_dropped: registrar.counter(catalogue::AUDIT_DROPPED),
+            write_failures: registrar.counter(catalogue::AUDIT_FAULTS),
+            failing: registrar.gauge(catalogue::AUDIT_FAILING),
+        }
+    }
+}
 
 impl Metrics {
-    /// Counts a line that the audit log has taken.
+    /// Counts a line written to the audit log.
     pub fn audited(&self) {
-        self.unlabelled.audited.increment(1);
+        self.audit.lines.inc();
     }
 
-    /// Counts lines that it could not take, or not keep.
+    /// Counts lines that are lost because the audit log could not queue or write them.
     pub fn audit_dropped(&self, n_lines: u64) {
-        self.unlabelled.audit_dropped.increment(n_lines);
+        self.audit.lines_dropped.inc_by(n_lines);
     }
 
-    /// Tells whether the audit log could be written.
-    pub fn audit_wrote(&self, well: bool) {
-        self.unlabelled.audit_faults.increment(u64::from(!well));
-        self.unlabelled.audit_failing.set(if well { 0.0 } else { 1.0 });
+    /// Records whether a write of the audit log succeeded.
+    pub fn audit_wrote(&self, succeeded: bool) {
+        self.audit.write_failures.inc_by(u64::from(!succeeded));
+        self.audit.failing.set(i64::from(!succeeded));
     }
 }

@@ -1,36 +1,36 @@
-//! What instruments there are: name, labels and help of each.
+//! The catalogue of metrics: the name, kind, labels and help text of each.
 
-/// An instrument as dashboards and alerts know it.
+/// The definition of a metric, as dashboards and alerts use it.
 #[derive(Debug, Clone, Copy)]
 pub struct Instrument {
-    /// As it is rendered; a histogram's is followed by `_bucket`, `_sum` or `_count`.
+    /// The rendered name; histograms append `_bucket`, `_sum` or `_count`.
     pub name: &'static str,
-    /// What it does.
+    /// The type of the metric.
     pub kind: Kind,
-    /// The names of its labels, `le` not among them.
+    /// The names of the labels, without `le`.
     pub labels: &'static [&'static str],
-    /// What it tells.
+    /// The help text.
     pub help: &'static str,
 }
 
-/// What an instrument does.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The type of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Grows.
+    /// A value that only increases.
     Counter,
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Counts values up to each of these bounds.
-    Histogram(&'static [f64]),
+    /// Counts of observed values by bucket.
+    Histogram,
 }
 
 impl Kind {
-    /// As Prometheus calls it.
+    /// Returns the name of the type in the Prometheus text format.
     pub fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
-            Self::Histogram(_) => "histogram",
+            Self::Histogram => "histogram",
         }
     }
 }
@@ -54,164 +54,219 @@ const fn gauge(
 const fn histogram(
     name: &'static str,
     labels: &'static [&'static str],
-    bounds: &'static [f64],
     help: &'static str,
 ) -> Instrument {
-    Instrument { name, kind: Kind::Histogram(bounds), labels, help }
+    Instrument { name, kind: Kind::Histogram, labels, help }
 }
 
-/// Every one of them. No label holds what a client has sent: its values are routes, statuses, codes
-/// and the names in our own files.
+/// All metrics. No label holds text from a client: the values are routes, statuses, codes, and
+/// names from models and policies.
 pub(super) const ALL: &[Instrument] = &[
-    counter(
-        HTTP_REQUESTS,
-        &["route", "method", "status"],
-        "Requests answered, by route, method and status.",
-    ),
-    histogram(HTTP_DURATION, &["route"], SECONDS, "Time from headers to answer, by route."),
-    gauge(CONNECTIONS, &[], "Open connections."),
-    counter(
-        CONNECTIONS_REFUSED,
-        &["reason"],
-        "Connections not accepted or ended by us: too_many_connections, accept_failed, tls_failed, \
-         headers_too_slow, headers_too_large or answer_not_taken.",
-    ),
-    counter(ERRORS, &["code"], "Errors answered, by code: the reasons of all refusals."),
-    counter(JUDGED, &["category"], "Texts held against a category, by category."),
-    counter(FLAGGED, &["category"], "Texts that violated a category, by category."),
-    histogram(SCORE, &["category"], SCORES, "Scores of judged texts, by category."),
-    counter(ACTIONS, &["action"], "Judged texts, by the action that their verdict asks for."),
-    gauge(QUEUE_TOKENS, &[], "Tokens of requests not yet answered by the engine."),
-    gauge(QUEUE_REQUESTS, &[], "Requests not yet answered by the engine."),
-    histogram(QUEUE_WAIT, &[], SECONDS, "Time from admission to the first batch."),
-    counter(ABANDONED, &[], "Requests dropped from the queue before they cost anything."),
-    counter(
-        GIVEN_UP,
-        &["reason"],
-        "Requests that nobody waited for any more: client_gone, or too_late for their deadline.",
-    ),
-    histogram(BATCH_TOKENS, &[], TOKENS_OF_BATCHES, "Tokens in a batch."),
-    histogram(BATCH_WINDOWS, &[], WINDOWS, "Windows (a short text is one) in a batch."),
-    histogram(BATCH_FILL, &[], RATIOS, "Tokens in a batch, as a part of --batch-tokens."),
-    histogram(FORWARD, &[], SECONDS, "Time of a forward pass."),
-    histogram(TOKENISE, &[], SECONDS, "Time to tokenise a request, waiting for a thread included."),
-    counter(TOKENS, &[], "Tokens of scored texts."),
-    counter(TEXTS, &[], "Scored texts."),
-    histogram(TEXT_WINDOWS, &[], WINDOWS, "Windows that a scored text was read in."),
-    counter(NON_FINITE, &[], "Requests refused because the model gave a logit that is no number."),
-    counter(KEYS_KEPT, &[], "Faulty changes of the file of keys; the old ones stay."),
-    gauge(
-        MODEL_INFO,
-        &["model", "policy"],
-        "1 for the model and the policy that serve, 0 for those that served before.",
-    ),
-    counter(SWAPS, &["result"], "Attempts to exchange the model, by result: exchanged or failed."),
-    histogram(
-        SWAP_DURATION,
-        &["result"],
-        SWAP_SECONDS,
-        "From asking for a model to its serving, or to its failure.",
-    ),
-    counter(
-        LOG_DROPPED,
-        &[],
-        "Lines of the log that are lost: stderr was too slow for them or could not be written.",
-    ),
-    counter(AUDITED, &[], "Lines handed to the audit log."),
-    counter(AUDIT_DROPPED, &[], "Lines that the audit log could not take and that are lost."),
-    counter(AUDIT_FAULTS, &[], "Failed attempts to write the audit log."),
-    counter(TLS_KEPT, &[], "Faulty changes of the certificate or its key; the old ones stay."),
-    gauge(AUDIT_FAILING, &[], "1 while the audit log cannot be written."),
-    counter(
-        SHADOW_TEXTS,
-        &["result"],
-        "Texts of the shadow's share, by what became of them: compared, dropped or failed.",
-    ),
-    counter(SHADOW_CRASHES, &[], "Shadows that were taken out because their model panicked."),
-    counter(
-        SHADOW_FLAGGED,
-        &["category", "model"],
-        "Texts compared that violate a category, by the model that serves and by its shadow.",
-    ),
-    counter(
-        SHADOW_DISAGREED,
-        &["category"],
-        "Texts compared of which only one of the two models says that they violate a category.",
-    ),
-    histogram(
-        SHADOW_DIFFERENCE,
-        &["category"],
-        DIFFERENCES,
-        "The shadow's score less that of the model that serves, from -1 to 1.",
-    ),
-    gauge(BUILD_INFO, &["version"], "1 for the version that runs."),
-    gauge(READY, &[], "1 while requests are wanted, 0 while starting or draining."),
-    gauge(RESIDENT, &[], "Memory that the process holds, in RAM."),
-    // Not a counter, as elsewhere: ours count in whole numbers.
-    gauge(CPU_SECONDS, &[], "Time that the process has computed, on all cores together."),
-    gauge(START_TIME, &[], "When the process began, in seconds since 1970."),
-    gauge(OPEN_FDS, &[], "Open files, sockets among them."),
-    gauge(MAX_FDS, &[], "How many there may be."),
+    HTTP_REQUESTS,
+    HTTP_DURATION,
+    CONNECTIONS,
+    CONNECTIONS_REFUSED,
+    ERRORS,
+    JUDGED,
+    FLAGGED,
+    SCORE,
+    ACTIONS,
+    QUEUE_TOKENS,
+    QUEUE_REQUESTS,
+    QUEUE_WAIT,
+    ABANDONED,
+    GIVEN_UP,
+    BATCH_TOKENS,
+    BATCH_WINDOWS,
+    BATCH_FILL,
+    FORWARD,
+    TOKENISE,
+    TOKENS,
+    TEXTS,
+    TEXT_WINDOWS,
+    NON_FINITE,
+    KEYS_KEPT,
+    MODEL_INFO,
+    SWAPS,
+    SWAP_DURATION,
+    LOG_DROPPED,
+    AUDITED,
+    AUDIT_DROPPED,
+    AUDIT_FAULTS,
+    TLS_KEPT,
+    AUDIT_FAILING,
+    SHADOW_TEXTS,
+    SHADOW_CRASHES,
+    SHADOW_FLAGGED,
+    SHADOW_DISAGREED,
+    SHADOW_DIFFERENCE,
+    BUILD_INFO,
+    READY,
+    RESIDENT,
+    CPU_SECONDS,
+    START_TIME,
+    OPEN_FDS,
+    MAX_FDS,
 ];
 
-pub(super) const HTTP_REQUESTS: &str = "moderato_http_requests_total";
-pub(super) const HTTP_DURATION: &str = "moderato_http_request_duration_seconds";
-pub(super) const CONNECTIONS: &str = "moderato_http_connections";
-pub(super) const CONNECTIONS_REFUSED: &str = "moderato_http_connections_refused_total";
-pub(super) const ERRORS: &str = "moderato_errors_total";
-pub(super) const FLAGGED: &str = "moderato_texts_flagged_total";
-pub(super) const JUDGED: &str = "moderato_texts_judged_total";
-pub(super) const SCORE: &str = "moderato_text_scores";
-pub(super) const ACTIONS: &str = "moderato_texts_actions_total";
-pub(super) const QUEUE_TOKENS: &str = "moderato_queue_tokens";
-pub(super) const QUEUE_REQUESTS: &str = "moderato_queue_requests";
-pub(super) const QUEUE_WAIT: &str = "moderato_queue_wait_seconds";
-pub(super) const ABANDONED: &str = "moderato_queue_abandoned_total";
-pub(super) const GIVEN_UP: &str = "moderato_requests_given_up_total";
-pub(super) const BATCH_TOKENS: &str = "moderato_batch_tokens";
-pub(super) const BATCH_WINDOWS: &str = "moderato_batch_windows";
-pub(super) const BATCH_FILL: &str = "moderato_batch_fill_ratio";
-pub(super) const FORWARD: &str = "moderato_engine_forward_seconds";
-pub(super) const TOKENISE: &str = "moderato_engine_tokenise_seconds";
-pub(super) const TOKENS: &str = "moderato_engine_tokens_total";
-pub(super) const TEXTS: &str = "moderato_engine_texts_total";
-pub(super) const TEXT_WINDOWS: &str = "moderato_text_windows";
-pub(super) const NON_FINITE: &str = "moderato_logits_not_finite_total";
-pub(super) const KEYS_KEPT: &str = "moderato_keys_reload_failures_total";
-pub(super) const TLS_KEPT: &str = "moderato_tls_reload_failures_total";
-pub(super) const MODEL_INFO: &str = "moderato_model_info";
-pub(super) const SWAPS: &str = "moderato_model_swaps_total";
-pub(super) const SWAP_DURATION: &str = "moderato_model_swap_duration_seconds";
-pub(super) const LOG_DROPPED: &str = "moderato_log_lines_dropped_total";
-pub(super) const AUDITED: &str = "moderato_audit_lines_total";
-pub(super) const AUDIT_DROPPED: &str = "moderato_audit_lines_dropped_total";
-pub(super) const AUDIT_FAULTS: &str = "moderato_audit_write_failures_total";
-pub(super) const AUDIT_FAILING: &str = "moderato_audit_failing";
-pub(super) const SHADOW_TEXTS: &str = "moderato_shadow_texts_total";
-pub(super) const SHADOW_CRASHES: &str = "moderato_shadow_crashes_total";
-pub(super) const SHADOW_FLAGGED: &str = "moderato_shadow_texts_flagged_total";
-pub(super) const SHADOW_DISAGREED: &str = "moderato_shadow_texts_disagreed_total";
-pub(super) const SHADOW_DIFFERENCE: &str = "moderato_shadow_score_difference";
-pub(super) const BUILD_INFO: &str = "moderato_build_info";
-pub(super) const READY: &str = "moderato_ready";
-pub(super) const RESIDENT: &str = "process_resident_memory_bytes";
-pub(super) const CPU_SECONDS: &str = "process_cpu_seconds_total";
-pub(super) const START_TIME: &str = "process_start_time_seconds";
-pub(super) const OPEN_FDS: &str = "process_open_fds";
-pub(super) const MAX_FDS: &str = "process_max_fds";
-
-/// From a short text on a GPU to the default deadline.
-const SECONDS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// From a small model in a folder to a large one from afar.
-const SWAP_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-const TOKENS_OF_BATCHES: &[f64] =
-    &[16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0];
-const WINDOWS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
-/// A window longer than the budget goes alone, and so above 1.
-const RATIOS: &[f64] = &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0];
-/// Finer where most texts are, and where most thresholds are not.
-const SCORES: &[f64] = &[0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
-/// Fine about 0, where most are.
-const DIFFERENCES: &[f64] =
-    &[-0.5, -0.25, -0.1, -0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5];
+pub(super) const HTTP_REQUESTS: Instrument = counter(
+    "moderato_http_requests_total",
+    &["route", "method", "status"],
+    "Requests answered, by route, method and status.",
+);
+pub(super) const HTTP_DURATION: Instrument = histogram(
+    "moderato_http_request_duration_seconds",
+    &["route"],
+    "Time from headers to answer, by route.",
+);
+pub(super) const CONNECTIONS: Instrument =
+    gauge("moderato_http_connections", &[], "Open connections.");
+pub(super) const CONNECTIONS_REFUSED: Instrument = counter(
+    "moderato_http_connections_refused_total",
+    &["reason"],
+    "Connections not accepted or ended by us: too_many_connections, accept_failed, tls_failed, \
+         headers_too_slow, headers_too_large or answer_not_taken.",
+);
+pub(super) const ERRORS: Instrument = counter(
+    "moderato_errors_total",
+    &["code"],
+    "Errors answered, by code: the reasons of all refusals.",
+);
+pub(super) const JUDGED: Instrument = counter(
+    "moderato_texts_judged_total",
+    &["category"],
+    "Texts judged by a category, by category.",
+);
+pub(super) const FLAGGED: Instrument = counter(
+    "moderato_texts_flagged_total",
+    &["category"],
+    "Texts that violated a category, by category.",
+);
+pub(super) const SCORE: Instrument =
+    histogram("moderato_text_scores", &["category"], "Scores of judged texts, by category.");
+pub(super) const ACTIONS: Instrument = counter(
+    "moderato_texts_actions_total",
+    &["action"],
+    "Judged texts, by the action that their verdict asks for.",
+);
+pub(super) const QUEUE_TOKENS: Instrument =
+    gauge("moderato_queue_tokens", &[], "Tokens of requests not yet answered by the engine.");
+pub(super) const QUEUE_REQUESTS: Instrument =
+    gauge("moderato_queue_requests", &[], "Requests not yet answered by the engine.");
+pub(super) const QUEUE_WAIT: Instrument =
+    histogram("moderato_queue_wait_seconds", &[], "Time from admission to the first batch.");
+pub(super) const ABANDONED: Instrument = counter(
+    "moderato_queue_abandoned_total",
+    &[],
+    "Requests dropped from the queue before they cost anything.",
+);
+pub(super) const GIVEN_UP: Instrument = counter(
+    "moderato_requests_given_up_total",
+    &["reason"],
+    "Requests that nobody waited for any more: client_gone, or too_late for their deadline.",
+);
+pub(super) const BATCH_TOKENS: Instrument =
+    histogram("moderato_batch_tokens", &[], "Tokens in a batch.");
+pub(super) const BATCH_WINDOWS: Instrument =
+    histogram("moderato_batch_windows", &[], "Windows (a short text is one) in a batch.");
+pub(super) const BATCH_FILL: Instrument = histogram(
+    "moderato_batch_fill_ratio",
+    &[],
+    "Tokens in a batch, as a part of --max-batch-tokens.",
+);
+pub(super) const FORWARD: Instrument =
+    histogram("moderato_engine_forward_seconds", &[], "Time of a forward pass.");
+pub(super) const TOKENISE: Instrument = histogram(
+    "moderato_engine_tokenise_seconds",
+    &[],
+    "Time to tokenise a request, waiting for a thread included.",
+);
+pub(super) const TOKENS: Instrument =
+    counter("moderato_engine_tokens_total", &[], "Tokens of scored texts.");
+pub(super) const TEXTS: Instrument = counter("moderato_engine_texts_total", &[], "Scored texts.");
+pub(super) const TEXT_WINDOWS: Instrument =
+    histogram("moderato_text_windows", &[], "Windows that a scored text was read in.");
+pub(super) const NON_FINITE: Instrument = counter(
+    "moderato_logits_not_finite_total",
+    &[],
+    "Requests refused because the model gave a logit that is no number.",
+);
+pub(super) const KEYS_KEPT: Instrument = counter(
+    "moderato_keys_reload_failures_total",
+    &[],
+    "Faulty changes of the file of keys; the old ones stay.",
+);
+pub(super) const MODEL_INFO: Instrument = gauge(
+    "moderato_model_info",
+    &["model", "policy"],
+    "1 for the model and the policy that serve, 0 for those that served before.",
+);
+pub(super) const SWAPS: Instrument = counter(
+    "moderato_model_swaps_total",
+    &["result"],
+    "Attempts to swap the model, by result: swapped or failed.",
+);
+pub(super) const SWAP_DURATION: Instrument = histogram(
+    "moderato_model_swap_duration_seconds",
+    &["result"],
+    "From asking for a model to its serving, or to its failure.",
+);
+pub(super) const LOG_DROPPED: Instrument = counter(
+    "moderato_log_lines_dropped_total",
+    &[],
+    "Lines of the log that are lost: stderr was too slow for them or could not be written.",
+);
+pub(super) const AUDITED: Instrument =
+    counter("moderato_audit_lines_total", &[], "Lines handed to the audit log.");
+pub(super) const AUDIT_DROPPED: Instrument = counter(
+    "moderato_audit_lines_dropped_total",
+    &[],
+    "Lines that the audit log could not take and that are lost.",
+);
+pub(super) const AUDIT_FAULTS: Instrument =
+    counter("moderato_audit_write_failures_total", &[], "Failed attempts to write the audit log.");
+pub(super) const TLS_KEPT: Instrument = counter(
+    "moderato_tls_reload_failures_total",
+    &[],
+    "Faulty changes of the certificate or its key; the old ones stay.",
+);
+pub(super) const AUDIT_FAILING: Instrument =
+    gauge("moderato_audit_failing", &[], "1 while the audit log cannot be written.");
+pub(super) const SHADOW_TEXTS: Instrument = counter(
+    "moderato_shadow_texts_total",
+    &["result"],
+    "Texts of the shadow's share, by what became of them: compared, dropped or failed.",
+);
+pub(super) const SHADOW_CRASHES: Instrument = counter(
+    "moderato_shadow_crashes_total",
+    &[],
+    "Shadows that were taken out because their model panicked.",
+);
+pub(super) const SHADOW_FLAGGED: Instrument = counter(
+    "moderato_shadow_texts_flagged_total",
+    &["category", "model"],
+    "Texts compared that violate a category, by the model that serves and by its shadow.",
+);
+pub(super) const SHADOW_DISAGREED: Instrument = counter(
+    "moderato_shadow_texts_disagreed_total",
+    &["category"],
+    "Texts compared of which only one of the two models says that they violate a category.",
+);
+pub(super) const SHADOW_DIFFERENCE: Instrument = histogram(
+    "moderato_shadow_score_difference",
+    &["category"],
+    "The shadow's score less that of the model that serves, from -1 to 1.",
+);
+pub(super) const BUILD_INFO: Instrument =
+    gauge("moderato_build_info", &["version"], "1 for the version that runs.");
+pub(super) const READY: Instrument =
+    gauge("moderato_ready", &[], "1 while requests are wanted, 0 while starting or draining.");
+pub(super) const RESIDENT: Instrument =
+    gauge("process_resident_memory_bytes", &[], "Memory that the process holds, in RAM.");
+pub(super) const CPU_SECONDS: Instrument =
+    counter("process_cpu_seconds_total", &[], "CPU time of the process, on all cores together.");
+pub(super) const START_TIME: Instrument =
+    gauge("process_start_time_seconds", &[], "When the process began, in seconds since 1970.");
+pub(super) const OPEN_FDS: Instrument =
+    gauge("process_open_fds", &[], "Open files, sockets among them.");
+pub(super) const MAX_FDS: Instrument = gauge("process_max_fds", &[], "How many there may be.");

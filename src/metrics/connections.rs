@@ -1,36 +1,61 @@
-//! The instruments of connections.
+//! Metrics of connections.
 
-use metrics::Gauge;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metrics::Metrics;
 use crate::metrics::catalogue;
+use crate::metrics::registrar::Registrar;
 
-/// An open connection; leaves the gauge when dropped.
+#[derive(Debug)]
+pub(super) struct ConnectionMetrics {
+    open: Gauge,
+    refused: Family<RefusalLabels, Counter>,
+    tls_reload_failures: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    reason: &'static str,
+}
+
+/// An open connection, removed from the gauge on drop.
 #[derive(Debug)]
 pub struct ConnectionGuard(Gauge);
+
+impl ConnectionMetrics {
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            open: registrar.gauge(catalogue::CONNECTIONS),
+            refused: registrar.counters(catalogue::CONNECTIONS_REFUSED),
+            tls_reload_failures: registrar.counter(catalogue::TLS_KEPT),
+        }
+    }
+}
 
 impl Metrics {
     /// Counts a connection until the guard is dropped.
     pub fn connection(&self) -> ConnectionGuard {
-        let gauge = self.unlabelled.connections.clone();
-        gauge.increment(1.0);
+        let gauge = self.connections.open.clone();
+        gauge.inc();
         ConnectionGuard(gauge)
     }
 
-    /// Counts a connection that was not accepted, or that we ended, and why.
+    /// Counts a connection that the server refused or closed, by reason.
     pub fn connection_refused(&self, reason: &'static str) {
-        let labels = [("reason", reason)];
-        self.with(|| metrics::counter!(catalogue::CONNECTIONS_REFUSED, &labels).increment(1));
+        self.connections.refused.get_or_create(&RefusalLabels { reason }).inc();
     }
 
-    /// Counts a change of the certificate or its key that could not be followed.
+    /// Counts a change of the certificate or its key that could not be loaded.
     pub fn tls_kept(&self) {
-        self.unlabelled.tls_kept.increment(1);
+        self.connections.tls_reload_failures.inc();
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.0.dec();
     }
 }

@@ -1,31 +1,21 @@
-//! The instrument of the log.
+//! The metric of the log.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use prometheus_client::metrics::counter::Counter;
 
-use crate::metrics::Metrics;
-
-/// How many lines of the log were lost; a clone is the same counter. The log is older than the
-/// other instruments and counts by itself.
+/// The number of log lines that were lost; a clone shares the count.
+///
+/// The log is created before the other metrics and keeps its own counter.
 #[derive(Debug, Clone, Default)]
-pub struct DroppedLines(Arc<AtomicU64>);
+pub struct DroppedLines(pub(super) Counter);
 
 impl DroppedLines {
-    /// Counts one more.
+    /// Counts one lost line.
     pub fn increment(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.inc();
     }
 
-    /// How many there are.
+    /// Returns the number of lines lost so far.
     pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Metrics {
-    /// Brings the counter up to date.
-    pub(super) fn record_dropped_lines(&self) {
-        self.unlabelled.log_dropped.absolute(self.dropped_lines.count());
+        self.0.get()
     }
 }

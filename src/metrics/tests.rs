@@ -1,7 +1,9 @@
-//! That the catalogue is what is rendered.
+//! Tests that the rendered metrics match the catalogue.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+
+use std::time::Duration;
 
 use super::*;
 
@@ -9,13 +11,14 @@ fn used() -> Metrics {
     let metrics = Metrics::new();
     metrics.answered("/v1/score", "POST", 200, Duration::from_millis(3));
     metrics.failed("empty_text");
-    metrics.judged("csam", 0.75, true);
-    metrics.judged("csam", 0.03, false);
-    metrics.acted("block".into());
+    let category = metrics.category("csam");
+    category.judged(0.75, true);
+    category.judged(0.03, false);
+    metrics.acted("block");
     metrics.shadowed("compared", 1);
-    metrics.shadow_compared("csam", 0.1, (false, true));
+    metrics.shadow_category("csam").compared(0.1, (false, true));
     metrics.serving("m@1", "p@1");
-    metrics.swapped("exchanged", Duration::from_millis(300));
+    metrics.swapped("swapped", Duration::from_millis(300));
     metrics.ready(true);
     metrics.packed(2, 30, 60);
     metrics.forwarded(Duration::from_millis(2));
@@ -71,7 +74,7 @@ fn what_is_recorded_is_rendered() {
     assert!(metrics.render().contains("moderato_audit_failing 0"));
 }
 
-/// Dashboards, alerts and the documentation are held against the catalogue.
+/// Dashboards, alerts and the documentation are checked against the catalogue.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_catalogue_is_what_is_rendered_with_kinds_labels_and_help() {

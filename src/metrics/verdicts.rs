@@ -1,55 +1,79 @@
-//! The instruments of judged texts: how high they score, and how many are flagged.
+//! Metrics of judged texts: their scores, and how many are flagged.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::PoisonError;
-use std::sync::RwLock;
-
-use metrics::Counter;
-use metrics::Histogram;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 
 use crate::metrics::Metrics;
 use crate::metrics::catalogue;
+use crate::metrics::registrar::Histograms;
+use crate::metrics::registrar::Registrar;
 
-/// The instruments of the categories met so far: names in policies, never in requests.
-#[derive(Default)]
-pub(super) struct Verdicts(RwLock<HashMap<String, Arc<CategoryInstruments>>>);
+#[derive(Debug)]
+pub(super) struct VerdictMetrics {
+    judged: Family<CategoryLabels, Counter>,
+    flagged: Family<CategoryLabels, Counter>,
+    scores: Histograms<CategoryLabels>,
+    actions: Family<ActionLabels, Counter>,
+}
 
-/// The instruments of one category, looked up once: every text has as many scores as its policy
-/// has categories.
-struct CategoryInstruments {
+/// The id of a category: a name from a policy, never from a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CategoryLabels {
+    pub(super) category: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabels {
+    action: &'static str,
+}
+
+/// The metrics of one category.
+#[derive(Debug, Clone)]
+pub struct CategoryMetrics {
     judged: Counter,
     flagged: Counter,
     scores: Histogram,
 }
 
-impl Metrics {
-    /// Records the score of a text in a category, and whether that violates it.
-    pub fn judged(&self, category: &str, score: f32, violated: bool) {
-        let instruments = self.category(category);
-        instruments.judged.increment(1);
-        instruments.flagged.increment(u64::from(violated));
-        instruments.scores.record(f64::from(score));
-    }
-
-    /// Counts a judged text by what is to be done about it.
-    pub fn acted(&self, action: String) {
-        self.with(|| metrics::counter!(catalogue::ACTIONS, "action" => action).increment(1));
-    }
-
-    fn category(&self, id: &str) -> Arc<CategoryInstruments> {
-        let known = self.verdicts.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(instruments) = known.get(id) {
-            return Arc::clone(instruments);
+impl VerdictMetrics {
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Self {
+        Self {
+            judged: registrar.counters(catalogue::JUDGED),
+            flagged: registrar.counters(catalogue::FLAGGED),
+            scores: registrar.histograms(catalogue::SCORE, SCORES),
+            actions: registrar.counters(catalogue::ACTIONS),
         }
-        drop(known);
-        let label = [("category", id.to_owned())];
-        let instruments = self.with(|| CategoryInstruments {
-            judged: metrics::counter!(catalogue::JUDGED, &label),
-            flagged: metrics::counter!(catalogue::FLAGGED, &label),
-            scores: metrics::histogram!(catalogue::SCORE, &label),
-        });
-        let mut known = self.verdicts.0.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(id.to_owned()).or_insert_with(|| Arc::new(instruments)))
     }
 }
+
+impl Metrics {
+    /// Returns the metrics of the category with this id.
+    pub fn category(&self, id: &str) -> CategoryMetrics {
+        let labels = CategoryLabels { category: id.to_owned() };
+        CategoryMetrics {
+            judged: self.verdicts.judged.get_or_create_owned(&labels),
+            flagged: self.verdicts.flagged.get_or_create_owned(&labels),
+            scores: self.verdicts.scores.get_or_create_owned(&labels),
+        }
+    }
+
+    /// Counts a judged text by the action of its verdict.
+    pub fn acted(&self, action: &'static str) {
+        let labels = ActionLabels { action };
+        self.verdicts.actions.get_or_create(&labels).inc();
+    }
+}
+
+impl CategoryMetrics {
+    /// Records the score of a text, and whether it violates the category.
+    pub fn judged(&self, score: f32, violated: bool) {
+        self.judged.inc();
+        self.flagged.inc_by(u64::from(violated));
+        self.scores.observe(f64::from(score));
+    }
+}
+
+/// Finer buckets at the ends: most texts score low, and most thresholds are high.
+const SCORES: &[f64] = &[0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];

@@ -1,4 +1,4 @@
-//! A model folder: what must be in it, and that its parts agree.
+//! A model folder: reads its files and checks that they are consistent.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ use crate::score::Mapping;
 use crate::score::Scorer;
 use crate::text_file;
 
-/// The files of a model, read and held against each other; not yet loaded.
+/// The files of a model, read and checked for consistency, but not yet loaded.
 #[derive(Debug)]
 pub struct Artifact {
     pub(super) files: Files,
@@ -39,14 +39,14 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Reads `config.json`, `tokenizer.json`, the weights and, if there, `policy.toml`,
+    /// Reads `config.json`, `tokenizer.json`, the weights and, if present, `policy.toml`,
     /// `calibration.json` and `self_test.jsonl`.
     pub fn open(source: &Source, own: Overrides, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
         let mut config = read_config(&files)?;
-        // What can be told without the weights is told before gigabytes are read. Where
-        // config.json leaves the labels unsaid, what does not fit them may be right: their number
-        // is held against the head first.
+        // Errors that do not depend on the weights are reported before gigabytes are read. If
+        // config.json specifies no labels, a mismatch may only mean that their default number is
+        // wrong, so this number is checked against the head first.
         let mut parts = Parts::open(&files, &mut config, own);
         if !config.has_default_labels {
             parts = Ok(parts?);
@@ -68,12 +68,12 @@ impl Artifact {
         })
     }
 
-    /// SHA-256 of the weights, hexadecimal.
+    /// Returns the hexadecimal SHA-256 of the weights.
     pub fn sha256(&self) -> &str {
         &self.weights.sha256
     }
 
-    /// Numbers in the weights.
+    /// Returns the number of parameters.
     pub fn n_parameters(&self) -> usize {
         self.weights.n_parameters()
     }
@@ -85,7 +85,7 @@ impl fmt::Display for Artifact {
     }
 }
 
-/// What belongs to a model beside its configuration and its weights.
+/// The parts of a model other than its configuration and weights.
 struct Parts {
     scorer: Scorer,
     mappings: Vec<Arc<Mapping>>,
@@ -95,7 +95,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// Reads the files, and holds them and the operator's decisions against the configuration.
+    /// Reads the files and checks them and the operator's overrides against the configuration.
     fn open(files: &Files, config: &mut Config, own: Overrides) -> Result<Self> {
         let Overrides { policies, head } = own;
         if let Some(activation) = head.activation {
@@ -125,8 +125,8 @@ impl Parts {
     }
 }
 
-/// Whose categories an older calibration or self-test may name: those of the model's own policy, of
-/// the one made from its labels, or of an operator's.
+/// Returns the policies whose categories an older calibration or self-test may name: the model's
+/// own, the one derived from its labels, and the operator's.
 fn named_policies(
     files: &Files,
     policies: &[OwnPolicy],
@@ -153,36 +153,36 @@ fn read_self_test(
     }
 }
 
-/// What the operator decides about a model, in place of its files.
+/// Settings of the operator that replace those of the model's files.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// Policies in place of the model's own.
+    /// Policies that replace the model's own; empty to keep it.
     pub policies: Vec<OwnPolicy>,
-    /// How its head is read.
+    /// Overrides of the classification head.
     pub head: HeadSettings,
 }
 
-/// What the operator says about the head of a model; by default nothing.
+/// Overrides of the classification head by the operator; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeadSettings {
-    /// In place of what `config.json` says.
+    /// Activation that replaces the one in `config.json`.
     pub activation: Option<Activation>,
-    /// Labels that stand for harmless texts, several in one string separated by commas; of use
-    /// where there is no policy.
+    /// Labels that stand for harmless texts; one string may hold several, separated by commas. Used
+    /// only if there is no policy.
     pub benign_labels: Vec<String>,
 }
 
 /// A policy with the file it was read from.
 #[derive(Debug, Clone)]
 pub struct OwnPolicy {
-    /// Named in errors.
+    /// File name, for error messages.
     pub file: String,
-    /// What it says.
+    /// The parsed policy.
     pub policy: Policy,
 }
 
 impl OwnPolicy {
-    /// Reads a policy of the operator.
+    /// Reads a policy file of the operator.
     pub fn open(path: &Path) -> Result<Self> {
         let toml = text_file::read(path)?;
         let file = path.display().to_string();
@@ -190,7 +190,8 @@ impl OwnPolicy {
         Ok(Self { file, policy })
     }
 
-    /// The policy of a model without its weights, or one made from its labels.
+    /// Returns the policy of a model without reading its weights; if the model has none, returns
+    /// one derived from its labels.
     pub fn of_model(source: &Source, head: &HeadSettings, hub: HubSettings) -> Result<Self> {
         let files = source.fetch(hub)?.files;
         match read_policy(&files)? {
@@ -199,7 +200,7 @@ impl OwnPolicy {
         }
     }
 
-    /// A category for each label that does not stand for harmless texts.
+    /// Creates a policy with one category per label that does not stand for harmless texts.
     fn from_labels(files: &Files, config: &Config, named: &[String]) -> Result<Self> {
         let (file, labels) = (files.display(CONFIG), &config.labels);
         let mut benign = benign_labels(labels);
@@ -221,7 +222,7 @@ impl OwnPolicy {
     }
 }
 
-/// The label of that name, or those of a list separated by commas.
+/// Returns the label with this name, or else the labels of a comma-separated list.
 fn find_labels(name: &str, labels: &[String]) -> Result<Vec<String>> {
     if let Some(label) = labels.iter().find(|label| *label == name) {
         return Ok(vec![label.clone()]);
@@ -240,7 +241,7 @@ fn find_labels(name: &str, labels: &[String]) -> Result<Vec<String>> {
     name.split(',').map(find).collect()
 }
 
-/// Requests name a policy by its id.
+/// Checks that no two policies have the same id: requests refer to a policy by its id.
 fn check_ids(policies: &[OwnPolicy]) -> Result<()> {
     let mut ids = HashSet::new();
     match policies.iter().find(|own| !ids.insert(&own.policy.id)) {
@@ -253,7 +254,8 @@ fn check_ids(policies: &[OwnPolicy]) -> Result<()> {
     }
 }
 
-/// Holds the model's own policy against its labels: each must have its place in it.
+/// Maps the model's own policy to its labels. The policy must cover every label, and all of its
+/// sources must be known.
 fn map_own(own: OwnPolicy, labels: &[String]) -> Result<Arc<Mapping>> {
     let OwnPolicy { file, policy } = own;
     let mapping = Mapping::new(&file, policy, labels)?;
@@ -274,7 +276,8 @@ fn map_own(own: OwnPolicy, labels: &[String]) -> Result<Arc<Mapping>> {
     Ok(Arc::new(mapping))
 }
 
-/// A head without names of labels has two outputs, as transformers has it, or is not understood.
+/// If `config.json` gives neither names nor a number of labels, checks that the head has two
+/// outputs, the default of transformers.
 fn check_head(files: &Files, config: &Config, weights: &Weights) -> Result<()> {
     let classifier = format!("{}.weight", config.family.head.classifier);
     match weights.shape(&classifier) {
@@ -285,7 +288,7 @@ fn check_head(files: &Files, config: &Config, weights: &Weights) -> Result<()> {
                 found: "neither id2label nor num_labels, which stands for two".into(),
             })
         }
-        // Any other shape is refused, with both shapes, as the tensor is taken.
+        // Any other mismatch is reported, with both shapes, when the tensor is taken.
         _ => Ok(()),
     }
 }
@@ -294,7 +297,7 @@ fn read_config(files: &Files) -> Result<Config> {
     Config::parse(&files.display(CONFIG), &files.require(CONFIG)?)
 }
 
-/// The policy in the folder, if there is one.
+/// Reads the policy in the folder, if there is one.
 fn read_policy(files: &Files) -> Result<Option<OwnPolicy>> {
     let Some(toml) = files.read(POLICY)? else { return Ok(None) };
     let file = files.display(POLICY);
@@ -307,4 +310,4 @@ const TOKENIZER: &str = "tokenizer.json";
 const POLICY: &str = "policy.toml";
 const CALIBRATION: &str = "calibration.json";
 const SELF_TEST: &str = "self_test.jsonl";
-const CANARIES: &str = "canaries.jsonl"; // its older name
+const CANARIES: &str = "canaries.jsonl"; // former name of self_test.jsonl

@@ -1,13 +1,13 @@
-//! The names of tensors in published checkpoints, and what the architecture calls the same tensors.
+//! Maps the tensor names of published checkpoints to those of the architecture.
 
 use std::collections::BTreeMap;
 
 use crate::model::family::Family;
 
-/// The tensors of a checkpoint under the names of the architecture.
+/// The tensors of a checkpoint, by their names in the architecture.
 #[derive(Debug, Default)]
 pub(super) struct TensorNames {
-    /// The architecture's name -> the stored one.
+    /// Architecture name -> stored name.
     pub(super) stored: BTreeMap<String, String>,
     /// Stored names of tensors that a classifier does not need, in order.
     pub(super) ignored: Vec<String>,
@@ -15,53 +15,53 @@ pub(super) struct TensorNames {
 
 /// Why the names of a checkpoint cannot be used.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NameFault {
-    /// Two stored tensors that are the same tensor of the architecture.
+pub(super) enum NameError {
+    /// Two stored names that stand for the same tensor of the architecture.
     Ambiguous { name: String, stored: [String; 2] },
     /// Stored names that no rule covers, in order.
     Unknown(Vec<String>),
 }
 
 impl TensorNames {
-    /// Finds out what each stored tensor is; every name is used, ignored or refused.
+    /// Classifies every stored name as used or ignored; fails if a name is unknown or ambiguous.
     pub(super) fn resolve(
         family: &Family,
         stored: impl IntoIterator<Item = String>,
-    ) -> Result<Self, NameFault> {
+    ) -> Result<Self, NameError> {
         let mut names = Self::default();
         let mut unknown = Vec::new();
         for stored in stored {
             match canonical(family, &stored) {
-                Role::Leftover => names.ignored.push(stored),
+                Role::Ignored => names.ignored.push(stored),
                 Role::Unknown => unknown.push(stored),
                 Role::Parameter(name) => {
                     if let Some(other) = names.stored.insert(name.clone(), stored.clone()) {
-                        return Err(NameFault::Ambiguous { name, stored: [other, stored] });
+                        return Err(NameError::Ambiguous { name, stored: [other, stored] });
                     }
                 }
             }
         }
-        if unknown.is_empty() { Ok(names) } else { Err(NameFault::Unknown(unknown)) }
+        if unknown.is_empty() { Ok(names) } else { Err(NameError::Unknown(unknown)) }
     }
 
-    /// The tensors that the architecture calls something else: its name and the stored one.
+    /// Returns the tensors whose names differ, as (architecture name, stored name).
     pub(super) fn renamed(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.stored.iter().map(|(name, stored)| (name.as_str(), stored.as_str()));
         pairs.filter(|(name, stored)| name != stored)
     }
 }
 
-/// What a stored tensor is.
+/// Role of a stored tensor.
 #[derive(Debug, PartialEq, Eq)]
 enum Role {
     /// A parameter of the classifier, by the architecture's name.
     Parameter(String),
-    /// Of another head, of a buffer or of a loss.
-    Leftover,
+    /// Part of another head or of a loss, or a buffer.
+    Ignored,
     Unknown,
 }
 
-/// The rules, one after the other; they read whole words between dots only.
+/// Applies the renaming rules in order; they work on the words between dots.
 fn canonical(family: &Family, stored: &str) -> Role {
     let mut words: Vec<&str> = stored.split('.').filter(|word| !WRAPPERS.contains(word)).collect();
     while words.first() == Some(&OUTER_MODULE) && family.base != OUTER_MODULE {
@@ -69,7 +69,7 @@ fn canonical(family: &Family, stored: &str) -> Role {
     }
     let (Some(&first), Some(&last)) = (words.first(), words.last()) else { return Role::Unknown };
     if LEFTOVER_MODULES.contains(&first) || BUFFERS.contains(&last) {
-        return Role::Leftover;
+        return Role::Ignored;
     }
     if let [.., norm, last] = words.as_mut_slice()
         && norm.ends_with("LayerNorm")
@@ -88,19 +88,20 @@ fn canonical(family: &Family, stored: &str) -> Role {
     if family.has_part(&name) { Role::Parameter(name) } else { Role::Unknown }
 }
 
-/// Wrapper modules, at any depth: of `DataParallel` and `DistributedDataParallel`,
-/// `torch.compile`, FSDP, activation checkpointing.
+/// Wrapper modules, removed at any depth: those of `DataParallel`, `DistributedDataParallel`,
+/// `torch.compile`, FSDP and activation checkpointing.
 const WRAPPERS: &[&str] =
     &["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
-/// What training code calls the attribute that holds the model, Lightning's modules for example.
+/// Name that training code, such as a Lightning module, gives to the attribute that holds the
+/// model.
 const OUTER_MODULE: &str = "model";
 
-/// Heads of pre-training and of other tasks, and losses with weights of their own.
+/// Heads for pre-training and other tasks, and losses with weights of their own.
 const LEFTOVER_MODULES: &[&str] =
     &["cls", "lm_head", "qa_outputs", "loss_fct", "loss_fn", "criterion"];
 
-/// Numbers from 0 on, or nothing but zeros: older releases of transformers stored them.
+/// Constant buffers (0, 1, 2, ... or all zeros) that older releases of transformers stored.
 const BUFFERS: &[&str] = &["position_ids", "token_type_ids"];
 
 #[cfg(test)]
@@ -115,7 +116,7 @@ mod tests {
         Family::find("BertForSequenceClassification").unwrap()
     }
 
-    fn resolve(stored: &[&str]) -> Result<TensorNames, NameFault> {
+    fn resolve(stored: &[&str]) -> Result<TensorNames, NameError> {
         TensorNames::resolve(bert(), stored.iter().map(|&name| name.to_owned()))
     }
 
@@ -166,7 +167,7 @@ mod tests {
             "module.bert.embeddings.token_type_ids",
             "loss_fct.pos_weight",
         ] {
-            assert_eq!(canonical(bert(), stored), Role::Leftover, "{stored}");
+            assert_eq!(canonical(bert(), stored), Role::Ignored, "{stored}");
         }
     }
 
@@ -196,10 +197,10 @@ mod tests {
         let stored = ["bert.embeddings.LayerNorm.gamma", "bert.embeddings.LayerNorm.weight"];
         let fault = resolve(&stored).unwrap_err();
         let name = "bert.embeddings.LayerNorm.weight".to_owned();
-        assert_eq!(fault, NameFault::Ambiguous { name, stored: stored.map(str::to_owned) });
+        assert_eq!(fault, NameError::Ambiguous { name, stored: stored.map(str::to_owned) });
     }
 
-    /// A part of a name: any prefix, any part of the model, either spelling of a norm.
+    /// Generates tensor names: any prefix, any part of the model, either spelling of a norm.
     fn published() -> impl Strategy<Value = String> {
         let prefix = prop::sample::select(&["", "module.", "model.", "_orig_mod.", "bert."][..]);
         let rest = prop::sample::select(
@@ -222,19 +223,19 @@ mod tests {
         fn no_tensor_is_lost_or_used_twice(stored in prop::collection::btree_set(published(), 1..8)) {
             let roles: Vec<_> = stored.iter().map(|name| canonical(bert(), name)).collect();
             let used: Vec<_> = roles.iter().filter(|role| matches!(role, Role::Parameter(_))).collect();
-            let is_ambiguous = (0..used.len()).any(|place| used[..place].contains(&used[place]));
+            let is_ambiguous = (0..used.len()).any(|index| used[..index].contains(&used[index]));
             match TensorNames::resolve(bert(), stored.clone()) {
                 Ok(names) => {
                     prop_assert!(!is_ambiguous);
                     let kept = names.stored.into_values().chain(names.ignored);
                     prop_assert_eq!(kept.collect::<BTreeSet<_>>(), stored);
                 }
-                Err(NameFault::Ambiguous { name, stored: [one, other] }) => {
+                Err(NameError::Ambiguous { name, stored: [one, other] }) => {
                     prop_assert!(one != other && stored.contains(&one) && stored.contains(&other));
                     prop_assert_eq!(canonical(bert(), &one), Role::Parameter(name.clone()));
                     prop_assert_eq!(canonical(bert(), &other), Role::Parameter(name));
                 }
-                Err(NameFault::Unknown(names)) => {
+                Err(NameError::Unknown(names)) => {
                     prop_assert!(!names.is_empty() && !is_ambiguous);
                     prop_assert!(names.iter().all(|name| canonical(bert(), name) == Role::Unknown));
                 }

@@ -1,4 +1,4 @@
-//! `config.json` of a Hugging Face folder, as far as it decides the arithmetic.
+//! The settings in a Hugging Face `config.json` that affect the computation.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::model::family::Family;
 use crate::score::Activation;
 
-/// The shape of a transformer classifier, checked.
+/// The validated settings of a transformer classifier.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub(super) family: &'static Family,
@@ -25,35 +25,35 @@ pub(super) struct Config {
     pub(super) activation: Activation,
     pub(super) activation_source: ActivationSource,
     pub(super) labels: Vec<String>,
-    /// Whether the file says nothing about labels, neither their names nor their number.
+    /// Whether the file specifies neither the names nor the number of labels.
     pub(super) has_default_labels: bool,
 }
 
-/// What decided the activation of the head.
+/// Where the activation of the head was specified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActivationSource {
     /// `problem_type` in `config.json`.
     Config,
-    /// The default of transformers: there is no `problem_type`.
+    /// The default of transformers, as `config.json` has no `problem_type`.
     Default,
-    /// The operator.
+    /// An override by the operator.
     Flag,
 }
 
-/// The activation inside a layer.
+/// The activation of the feed-forward network in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HiddenAct {
-    /// Exact, by the error function.
+    /// Exact GELU, computed with the error function.
     Gelu,
-    /// Its tanh approximation: only where the model was trained with it.
+    /// The tanh approximation of GELU, only for models that were trained with it.
     GeluTanh,
     Relu,
 }
 
 impl Config {
-    /// Reads `config.json`; `file` is named in errors.
+    /// Parses `config.json`; `file` is named in errors.
     pub(super) fn parse(file: &str, json: &[u8]) -> Result<Self> {
-        let reader = Reader { file };
+        let reader = ConfigParser { file };
         let raw: ConfigFile = serde_json::from_slice(json)
             .map_err(|fault| reader.fault("the settings of a model", fault.to_string()))?;
         let family = reader.family(raw.architectures.as_deref())?;
@@ -82,7 +82,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Applies another activation than the file says.
+    /// Replaces the activation given in the file; fails for softmax with a single label.
     pub(super) fn override_activation(&mut self, activation: Activation) -> Result<()> {
         if activation == Activation::Softmax && self.labels.len() == 1 {
             let reason = "softmax is for several labels, and the model has one".into();
@@ -92,14 +92,14 @@ impl Config {
         Ok(())
     }
 
-    /// The longest window, special tokens included.
+    /// Returns the maximum window length in tokens, special tokens included.
     pub(super) fn max_window_tokens(&self) -> usize {
         self.n_positions.saturating_sub(self.family.first_position)
     }
 }
 
 impl ActivationSource {
-    /// What `/v1/models` calls it.
+    /// Returns the name shown in `/v1/models`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Config => "config.json",
@@ -109,7 +109,7 @@ impl ActivationSource {
     }
 }
 
-/// What the file says; keys that do not matter here are many and are left alone.
+/// The contents of the file. The many keys that have no effect here are ignored.
 #[derive(Deserialize)]
 struct ConfigFile {
     architectures: Option<Vec<String>>,
@@ -136,12 +136,12 @@ fn bert_layer_norm_eps() -> f64 {
     1e-12
 }
 
-/// Names the file in every fault.
-struct Reader<'a> {
+/// Interprets the raw settings; every error names the file.
+struct ConfigParser<'a> {
     file: &'a str,
 }
 
-impl Reader<'_> {
+impl ConfigParser<'_> {
     fn fault(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
         Error::Artifact { file: self.file.into(), expected: expected.into(), found: found.into() }
     }
@@ -180,8 +180,8 @@ impl Reader<'_> {
         }
     }
 
-    /// What the text-classification pipeline of transformers does: a head of one label, or one
-    /// declared multi-label, gets a sigmoid; every other classifier a softmax.
+    /// Follows the text-classification pipeline of transformers: a head with one label, or one
+    /// declared multi-label, gets a sigmoid, every other classifier a softmax.
     fn activation(&self, problem_type: Option<&str>, n_labels: usize) -> Result<Activation> {
         match problem_type {
             Some("multi_label_classification") => Ok(Activation::Sigmoid),
@@ -200,7 +200,7 @@ impl Reader<'_> {
         num_labels: Option<usize>,
     ) -> Result<Vec<String>> {
         let Some(id2label) = id2label else {
-            // transformers: two labels unless said otherwise, called LABEL_0, LABEL_1, ...
+            // transformers defaults to two labels; missing names are LABEL_0, LABEL_1, ...
             let n_labels = num_labels.unwrap_or(2);
             return Ok((0..n_labels).map(|label| format!("LABEL_{label}")).collect());
         };
@@ -233,10 +233,8 @@ impl Reader<'_> {
             ("type_vocab_size", config.n_token_types),
             ("id2label", config.labels.len()),
         ] {
-            if size == 0 || size > LARGEST_SIZE {
-                return Err(
-                    self.fault(format!("{name} from 1 to {LARGEST_SIZE}"), size.to_string())
-                );
+            if size == 0 || size > MAX_SIZE {
+                return Err(self.fault(format!("{name} from 1 to {MAX_SIZE}"), size.to_string()));
             }
         }
         if !config.hidden_size.is_multiple_of(config.n_heads) {
@@ -252,8 +250,9 @@ impl Reader<'_> {
     }
 }
 
-/// Far above any encoder (XLM-R has 250,002 words), far below where products of two overflow.
-const LARGEST_SIZE: usize = 1 << 24;
+/// Far above the sizes of any encoder (the vocabulary of XLM-R has 250,002 tokens), and small
+/// enough that the product of two sizes does not overflow.
+const MAX_SIZE: usize = 1 << 24;
 
 #[cfg(test)]
 mod tests {

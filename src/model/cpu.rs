@@ -29,14 +29,15 @@ use crate::error::Result;
 use crate::model::Forward;
 use crate::model::Logits;
 
-/// Threads that compute with the weights of a model, which they share with other replicas.
+/// A replica of a model on the CPU: threads and buffers of its own, and weights that it shares with
+/// other replicas.
 #[derive(Debug)]
 pub(super) struct CpuTransformer {
     model: Arc<PackedModel>,
     threads: ThreadPool,
-    team: Team,             // of the threads that have a core
-    buffers: Pool<Buffers>, // one stack, since there is one batch at a time
-    scratch: Pool<Scratch>, // a stack for each thread
+    team: Team,             // at most one thread per core
+    buffers: Pool<Buffers>, // one stack, as only one batch runs at a time
+    scratch: Pool<Scratch>, // one stack per thread
 }
 
 impl CpuTransformer {

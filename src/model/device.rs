@@ -1,4 +1,4 @@
-//! Where the arithmetic is done, and in which numbers.
+//! The devices and number types that a model can run with.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,14 +8,14 @@ use candle_core::Device;
 use crate::error::Error;
 use crate::error::Result;
 
-/// A processor that a model can run on.
+/// A device that a model can run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
     /// The CPU.
     Cpu,
-    /// An NVIDIA GPU, by its number; in binaries built with the feature `cuda`.
+    /// An NVIDIA GPU, by device number; only in binaries built with the feature `cuda`.
     Cuda(usize),
-    /// An Apple GPU, by its number; in binaries built with the feature `metal`.
+    /// An Apple GPU, by device number; only in binaries built with the feature `metal`.
     Metal(usize),
 }
 
@@ -33,18 +33,18 @@ impl Placement {
     }
 }
 
-/// What the products of the layers are computed in.
+/// Number type that the matrix products of the layers are computed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtype {
     /// 32-bit floating point.
     F32,
-    /// 8-bit integers: weights with a scale for each output, quantised as they are loaded, and
-    /// activations with a scale for each token. Everything but the products stays in f32.
+    /// 8-bit integers: weights are quantised on loading with one scale per output, activations with
+    /// one scale per token. Everything except the matrix products stays in f32.
     Int8,
 }
 
 impl Dtype {
-    /// The name of the type, as `--dtype` takes it.
+    /// Returns the name of the type, as accepted by `--dtype`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -56,7 +56,7 @@ impl Dtype {
 impl FromStr for Dtype {
     type Err = String;
 
-    /// `f32` or `int8`.
+    /// Parses `f32` or `int8`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "f32" => Ok(Self::F32),
@@ -75,7 +75,7 @@ impl fmt::Display for Dtype {
 impl FromStr for Placement {
     type Err = String;
 
-    /// `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
+    /// Parses `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, ordinal) = text.split_once(':').unwrap_or((text, "0"));
         match (kind, ordinal.parse()) {

@@ -2,17 +2,17 @@
 
 use crate::error::Result;
 
-/// What answers call it.
+/// Name of the default model in responses.
 pub(super) const NAME: &str = "moderato-small";
 
-/// A file of the default model.
+/// Returns the contents of a file of the default model, or `None` if there is no such file.
 pub(super) fn file(name: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(other, _)| *other == name).map(|(_, bytes)| *bytes)
 }
 
-/// Says so if the model was left out of the binary.
+/// Returns an error if the model was left out of the binary.
 #[cfg(feature = "embedded-model")]
-#[expect(clippy::unnecessary_wraps, reason = "its twin below fails")]
+#[expect(clippy::unnecessary_wraps, reason = "its reference below fails")]
 pub(super) fn check() -> Result<()> {
     Ok(())
 }

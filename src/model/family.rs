@@ -1,20 +1,20 @@
-//! What the families of encoders call their weights, and where they differ: data, not code.
+//! The families of encoders: their tensor names and differences, as data rather than code.
 
-/// One class of models, as `architectures` in `config.json` names it.
+/// A model class, as named by `architectures` in `config.json`.
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) architecture: &'static str,
-    /// The position of the first token in the position table.
+    /// Row of the first token in the position table.
     pub(super) first_position: usize,
     pub(super) embeddings: EmbeddingNames,
-    /// `{}` stands for the number of the layer.
+    /// Module name of a layer; `{}` stands for the index of the layer.
     pub(super) layer: &'static str,
-    /// Below `layer`.
+    /// Module names relative to `layer`.
     pub(super) layer_names: LayerNames,
     pub(super) head: HeadNames,
-    /// The module of the encoder; checkpoints of the encoder alone leave its name out.
+    /// Module of the encoder; checkpoints of the encoder alone omit this prefix.
     pub(super) base: &'static str,
-    /// The modules that hold all parameters.
+    /// Modules that together hold all parameters.
     pub(super) parts: &'static [&'static str],
 }
 
@@ -40,7 +40,7 @@ pub(super) struct LayerNames {
 
 #[derive(Debug)]
 pub(super) struct HeadNames {
-    /// Applied to the first token, with a tanh behind it.
+    /// Applied to the first token, followed by tanh.
     pub(super) dense: &'static str,
     pub(super) classifier: &'static str,
 }
@@ -50,19 +50,19 @@ impl Family {
         FAMILIES.iter().find(|family| family.architecture == architecture)
     }
 
-    /// The names of all families, for an error.
+    /// Returns the names of all families, for error messages.
     pub(super) fn known() -> String {
         FAMILIES.iter().map(|family| family.architecture).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether a tensor is below one of the parts.
+    /// Returns whether a tensor belongs to one of the parts.
     pub(super) fn has_part(&self, tensor: &str) -> bool {
         let is_below =
             |part: &&str| tensor.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'));
         self.parts.iter().any(is_below)
     }
 
-    /// The full name of a module of a layer.
+    /// Returns the full name of a module in a layer.
     pub(super) fn in_layer(&self, layer: usize, name: &str) -> String {
         format!("{}.{name}", self.layer.replace("{}", &layer.to_string()))
     }

@@ -1,4 +1,4 @@
-//! Models of a Hugging Face hub, through its official cache; the only network client.
+//! Fetches models from a Hugging Face hub through its official cache; the only network client.
 
 #[cfg(feature = "hub")]
 mod bar;
@@ -15,37 +15,37 @@ use std::path::PathBuf;
 #[cfg(feature = "hub")]
 pub(super) use self::client::fetch;
 
-/// How to talk to the hub.
+/// Settings for access to the hub.
 #[derive(Debug, Clone)]
 pub struct HubSettings {
-    /// Uses what is in the cache and nothing else.
+    /// Whether to use the cache only, without network access.
     pub offline: bool,
     /// Base URL of a hub other than huggingface.co, as given in `HF_ENDPOINT`.
     pub endpoint: Option<String>,
-    /// What to ask with for repositories that are not public.
+    /// Access token for repositories that are not public.
     pub token: Option<Token>,
-    /// Folder of repositories; the one of the hub's own clients if not given.
+    /// Cache folder; that of the hub's own clients if not given.
     pub cache: Option<PathBuf>,
 }
 
 impl HubSettings {
-    /// Asks no hub, and uses the cache of the hub's own clients.
+    /// Creates settings for offline use, with the cache of the hub's own clients.
     pub const fn offline() -> Self {
         Self { offline: true, endpoint: None, token: None, cache: None }
     }
 }
 
-/// A token of the hub, which nobody prints by accident.
+/// An access token for the hub; its `Debug` output is redacted.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// A token without white space around it.
+    /// Creates a token, without surrounding white space.
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_owned())
     }
 
-    /// The token as the hub is sent it.
+    /// Returns the token as it is sent to the hub.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -64,7 +64,7 @@ pub(super) struct Snapshot {
     pub(super) commit: String,
 }
 
-/// Says so if the client was left out of the binary.
+/// Returns an error, because the client was left out of the binary.
 #[cfg(not(feature = "hub"))]
 pub(super) fn fetch(_: &str, _: &str, _: HubSettings) -> crate::error::Result<Snapshot> {
     Err(crate::error::Error::Config {

@@ -1,13 +1,13 @@
-//! Work that leaves the cores to everything else.
+//! Runs work on a thread of the lowest priority.
 
 use crate::error::Error;
 use crate::error::Result;
 
-/// Runs `work` on a thread of the lowest priority: beside requests it gets the time that they leave,
-/// and so delays none of them. Elsewhere than on Linux the priority is the usual one.
+/// Runs `work` on a new thread of the lowest priority, which uses only CPU time that requests leave
+/// idle and so does not delay them. On systems other than Linux the priority is the normal one.
 ///
-/// A thread that this one starts has the low priority for good, so `work` may start none that is to
-/// serve requests.
+/// Threads started by `work` inherit the low priority for good, so `work` must not start threads
+/// that will serve requests.
 pub(crate) fn run<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let lowered = || {
@@ -21,13 +21,13 @@ pub(crate) fn run<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T>
     })
 }
 
-/// If the system refuses, the work is done all the same.
+/// Lowers the priority of the calling thread; if the system refuses, the work still runs.
 fn lower() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST);
 }
 
-/// Of the nice values, the one that yields to all others.
+/// The nice value of the lowest priority.
 #[cfg(target_os = "linux")]
 const LOWEST: i32 = 19;
 

@@ -1,7 +1,8 @@
-//! The fused operations of the CPU, on slices and views; SIMD is chosen at run time.
+//! Fused CPU operations on slices and views; the SIMD instruction set is chosen at run time.
 //!
-//! Each works on rows of tokens, packed end to end, and on one thread; `cpu/partition.rs` divides
-//! rows and columns among threads. Each has a twin in plain candle that it is tested against.
+//! Each operation works on rows of tokens, packed end to end, on one thread; `cpu/partition.rs`
+//! divides rows and columns among threads. Each is tested against a reference implementation in
+//! plain candle.
 
 mod activation;
 mod attention;
@@ -15,14 +16,14 @@ mod product;
 mod quantized;
 mod quantized_rows;
 #[cfg(test)]
-mod twins;
+mod reference;
 
 pub use self::activation::Activation;
 pub use self::attention::Attention;
 pub use self::attention::AttentionScratch;
 pub use self::embedding::Embeddings;
-pub use self::linear::Input;
 pub use self::linear::Linear;
+pub use self::linear::LinearInput;
 pub use self::norm::LayerNorm;
 pub use self::quantized_rows::QuantizedRows;
 pub use self::quantized_rows::QuantizedView;

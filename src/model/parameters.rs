@@ -1,4 +1,4 @@
-//! The parameters of a classifier by what they are for, whatever a family calls them.
+//! The parameters of a classifier by function, independent of their names in a family.
 
 use crate::error::Result;
 use crate::model::config::Config;
@@ -6,7 +6,7 @@ use crate::model::family::LayerNames;
 use crate::model::raw::Raw;
 use crate::model::weights::Weights;
 
-/// Takes the parameters of one part after the other, and checks their shapes.
+/// Takes the parameters of a classifier part by part, and checks their shapes.
 pub(super) struct Loader<'a> {
     pub(super) config: &'a Config,
     pub(super) weights: &'a mut Weights,
@@ -17,27 +17,27 @@ pub(super) struct Loader<'a> {
 pub struct Affine {
     /// (out, in).
     pub weight: Vec<f32>,
-    /// One an output.
+    /// One value per output.
     pub bias: Vec<f32>,
 }
 
 /// A layer normalisation.
 #[derive(Debug)]
 pub struct Norm {
-    /// One a column.
+    /// One value per column.
     pub weight: Vec<f32>,
-    /// One a column.
+    /// One value per column.
     pub bias: Vec<f32>,
 }
 
-/// Words, positions and the one token type in use.
+/// Word and position embeddings; the embedding of the one token type in use is part of the latter.
 pub(super) struct EmbeddingParameters {
     pub(super) words: Raw,          // (word, hidden)
     pub(super) positions: Vec<f32>, // (position, hidden), the embedding of token type 0 added
     pub(super) norm: Norm,
 }
 
-/// Self-attention and a feed-forward network, each with a norm behind it.
+/// Self-attention and a feed-forward network, each followed by a norm.
 pub(super) struct LayerParameters {
     pub(super) query_key_value: Affine, // one layer for all three, outputs side by side
     pub(super) attention_output: Affine,
@@ -61,7 +61,7 @@ impl Loader<'_> {
         let words = self.weights.take_raw(&words, &[vocab_size, hidden_size])?;
         let mut positions = self.take(names.position, "weight", &[n_positions, hidden_size])?;
         let token_types = self.take(names.token_type, "weight", &[n_token_types, hidden_size])?;
-        // A text alone, not a pair, has token type 0 throughout.
+        // An input is a single text, not a pair, so all of its tokens have type 0.
         let first_type = &token_types[..hidden_size];
         for position in positions.chunks_exact_mut(hidden_size) {
             for (value, addend) in position.iter_mut().zip(first_type) {
@@ -114,7 +114,7 @@ impl Loader<'_> {
 }
 
 impl Affine {
-    /// The layer with the first `n_out` outputs, and the layer with the others.
+    /// Splits the layer into one with the first `n_out` outputs and one with the others.
     pub(super) fn split_at(&self, n_out: usize) -> (Self, Self) {
         let n_in = self.weight.len() / self.bias.len();
         let (first_weight, weight) = self.weight.split_at(n_out * n_in);
@@ -123,7 +123,7 @@ impl Affine {
         (first, Self { weight: weight.to_vec(), bias: bias.to_vec() })
     }
 
-    /// Puts the outputs of another layer with the same inputs behind its own.
+    /// Appends the outputs of another layer that has the same inputs.
     fn append(&mut self, mut other: Self) {
         self.weight.append(&mut other.weight);
         self.bias.append(&mut other.bias);

@@ -1,4 +1,4 @@
-//! Numbers as a file stores them, little-endian.
+//! Tensor values as stored in a file, little-endian.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,15 +7,15 @@ use half::bf16;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-/// The values of a tensor, end to end; of the embedded model they stay where they are.
+/// The values of a tensor as stored; those of the embedded model are borrowed, not copied.
 pub struct Raw {
-    /// As many as the format takes for each.
+    /// The values end to end, each of as many bytes as the format takes.
     pub bytes: Cow<'static, [u8]>,
-    /// How each is stored.
+    /// Format of each value.
     pub format: Format,
 }
 
-/// How a number is stored.
+/// The format of a stored number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// IEEE single precision.
@@ -27,19 +27,19 @@ pub enum Format {
 }
 
 impl Raw {
-    /// Numbers in all.
+    /// Returns the number of values.
     pub(super) fn len(&self) -> usize {
         self.bytes.len() / self.format.n_bytes()
     }
 
-    /// All numbers.
+    /// Converts all values to f32.
     pub(super) fn to_f32(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.len()];
         self.read(0, &mut values);
         values
     }
 
-    /// Reads as many numbers as `output` takes, from the one at `first` on.
+    /// Reads `output.len()` values, starting at index `first`.
     pub(super) fn read(&self, first: usize, output: &mut [f32]) {
         let n_bytes = self.format.n_bytes();
         let bytes = &self.bytes[first * n_bytes..][..output.len() * n_bytes];
@@ -71,7 +71,8 @@ impl Format {
     }
 }
 
-/// Some at a time, since it is slices that are converted with SIMD; the bytes need not be aligned.
+/// Converts halves in chunks, because the SIMD conversion works on slices; the bytes need not be
+/// aligned.
 fn read_halves<T>(bytes: &[u8], from_bytes: impl Fn([u8; 2]) -> T, output: &mut [f32])
 where
     T: Copy + Default,

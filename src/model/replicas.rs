@@ -18,7 +18,7 @@ use crate::model::low_priority;
 use crate::model::tensor::TensorTransformer;
 use crate::model::weights::Weights;
 
-/// Loads the weights once, for as many replicas as the settings say.
+/// Loads the weights once and creates the replicas that share them.
 pub(super) fn load_replicas(
     config: &Config,
     mut weights: Weights,
@@ -27,7 +27,8 @@ pub(super) fn load_replicas(
     let refuse = |name, reason| Err(Error::Config { name, reason });
     let replicas: Vec<Box<dyn Forward>> = match (settings.placement, settings.dtype) {
         (Placement::Cpu, dtype) => {
-            // Not by the thread that packs: their priority is the usual one.
+            // The pools are created outside the low-priority thread, so their threads have normal
+            // priority.
             let pools = divide_threads(settings.threads, settings.replicas)
                 .map(pool)
                 .collect::<Result<Vec<_>>>()?;
@@ -50,7 +51,7 @@ pub(super) fn load_replicas(
 }
 
 impl LoadSettings {
-    /// Holds the number of replicas against what they run on.
+    /// Checks the number of replicas against the threads and the device.
     pub fn check(&self) -> Result<()> {
         let Self { placement, threads, replicas, .. } = *self;
         let reason = match placement {
@@ -66,13 +67,14 @@ impl LoadSettings {
         Err(Error::Config { name: "replicas", reason })
     }
 
-    /// Threads of the first replica, which has as many as any.
+    /// Returns the number of threads of the first replica, which no other replica exceeds.
     pub(super) fn replica_threads(&self) -> usize {
         self.threads.div_ceil(self.replicas.max(1))
     }
 }
 
-/// The threads of each replica: no two differ by more than one, and the first have more.
+/// Returns the number of threads of each replica. The numbers differ by at most one, the larger
+/// ones first.
 fn divide_threads(threads: usize, replicas: usize) -> impl Iterator<Item = usize> {
     (0..replicas).map(move |replica| threads / replicas + usize::from(replica < threads % replicas))
 }

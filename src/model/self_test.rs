@@ -1,11 +1,10 @@
-//! The self-test: texts with the scores that a model must give their labels, or it does not serve.
+//! The self-test: texts with expected label scores. A model that fails it is not served.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::batch::Batch;
-use crate::encode::Encoder;
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::Forward;
@@ -14,6 +13,7 @@ use crate::policy::Policy;
 use crate::score::Scorer;
 use crate::text::Limits;
 use crate::text::Text;
+use crate::tokenize::Tokenizer;
 
 /// The texts of `self_test.jsonl`.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct SelfTest {
     texts: Vec<TestText>,
 }
 
-/// A text with what it must score.
+/// A text with its expected scores.
 #[derive(Debug)]
 struct TestText {
     text: String,
@@ -33,7 +33,7 @@ struct TestText {
 #[derive(Debug)]
 struct ExpectedScore {
     name: String,
-    labels: Vec<usize>, // one at least; the highest score counts
+    labels: Vec<usize>, // at least one; the highest score counts
     score: f64,
 }
 
@@ -47,9 +47,10 @@ struct Line {
 }
 
 impl SelfTest {
-    /// Reads JSON lines with scores by label of the model; `file` is named in errors.
+    /// Parses JSON lines with scores by model label; `file` is named in errors.
     ///
-    /// Older files have scores by category: of the first of these policies that has all of them.
+    /// Older files give scores by category: those of the first policy in `policies` that has all of
+    /// them.
     pub(super) fn parse(
         file: &str,
         lines: &[u8],
@@ -63,11 +64,11 @@ impl SelfTest {
         };
         let lines =
             std::str::from_utf8(lines).map_err(|cause| fault("UTF-8", cause.to_string()))?;
-        let read = |(place, line): (usize, &str)| {
+        let read = |(index, line): (usize, &str)| {
             let line: Line = serde_json::from_str(line).map_err(|cause| {
-                fault("a text with its scores", format!("line {}: {cause}", place + 1))
+                fault("a text with its scores", format!("line {}: {cause}", index + 1))
             })?;
-            Ok((place, line))
+            Ok((index, line))
         };
         let lines = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let lines: Vec<(usize, Line)> = lines.map(read).collect::<Result<_>>()?;
@@ -76,11 +77,11 @@ impl SelfTest {
             names.all(|name| policy.position(name).is_some())
         };
         let policy = policies.iter().find(has_all);
-        let text = |(place, Line { text, scores, tolerance }): (usize, Line)| {
+        let text = |(index, Line { text, scores, tolerance }): (usize, Line)| {
             let expected = |(name, score): (String, f64)| {
-                let found = places(&name, labels, policy).ok_or_else(|| {
+                let found = indices(&name, labels, policy).ok_or_else(|| {
                     let expected = format!("labels of the model ({})", labels.join(", "));
-                    fault(&expected, format!("line {}: {name:?}", place + 1))
+                    fault(&expected, format!("line {}: {name:?}", index + 1))
                 })?;
                 Ok(ExpectedScore { name, labels: found, score })
             };
@@ -90,19 +91,20 @@ impl SelfTest {
         Ok(Self { file: file.into(), texts: lines.into_iter().map(text).collect::<Result<_>>()? })
     }
 
-    /// Scores every text and holds it against what is expected.
+    /// Scores every text, and fails if a score differs from the expected one by more than the
+    /// tolerance.
     pub(super) fn check(
         &self,
-        encoder: &Encoder,
+        tokenizer: &Tokenizer,
         forward: &dyn Forward,
         scorer: &Scorer,
     ) -> Result<()> {
         let limits = Limits { max_texts: 1, max_chars: usize::MAX };
-        for (place, TestText { text, scores, tolerance }) in self.texts.iter().enumerate() {
-            let text = Text::new(place, text.clone(), &limits)?;
-            let windows = encoder.encode(place, &text)?.windows;
+        for (index, TestText { text, scores, tolerance }) in self.texts.iter().enumerate() {
+            let text = Text::new(index, text.clone(), &limits)?;
+            let windows = tokenizer.encode(index, &text)?.windows;
             let Logits(logits) = forward.forward(&Batch::pack(&windows))?;
-            let found = scorer.score(logits.view()).ok_or(Error::NonFinite { index: place })?;
+            let found = scorer.score(logits.view()).ok_or(Error::NonFinite { index })?;
             for ExpectedScore { name, labels, score } in scores {
                 let of_labels = labels.iter().map(|&label| found.pooled.probabilities[label]);
                 let found = of_labels.fold(0.0, f32::max);
@@ -111,7 +113,7 @@ impl SelfTest {
                         file: self.file.clone(),
                         expected: format!(
                             "{score} to within {tolerance} for {name} of text {}",
-                            place + 1
+                            index + 1
                         ),
                         found: found.to_string(),
                     });
@@ -122,13 +124,14 @@ impl SelfTest {
     }
 }
 
-/// The labels that a name stands for: those of a category of the policy, else the one of that name.
-fn places(name: &str, labels: &[String], policy: Option<&Policy>) -> Option<Vec<usize>> {
-    let place = |name: &str| labels.iter().position(|label| label == name);
+/// Returns the indices of the labels that a name stands for: those of the category with that id, or
+/// else the label with that name. `None` if a label is unknown.
+fn indices(name: &str, labels: &[String], policy: Option<&Policy>) -> Option<Vec<usize>> {
+    let index = |name: &str| labels.iter().position(|label| label == name);
     let category =
         policy.and_then(|policy| policy.categories.iter().find(|category| category.id == name));
     match category {
-        Some(category) => category.labels.iter().map(|label| place(label)).collect(),
-        None => Some(vec![place(name)?]),
+        Some(category) => category.labels.iter().map(|label| index(label)).collect(),
+        None => Some(vec![index(name)?]),
     }
 }

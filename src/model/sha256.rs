@@ -8,21 +8,21 @@ use std::io::Read;
 use sha2::Digest;
 use sha2::Sha256;
 
-/// Of all bytes of the pieces, one after the other.
+/// Returns the SHA-256 of the concatenated pieces.
 pub(super) fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut sha256 = Sha256::new();
     pieces.into_iter().for_each(|piece| sha256.update(piece));
-    hex(&sha256.finalize())
+    const_hex::encode(sha256.finalize())
 }
 
-/// Of all bytes that can be read.
+/// Returns the SHA-256 of all bytes of the reader.
 pub(super) fn of_reader(reader: impl Read) -> io::Result<String> {
     let mut reader = BufReader::with_capacity(1 << 20, reader);
     let mut sha256 = Sha256::new();
     loop {
         let bytes = reader.fill_buf()?;
         if bytes.is_empty() {
-            return Ok(hex(&sha256.finalize()));
+            return Ok(const_hex::encode(sha256.finalize()));
         }
         sha256.update(bytes);
         let n_bytes = bytes.len();
@@ -30,14 +30,9 @@ pub(super) fn of_reader(reader: impl Read) -> io::Result<String> {
     }
 }
 
-/// Whether the text has the form of a SHA-256, in small or large letters.
+/// Returns whether the text has the form of a SHA-256, in lower or upper case.
 pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == N_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 const N_DIGITS: usize = 64;

@@ -1,4 +1,4 @@
-//! Where a model comes from, and its files once they are there.
+//! Where a model is loaded from, and access to its files.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::model::embedded;
 use crate::model::hub;
 use crate::text_file;
 
-/// What `--model` names.
+/// The source of a model, as given by `--model`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// The model compiled into the binary.
@@ -37,7 +37,7 @@ pub(super) enum Files {
     Folder(PathBuf),
 }
 
-/// Files with what is known of their origin.
+/// The files of a model, with its name and revision.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) files: Files,
@@ -46,7 +46,7 @@ pub(super) struct Fetched {
 }
 
 impl Source {
-    /// Brings the files here, over the network if need be.
+    /// Makes the files available locally, downloading them if necessary.
     pub(super) fn fetch(&self, settings: hub::HubSettings) -> Result<Fetched> {
         match self {
             Self::Embedded => {
@@ -81,7 +81,7 @@ impl fmt::Display for Source {
 impl FromStr for Source {
     type Err = String;
 
-    /// `embedded`, a path that exists or looks like one, or `ORG/NAME[@REVISION]`.
+    /// Parses `embedded`, a path that exists or looks like one, or `ORG/NAME[@REVISION]`.
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "embedded" {
             return Ok(Self::Embedded);
@@ -103,20 +103,21 @@ impl FromStr for Source {
     }
 }
 
-/// Letters, digits, `-`, `_` and `.`, so that it cannot climb out of a folder or a URL.
+/// Returns whether a word consists of letters, digits, `-`, `_` and `.`, and not of dots alone, so
+/// that it cannot escape a folder or a URL.
 fn is_repo_word(word: &str) -> bool {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     !word.is_empty() && word.chars().all(allowed) && word.chars().any(|character| character != '.')
 }
 
 impl Files {
-    /// The content of a text file, without its byte order mark; `None` if there is no such file.
+    /// Reads a text file, without its byte order mark; `None` if there is no such file.
     pub(super) fn read(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
         let bytes = self.bytes(name)?;
         bytes.map(|bytes| text_file::decode(&self.display(name), bytes)).transpose()
     }
 
-    /// The content of any file; `None` if there is no such file.
+    /// Reads any file; `None` if there is no such file.
     pub(super) fn bytes(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
         match self {
             Self::Embedded => Ok(embedded::file(name).map(Cow::Borrowed)),
@@ -136,7 +137,7 @@ impl Files {
         }
     }
 
-    /// The content of a text file that must be there.
+    /// Reads a text file that must exist.
     pub(super) fn require(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         self.read(name)?.ok_or_else(|| Error::Artifact {
             file: self.display(name),
@@ -145,7 +146,7 @@ impl Files {
         })
     }
 
-    /// What to call a file in an error.
+    /// Returns the name of a file for error messages.
     pub(super) fn display(&self, name: &str) -> String {
         match self {
             Self::Embedded => format!("embedded {name}"),
@@ -163,7 +164,7 @@ impl fmt::Display for Files {
     }
 }
 
-/// The refusal of a stand-in for a file.
+/// Returns the error for a Git LFS pointer found in place of the file.
 fn pointer(files: &Files, name: &str) -> Error {
     Error::Artifact {
         file: files.display(name),
@@ -177,7 +178,7 @@ fn unreadable(path: &Path, fault: std::io::Error) -> Error {
     Error::File { path: path.into(), action: "reading", source: Arc::new(fault) }
 }
 
-/// How Git LFS begins what it leaves in place of a file, by its specification.
+/// The start of every Git LFS pointer file, by the specification.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
 #[cfg(test)]

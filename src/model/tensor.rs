@@ -1,4 +1,5 @@
-//! The forward pass in candle's own operations: what GPUs run, and the twin of the CPU's.
+//! The forward pass in candle's own operations: used on GPUs, and the reference implementation for
+//! the CPU.
 
 mod encoder;
 mod ops;
@@ -34,7 +35,7 @@ pub(super) struct TensorTransformer {
 }
 
 impl TensorTransformer {
-    /// Takes the weights it needs.
+    /// Takes the tensors of the encoder and the head from `weights` and loads them onto `device`.
     pub(super) fn load(config: &Config, weights: &mut Weights, device: Device) -> Result<Self> {
         let fault = |fault: candle_core::Error| {
             let expected = format!("weights that fit on {:?}", device.location());

@@ -1,4 +1,4 @@
-//! Weights in safetensors files: found, checked and handed out by name.
+//! Weights in safetensors files: opens and checks the files, and hands out tensors by name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use tracing::info;
 
 use crate::error::Error;
 use crate::error::Result;
-use crate::model::checkpoint::NameFault;
+use crate::model::checkpoint::NameError;
 use crate::model::checkpoint::TensorNames;
 use crate::model::family::Family;
 use crate::model::raw::Format;
@@ -22,79 +22,80 @@ use crate::model::raw::Raw;
 use crate::model::sha256;
 use crate::model::source::Files;
 
-/// The tensors of a model, until each is taken.
+/// The tensors of a model that have not been taken yet.
 #[derive(Debug)]
 pub(super) struct Weights {
-    /// Of all bytes, in order of file name; hexadecimal.
+    /// SHA-256 of all files in order of name, hexadecimal.
     pub(super) sha256: String,
     shards: Vec<Shard>,
-    waiting: BTreeMap<String, Stored>, // not yet taken, by the name of the architecture
+    waiting: BTreeMap<String, Stored>, // not yet taken, by architecture name
 }
 
-/// Where a tensor is.
+/// Location of a tensor.
 #[derive(Debug)]
 struct Stored {
     shard: usize, // an index into shards
-    name: String, // in that file
+    name: String, // in that shard
 }
 
 /// One safetensors file.
 struct Shard {
     file: String,
     bytes: Cow<'static, [u8]>,
-    metadata: Metadata, // agrees with the length of bytes
+    metadata: Metadata, // checked against the length of bytes
     data_start: usize,
 }
 
 impl Weights {
-    /// Opens `model.safetensors`, or the files that its index names.
+    /// Opens `model.safetensors`, or the shards listed in its index.
     pub(super) fn open(files: &Files, family: &Family) -> Result<Self> {
         let shards = match files.read(INDEX)? {
             Some(index) => Index::parse(&files.display(INDEX), &index)?.open(files)?,
             None => vec![Shard::open(files, SINGLE)?],
         };
-        let mut places = BTreeMap::new();
+        let mut shard_indices = BTreeMap::new();
         for (place, shard) in shards.iter().enumerate() {
             for name in shard.metadata.offset_keys() {
-                if let Some(other) = places.insert(name.clone(), place) {
+                if let Some(other) = shard_indices.insert(name.clone(), place) {
                     let found = format!("it in {} too", shards[other].file);
                     return Err(shard.fault(format!("tensor {name:?} in one file"), found));
                 }
             }
         }
-        let names = TensorNames::resolve(family, places.keys().cloned())
+        let names = TensorNames::resolve(family, shard_indices.keys().cloned())
             .map_err(|fault| unusable(fault, family, &shards))?;
-        tell(&names, &shards);
-        let stored = |(name, stored)| (name, Stored { shard: places[&stored], name: stored });
+        log_renamed(&names, &shards);
+        let stored =
+            |(name, stored)| (name, Stored { shard: shard_indices[&stored], name: stored });
         let waiting = names.stored.into_iter().map(stored).collect();
         let sha256 = sha256::of_pieces(shards.iter().map(|shard| &*shard.bytes));
         Ok(Self { sha256, shards, waiting })
     }
 
-    /// The types of the stored tensors, `F16` say.
+    /// Returns the types of the stored tensors, joined by `+`; for example `F16`.
     pub(super) fn stored_dtype(&self) -> String {
         let dtypes = self.infos().map(|info| info.dtype.to_string());
         dtypes.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("+")
     }
 
-    /// Numbers in all stored tensors.
+    /// Returns the number of values in all tensors that have not been taken.
     pub(super) fn n_parameters(&self) -> usize {
         self.infos().map(|info| info.shape.iter().product::<usize>()).sum()
     }
 
-    /// The shape of a tensor, if it is there.
+    /// Returns the shape of a tensor, or `None` if it is missing.
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
         let stored = self.waiting.get(name)?;
         let info = self.shards[stored.shard].metadata.info(&stored.name);
         info.map(|info| info.shape.as_slice())
     }
 
-    /// Hands out a tensor in f32; it must be there, in this shape.
+    /// Takes a tensor as f32; fails if it is missing or has another shape.
     pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         Ok(self.take_raw(name, shape)?.to_f32())
     }
 
-    /// Hands out a tensor as it is stored; it must be there, in this shape.
+    /// Takes a tensor in its stored format; fails if it is missing or has another shape.
     pub(super) fn take_raw(&mut self, name: &str, shape: &[usize]) -> Result<Raw> {
         match self.waiting.remove(name) {
             Some(stored) => self.shards[stored.shard].tensor(&stored.name, shape),
@@ -106,8 +107,8 @@ impl Weights {
         }
     }
 
-    /// Ends the loading: every tensor must have been taken by the embeddings, so many layers and
-    /// the head.
+    /// Finishes loading; fails if a tensor was not taken by the embeddings, the `n_layers` layers
+    /// or the head.
     pub(super) fn finish(self, n_layers: usize) -> Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -139,7 +140,7 @@ impl Shard {
         let bytes = files.bytes(name)?.ok_or_else(|| fault("no such file".into()))?;
         let (header_len, metadata) =
             SafeTensors::read_metadata(&bytes).map_err(|cause| fault(cause.to_string()))?;
-        // Eight bytes hold the length of the header that follows.
+        // The header follows eight bytes that hold its length.
         let data_start = header_len + 8;
         Ok(Self { file, bytes, metadata, data_start })
     }
@@ -182,11 +183,11 @@ impl std::fmt::Debug for Shard {
 /// `model.safetensors.index.json`: which file holds which tensor.
 #[derive(Deserialize)]
 pub(super) struct Index {
-    weight_map: BTreeMap<String, String>, // its files are plain names; other keys do not matter
+    weight_map: BTreeMap<String, String>, // values are plain file names; other keys are ignored
 }
 
 impl Index {
-    /// Reads an index; `file` is named in errors.
+    /// Parses an index; `file` is named in errors.
     pub(super) fn parse(file: &str, json: &[u8]) -> Result<Self> {
         let fault = |expected: &str, found: String| Error::Artifact {
             file: file.into(),
@@ -195,7 +196,7 @@ impl Index {
         };
         let index: Self = serde_json::from_slice(json)
             .map_err(|cause| fault("a map of tensors to files", cause.to_string()))?;
-        // A name must not lead out of the folder.
+        // A name must not point outside the folder.
         for name in index.files() {
             if Path::new(name).file_name() != Some(name.as_ref()) {
                 return Err(fault("names of files in the folder", format!("{name:?}")));
@@ -204,12 +205,12 @@ impl Index {
         Ok(index)
     }
 
-    /// The files, each once, in order of name.
+    /// Returns the distinct file names, in order.
     pub(super) fn files(&self) -> BTreeSet<&str> {
         self.weight_map.values().map(String::as_str).collect()
     }
 
-    /// Opens the files and holds them against the index.
+    /// Opens the files and checks that each has the tensors listed in the index.
     fn open(&self, files: &Files) -> Result<Vec<Shard>> {
         let names = self.files();
         let shards: Vec<_> =
@@ -226,13 +227,13 @@ impl Index {
     }
 }
 
-/// The refusal of a checkpoint with names that do not fit the architecture.
-fn unusable(fault: NameFault, family: &Family, shards: &[Shard]) -> Error {
+/// Returns the error for a checkpoint whose tensor names do not fit the architecture.
+fn unusable(fault: NameError, family: &Family, shards: &[Shard]) -> Error {
     let (expected, found) = match fault {
-        NameFault::Ambiguous { name, stored: [one, other] } => {
+        NameError::Ambiguous { name, stored: [one, other] } => {
             (format!("tensor {name:?} once"), format!("it as {one:?} and as {other:?}"))
         }
-        NameFault::Unknown(names) => (
+        NameError::Unknown(names) => (
             format!(
                 "only tensors of the architecture in config.json ({})",
                 family.parts.join(", ")
@@ -248,14 +249,14 @@ fn unknown(names: &[String]) -> String {
     format!("{} unknown, {first:?} the first", names.len())
 }
 
-/// Says which tensors have other names than in the architecture, and which are not used.
-fn tell(names: &TensorNames, shards: &[Shard]) {
+/// Logs which tensors were renamed to their architecture names, and which are ignored.
+fn log_renamed(names: &TensorNames, shards: &[Shard]) {
     let renamed: Vec<_> =
         names.renamed().map(|(name, stored)| format!("{stored} is {name}")).collect();
     if renamed.is_empty() && names.ignored.is_empty() {
         return;
     }
-    let first = |names: &[String]| names.get(..N_TOLD).unwrap_or(names).join(", ");
+    let first = |names: &[String]| names.get(..MAX_LOGGED_NAMES).unwrap_or(names).join(", ");
     info!(
         file = files(shards),
         n_renamed = renamed.len(),
@@ -266,13 +267,13 @@ fn tell(names: &TensorNames, shards: &[Shard]) {
     );
 }
 
-/// The names of all files, for an error.
+/// Returns the names of all files, for errors and logs.
 fn files(shards: &[Shard]) -> String {
     shards.iter().map(|shard| shard.file.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// How many names the log shows of each kind.
-const N_TOLD: usize = 3;
+/// Maximum number of names of each kind in the log.
+const MAX_LOGGED_NAMES: usize = 3;
 
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";

@@ -1,13 +1,13 @@
-//! Labels that stand for harmless texts, recognised by the names that models give them.
+//! Recognises labels for harmless texts by the usual names in models.
 
-/// The labels that stand for harmless texts, in order.
+/// Returns the labels for harmless texts, in order.
 ///
-/// A name counts only if nothing else is a likely meaning: to leave out a label that stands for
-/// harm would hide it, while a harmless label that is missed shows in every answer.
+/// A name counts only if no other meaning is likely: ignoring a label that means harm would hide
+/// the harm, while a harmless label that is missed is visible in every response.
 pub fn benign_labels(labels: &[String]) -> Vec<String> {
     let words: Vec<Vec<String>> = labels.iter().map(|label| words(label)).collect();
-    let is_benign = |place: &usize| is_benign(&words[*place], &words);
-    (0..labels.len()).filter(is_benign).map(|place| labels[place].clone()).collect()
+    let is_benign = |index: &usize| is_benign(&words[*index], &words);
+    (0..labels.len()).filter(is_benign).map(|index| labels[index].clone()).collect()
 }
 
 fn is_benign(label: &[String], all: &[Vec<String>]) -> bool {
@@ -17,44 +17,46 @@ fn is_benign(label: &[String], all: &[Vec<String>]) -> bool {
     {
         return negates_harm(rest, all);
     }
-    if let Some(rest) = unglued(label, all) {
+    if let Some(rest) = strip_negation_prefix(label, all) {
         return negates_harm(&rest, all);
     }
     matches!(without_carriers(label), [word] if HARMLESS.contains(&word.as_str()))
 }
 
-/// What follows the negation in `nothate`; in `nonsense` nothing, but beside a label `sense`.
-fn unglued(label: &[String], all: &[Vec<String>]) -> Option<Vec<String>> {
+/// Returns the label without its negation prefix if the rest is another label: `hate` for `nothate`
+/// beside `hate`, but nothing for `nonsense` unless there is a label `sense`.
+fn strip_negation_prefix(label: &[String], all: &[Vec<String>]) -> Option<Vec<String>> {
     let [glued, others @ ..] = label else { return None };
     let rests = NEGATIONS.iter().filter_map(|negation| glued.strip_prefix(negation));
     let labels = rests.map(|rest| [&[rest.to_owned()], others].concat());
     labels.into_iter().find(|label| all.contains(label))
 }
 
-/// Whether the words that follow a negation name one harm: a usual one, or another label.
+/// Returns whether the words after a negation name a single harm: a usual one, or another label.
 fn negates_harm(words: &[String], all: &[Vec<String>]) -> bool {
     let harm = without_carriers(words);
     let is_usual = matches!(harm, [word] if HARMS.iter().any(|stem| word.starts_with(stem)));
     let is_label = all.iter().any(|other| without_carriers(other) == harm);
-    // More than one word may be a harm of its own: `non-violent crimes`.
+    // Several words may be a harm of their own: `non-violent crimes`.
     let is_one = harm.len() == 1 || all.len() == 2;
     let is_good =
-        |word: &String| [HARMLESS, WELCOME].iter().any(|good| good.contains(&word.as_str()));
+        |word: &String| [HARMLESS, DESIRABLE].iter().any(|good| good.contains(&word.as_str()));
     (is_usual || (is_label && is_one)) && !harm.iter().any(is_good)
 }
 
-/// The words before those that carry them; a carrier by itself stays.
+/// Removes trailing carrier words; a carrier on its own stays.
 fn without_carriers(mut words: &[String]) -> &[String] {
     while let [before @ .., last] = words
         && !before.is_empty()
-        && CARRIERS.contains(&last.as_str())
+        && SUFFIX_NOUNS.contains(&last.as_str())
     {
         words = before;
     }
     words
 }
 
-/// Lower-case words: between them is anything but letters and digits, or the hump of `noHate`.
+/// Splits a label into lower-case words at characters other than letters and digits, and at camel
+/// case as in `noHate`.
 fn words(label: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut is_after_lower = false;
@@ -73,7 +75,7 @@ fn words(label: &str) -> Vec<String> {
     words
 }
 
-/// The usual names, from model cards.
+/// The usual names of harmless labels, from model cards.
 const HARMLESS: &[&str] = &[
     "acceptable",
     "appropriate",
@@ -98,11 +100,11 @@ const HARMLESS: &[&str] = &[
 
 const NEGATIONS: &[&str] = &["no", "non", "not"];
 
-/// What a harm or a harmless name may be followed by: `not hate speech`, `safe content`.
-const CARRIERS: &[&str] = &["comment", "content", "language", "message", "speech", "text"];
+/// Words that may follow a harm or a harmless name: `not hate speech`, `safe content`.
+const SUFFIX_NOUNS: &[&str] = &["comment", "content", "language", "message", "speech", "text"];
 
-/// How the usual words for harms begin, so that their negation is harmless also where no label has
-/// them by themselves.
+/// Stems of the usual words for harms, whose negation is harmless even if no label consists of the
+/// harm alone.
 const HARMS: &[&str] = &[
     "abus",
     "aggress",
@@ -165,8 +167,9 @@ const HARMS: &[&str] = &[
     "vulgar",
 ];
 
-/// Words whose negation is a harm, such as `non-consensual`; so is that of every harmless name.
-const WELCOME: &[&str] = &[
+/// Words whose negation is a harm, such as `non-consensual`; the same holds for every harmless
+/// name.
+const DESIRABLE: &[&str] = &[
     "accepted",
     "accurate",
     "advised",
@@ -292,7 +295,7 @@ mod tests {
             &["factual", "nonfactual"],
             &["legal", "nonlegal"],
             &["consensual content", "nonconsensual content"],
-            // What they negate may be as well to be wished for.
+            // The negated word may just as well be desirable.
             &["not_consenting", "not_accepted", "non_disclosure", "non_payment"],
             &["no_context", "not_english", "no_warning", "not_child", "non_sense"],
             &["approved", "not_approved", "spam"],

@@ -1,4 +1,4 @@
-//! What a policy forbids: categories, and the clauses under them.
+//! The categories that a policy forbids, and their clauses.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -6,23 +6,24 @@ use serde::Serialize;
 use crate::policy::Action;
 use crate::policy::Threshold;
 
-/// One thing that the policy forbids.
+/// One kind of content that the policy forbids.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "CategoryEntry", into = "CategoryEntry")]
 pub struct Category {
-    /// How the API calls it.
+    /// The identifier in the API.
     pub id: String,
-    /// The labels of the model that stand for it: at least one, each once. The highest score counts.
+    /// The labels of the model for this category: at least one, each once. The highest score
+    /// counts.
     pub labels: Vec<String>,
-    /// How people call it.
+    /// The display name.
     pub title: String,
-    /// What it covers, in a sentence.
+    /// What the category covers, in a sentence.
     pub summary: String,
-    /// The score from which on it is violated.
+    /// The lowest score that violates the category.
     pub threshold: Threshold,
-    /// What a violation asks for.
+    /// The action on a violation.
     pub action: Action,
-    /// The clauses of the policy under it.
+    /// The clauses of the policy in this category.
     pub clauses: Vec<Clause>,
 }
 
@@ -30,17 +31,18 @@ pub struct Category {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clause {
-    /// Unique among those clauses of its category that have a label.
+    /// Unique among the clauses of the category that have a label.
     pub id: String,
     /// The sentence.
     pub text: String,
-    /// The label of the model that scores it; without one it has no score of its own.
+    /// The label of the model that scores the clause; without one, the clause has no score of its
+    /// own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
 
 impl Category {
-    /// What a label is to a model without a policy: a category of its own, flagged from 0.5 on.
+    /// Creates the category of a label for a model without a policy, flagged from 0.5 on.
     pub(super) fn from_label(label: &str) -> Self {
         Self {
             id: label.into(),
@@ -54,7 +56,7 @@ impl Category {
     }
 }
 
-/// A category as the file has it: with `label`, or with `labels`.
+/// A category as written in the file, with either `label` or `labels`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CategoryEntry {

@@ -1,4 +1,4 @@
-//! How other services call what they judge, and what stands for it here.
+//! The category names of other services, and the categories or labels that they map to.
 
 use std::collections::HashSet;
 
@@ -11,52 +11,54 @@ use crate::policy::Threshold;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
-    /// How it is called here.
+    /// The identifier of the namespace.
     pub id: String,
-    /// Names of models that ask for it; a `*` at the end stands for anything.
+    /// The model names that select this namespace; a trailing `*` matches any suffix.
     #[serde(default)]
     pub models: Vec<String>,
-    /// Its names, in the order of its answers.
+    /// The names, in the order of the service's responses.
     pub names: Vec<Name>,
 }
 
-/// What another service judges.
+/// A category name of another service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Name {
-    /// How the service calls it.
+    /// The name that the service uses.
     pub name: String,
-    /// How near our categories come to it.
+    /// How closely our categories match the name.
     pub relation: Relation,
-    /// Ids of categories, or labels of the model, of which the highest score counts; any violation
-    /// violates.
+    /// Ids of categories or labels of the model, of which the highest score counts; any violation
+    /// violates the name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
-    /// The same, of which the lowest score counts; all must be violated. In place of `from`.
+    /// An alternative to `from`, of which the lowest score counts; all sources must be violated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub all_of: Vec<String>,
-    /// The score from which on it is violated, in place of the thresholds of what stands for it. A
-    /// label has that of the first category with that label, and without one violates nothing.
+    /// The lowest score that violates the name, in place of the thresholds of its sources. Without
+    /// it, a label has the threshold of the first category with that label, or is never violated if
+    /// there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<Threshold>,
 }
 
-/// How near our categories come to what another service judges.
+/// How closely our categories match a name of another service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Relation {
-    /// They mean the same.
+    /// The meanings are the same.
     Exact,
-    /// They overlap.
+    /// The meanings overlap.
     Partly,
-    /// It is a kind of what they mean, and has their score: no judgement of its own.
+    /// The name is a special case of the categories and has their score, without a judgement of its
+    /// own.
     Derived,
-    /// Nothing stands for it: its score is 0.
+    /// The name has no source: its score is 0.
     Uncovered,
 }
 
 impl Namespace {
-    /// Whether a client that asks for this model expects these names.
+    /// Returns whether clients that request this model expect these names.
     pub(super) fn is_for(&self, model: &str) -> bool {
         self.models.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(start) => model.starts_with(start),
@@ -64,7 +66,7 @@ impl Namespace {
         })
     }
 
-    /// Names in a relation.
+    /// Returns the names with this relation.
     pub fn names_in(&self, relation: Relation) -> Vec<String> {
         let names = self.names.iter().filter(|name| name.relation == relation);
         names.map(|name| name.name.clone()).collect()
@@ -72,13 +74,14 @@ impl Namespace {
 }
 
 impl Name {
-    /// What stands for it: ids of categories, or labels of the model.
+    /// Returns the sources of the name: ids of categories, or labels of the model.
     pub fn sources(&self) -> impl Iterator<Item = &String> {
         self.from.iter().chain(&self.all_of)
     }
 }
 
-/// Holds namespaces against each other; a fault is what was expected and what was found.
+/// Checks namespaces for duplicates and inconsistent names; an error is a pair of what was expected
+/// and what was found.
 pub(super) fn check(namespaces: &[Namespace]) -> Result<(), (&'static str, String)> {
     let mut seen = HashSet::new();
     for Namespace { id, names, .. } in namespaces {

@@ -1,26 +1,26 @@
-//! The score from which on a category is violated.
+//! The lowest score that violates a category.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-/// A score from 0 to 1 from which on a category is violated; 1 switches it off.
+/// The lowest score, from 0 to 1, that violates a category; 1 disables the category.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Threshold(f32); // within 0..=1
 
 impl Threshold {
-    /// What a category has that nobody tuned.
+    /// The threshold of a category that has not been tuned.
     pub const DEFAULT: Self = Self(0.5);
 
-    /// What nothing violates.
+    /// The threshold that no score violates.
     pub const OFF: Self = Self(1.0);
 
-    /// The score itself.
+    /// Returns the threshold as a score from 0 to 1.
     pub fn value(self) -> f32 {
         self.0
     }
 
-    /// Whether a score violates it; a threshold of 1 is never violated.
+    /// Returns whether a score violates the threshold; a threshold of 1 is never violated.
     pub fn is_violated_by(self, score: f32) -> bool {
         self.0 < 1.0 && score >= self.0
     }
@@ -35,7 +35,7 @@ impl TryFrom<f64> for Threshold {
         }
         #[expect(clippy::cast_possible_truncation, reason = "a number from 0 to 1 fits")]
         let nearest = value as f32;
-        // Only 1 itself switches a category off, not a number that is rounded to it.
+        // Only exactly 1 disables a category, not a number that rounds to 1.
         Ok(Self(if value < 1.0 { nearest.min(1.0_f32.next_down()) } else { nearest }))
     }
 }
@@ -46,7 +46,7 @@ impl From<Threshold> for f64 {
     }
 }
 
-/// Widens a number so that it prints as its short decimal: 0.3, not 0.30000001192092896.
+/// Widens a number so that it prints as its shortest decimal: 0.3, not 0.30000001192092896.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }

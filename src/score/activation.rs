@@ -1,18 +1,18 @@
-//! How the logits of a head become log-odds of its labels.
+//! Converts the logits of a head to log-odds per label.
 
 use std::str::FromStr;
 
-/// How the model's head was trained.
+/// The activation that the model's head was trained with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// Every label for itself: a text may have several.
+    /// Labels are independent: a text may have several.
     Sigmoid,
-    /// Labels exclude each other: a text has one.
+    /// Labels are mutually exclusive: a text has exactly one.
     Softmax,
 }
 
 impl Activation {
-    /// Its name, as `--activation` takes it.
+    /// Returns the name, as accepted by `--activation`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sigmoid => "sigmoid",
@@ -20,10 +20,11 @@ impl Activation {
         }
     }
 
-    /// The logarithm of p / (1 - p) for each label of a window; its sigmoid is the probability.
+    /// Returns the log-odds, ln(p / (1 - p)), of each label of a window; their sigmoid is the
+    /// probability.
     ///
-    /// For a sigmoid head that is the logit itself. For a softmax head it is the logit less the
-    /// log-sum-exp of the others, since p / (1 - p) = exp(z) / sum(exp(others)).
+    /// For a sigmoid head, the log-odds are the logits themselves. For a softmax head, each is the
+    /// logit minus the log-sum-exp of all others: p / (1 - p) = exp(z) / sum(exp(others)).
     pub(super) fn log_odds(self, logits: &[f64]) -> Vec<f64> {
         match self {
             Self::Sigmoid => logits.to_vec(),
@@ -38,7 +39,7 @@ impl Activation {
 impl FromStr for Activation {
     type Err = String;
 
-    /// `sigmoid` or `softmax`.
+    /// Parses `sigmoid` or `softmax`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "sigmoid" => Ok(Self::Sigmoid),
@@ -48,10 +49,10 @@ impl FromStr for Activation {
     }
 }
 
-/// For each value the logarithm of the sum of the exponentials of all others.
+/// Returns, for each value, the log-sum-exp of all other values.
 ///
-/// Sums prefixes and suffixes separately. Subtracting a value from the total would lose the others to
-/// cancellation where it dominates.
+/// Sums prefixes and suffixes separately: subtracting a dominant value from the total would lose
+/// the others to cancellation.
 fn log_sum_exp_of_others(values: &[f64]) -> Vec<f64> {
     let mut behind: Vec<f64> =
         values.iter().copied().rev().scan(f64::NEG_INFINITY, fold_exclusive).collect();
@@ -60,14 +61,14 @@ fn log_sum_exp_of_others(values: &[f64]) -> Vec<f64> {
     std::iter::zip(before, behind).map(|(before, behind)| log_add_exp(before, behind)).collect()
 }
 
-/// Gives what was summed before the value, and adds it.
+/// Adds `value` to `sum` in log space and returns the previous sum, for an exclusive scan.
 #[expect(clippy::unnecessary_wraps, reason = "what Iterator::scan calls")]
 fn fold_exclusive(sum: &mut f64, value: f64) -> Option<f64> {
     let next = log_add_exp(*sum, value);
     Some(std::mem::replace(sum, next))
 }
 
-/// ln(exp(one) + exp(other)), without overflow.
+/// Computes ln(exp(one) + exp(other)) without overflow.
 fn log_add_exp(one: f64, other: f64) -> f64 {
     let (high, low) = (one.max(other), one.min(other));
     if high == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
@@ -98,7 +99,7 @@ mod tests {
     fn a_label_that_dwarfs_the_others_hides_none_of_them() {
         let log_odds = Activation::Softmax.log_odds(&[1.0, 800.0, 2.0]);
         assert!((log_odds[0] - (1.0 - 800.0)).abs() < 1e-9, "{log_odds:?}");
-        // The others are worth ln(e + e^2).
+        // The log-sum-exp of the others is ln(e + e^2).
         assert!((log_odds[1] - (800.0 - 2.313_261_687_518_223)).abs() < 1e-9, "{log_odds:?}");
     }
 

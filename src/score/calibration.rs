@@ -1,4 +1,4 @@
-//! Raw scores to probabilities, per label of the model; read from `calibration.json`.
+//! Calibrates raw scores to probabilities, per label of the model; read from `calibration.json`.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::policy::Policy;
 
-/// How the log-odds of each label become a probability.
+/// The mapping of log-odds to probabilities, per label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
-    /// Which fit it is, as answers of `/v1/models` carry it; `None` if scores are as the model gave them.
+    /// The version of the fit, as reported by `/v1/models`; `None` if scores are uncalibrated.
     pub version: Option<String>,
-    /// In the order of the labels of the head.
+    /// The parameters of each label, in the order of the head's labels.
     pub labels: Vec<Platt>,
 }
 
@@ -23,23 +23,23 @@ pub struct Calibration {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Platt {
-    /// Above 0, so that the order of texts stays.
+    /// The slope; above 0, so that the ranking of texts is preserved.
     pub scale: f64,
-    /// Any number.
+    /// The intercept; any finite number.
     pub offset: f64,
 }
 
 impl Calibration {
-    /// Leaves the scores of `n_labels` as they are.
+    /// Creates the calibration that leaves the scores of `n_labels` labels unchanged.
     pub fn identity(n_labels: usize) -> Self {
         Self { version: None, labels: vec![Platt::IDENTITY; n_labels] }
     }
 
-    /// Reads `calibration.json`, which must name exactly the labels of the model; `file` is named in
-    /// errors.
+    /// Parses `calibration.json`, which must name exactly the labels of the model; `file` is named
+    /// in errors.
     ///
-    /// Older files name categories: of the first of these policies that has just the same ones. The
-    /// policies are asked for only then.
+    /// Older files name categories instead, which are resolved by the first policy with exactly
+    /// these category ids, or else by the first policy. `policies` is called only for such files.
     pub fn parse(
         file: &str,
         json: &[u8],
@@ -49,33 +49,10 @@ impl Calibration {
         let raw: CalibrationFile = serde_json::from_slice(json)
             .map_err(|cause| fault(file, "a calibration", cause.to_string()))?;
         let Method::Platt = raw.method;
-        let found = match (raw.labels, raw.categories) {
-            (Some(found), None) => {
-                if let Some(label) = labels.iter().find(|label| !found.contains_key(*label)) {
-                    let expected = format!("label {label:?} of the model");
-                    return Err(fault(file, &expected, "no such label".into()));
-                }
-                found
-            }
-            (None, Some(found)) => {
-                let policies = policies()?;
-                let is_named = |policy: &&Policy| has_ids(policy, &found);
-                match policies.iter().find(is_named).or(policies.first()) {
-                    Some(policy) => by_label(file, found, policy)?,
-                    None => found,
-                }
-            }
-            (None, None) => {
-                return Err(fault(file, "labels, with a scale and an offset each", "none".into()));
-            }
-            (Some(_), Some(_)) => {
-                return Err(fault(file, "labels alone", "labels and categories".into()));
-            }
-        };
         let mut calibration = Self::identity(labels.len());
-        calibration.version = Some(raw.version);
-        for (name, platt) in found {
-            let place = labels.iter().position(|label| *label == name).ok_or_else(|| {
+        calibration.version = Some(raw.version.clone());
+        for (name, platt) in raw.by_label(file, labels, policies)? {
+            let index = labels.iter().position(|label| *label == name).ok_or_else(|| {
                 let expected = format!("labels of the model ({})", labels.join(", "));
                 fault(file, &expected, format!("{name:?}"))
             })?;
@@ -84,9 +61,42 @@ impl Calibration {
                 let found = format!("{} and {}", platt.scale, platt.offset);
                 return Err(fault(file, &expected, found));
             }
-            calibration.labels[place] = platt;
+            calibration.labels[index] = platt;
         }
         Ok(calibration)
+    }
+}
+
+impl CalibrationFile {
+    /// Returns the scale and the offset of each label; in an older file they belong to the
+    /// categories of a policy.
+    fn by_label(
+        self,
+        file: &str,
+        labels: &[String],
+        policies: impl FnOnce() -> Result<Vec<Policy>>,
+    ) -> Result<BTreeMap<String, Platt>> {
+        match (self.labels, self.categories) {
+            (Some(found), None) => match labels.iter().find(|label| !found.contains_key(*label)) {
+                Some(label) => {
+                    let expected = format!("label {label:?} of the model");
+                    Err(fault(file, &expected, "no such label".into()))
+                }
+                None => Ok(found),
+            },
+            (None, Some(found)) => {
+                let policies = policies()?;
+                let is_named = |policy: &&Policy| has_ids(policy, &found);
+                match policies.iter().find(is_named).or(policies.first()) {
+                    Some(policy) => by_label(file, found, policy),
+                    None => Ok(found),
+                }
+            }
+            (None, None) => {
+                Err(fault(file, "labels, with a scale and an offset each", "none".into()))
+            }
+            (Some(_), Some(_)) => Err(fault(file, "labels alone", "labels and categories".into())),
+        }
     }
 }
 
@@ -95,7 +105,8 @@ fn has_ids(policy: &Policy, found: &BTreeMap<String, Platt>) -> bool {
         && policy.categories.iter().all(|category| found.contains_key(&category.id))
 }
 
-/// An older file: by the label of each category, of which all must be there, each with one label.
+/// Converts an older file from categories to labels. The file must name every category of the
+/// policy, and each category must have one label of its own.
 fn by_label(
     file: &str,
     mut found: BTreeMap<String, Platt>,
@@ -130,10 +141,10 @@ fn fault(file: &str, expected: &str, found: String) -> Error {
 }
 
 impl Platt {
-    /// Leaves a score as it is.
+    /// Leaves scores unchanged.
     pub const IDENTITY: Self = Self { scale: 1.0, offset: 0.0 };
 
-    /// The probability, from 0 to 1.
+    /// Returns the calibrated probability, from 0 to 1.
     pub fn probability(self, log_odds: f64) -> f32 {
         let exponent = -(self.scale * log_odds + self.offset);
         #[expect(clippy::cast_possible_truncation, reason = "a probability fits")]
@@ -174,13 +185,13 @@ mod tests {
         Calibration::parse("calibration.json", json.as_bytes(), &names(labels), || Ok(policies))
     }
 
-    /// Of a file that names labels no policy is asked.
+    /// Parses a file that names labels; panics if the policies are requested.
     fn parse_new(json: &str, labels: &[&str]) -> Result<Calibration> {
         let unasked = || panic!("a policy was asked for");
         Calibration::parse("calibration.json", json.as_bytes(), &names(labels), unasked)
     }
 
-    /// A policy of categories `id` with the label `label`.
+    /// Creates a policy of categories with these ids and labels.
     fn policy(categories: &[(&str, &[&str])]) -> Policy {
         let mut policy = Policy::from_labels(&names(&vec!["x"; categories.len()]), Vec::new());
         for (category, (id, labels)) in policy.categories.iter_mut().zip(categories) {
@@ -220,14 +231,14 @@ mod tests {
     #[test]
     fn older_files_name_the_categories_of_a_policy() {
         let old = JSON.replace("labels", "categories");
-        // The labels are the other way round; a label that is ignored stays as it is.
+        // The labels are swapped; an ignored label stays uncalibrated.
         let own = policy(&[("a", &["b"]), ("b", &["a"])]);
         let scales = |policies| {
             let calibration = parse(&old, &["a", "b", "fine"], policies).unwrap();
             calibration.labels.iter().map(|platt| platt.scale).collect::<Vec<_>>()
         };
         assert_eq!(scales(vec![own.clone()]), [2.0, 0.5, 1.0]);
-        // Of several, the one that has just these categories.
+        // Of several policies, the one with exactly these categories is used.
         let other = policy(&[("a", &["a"]), ("c", &["b"])]);
         let more = policy(&[("a", &["a"]), ("b", &["b"]), ("c", &["fine"])]);
         assert_eq!(scales(vec![other, more, own]), [2.0, 0.5, 1.0]);

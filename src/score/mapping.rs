@@ -8,38 +8,38 @@ use crate::policy::Name;
 use crate::policy::Namespace;
 use crate::policy::Policy;
 
-/// A policy with the places of its labels in the head of one model.
+/// A policy with the column indices of its labels in the head of one model.
 #[derive(Debug)]
 pub struct Mapping {
     pub(super) policy: Policy,
     pub(super) categories: Vec<CategoryColumns>, // in the order of the policy
-    pub(super) namespaces: Vec<Vec<NameSources>>, // for each namespace, and each of its names
+    pub(super) namespaces: Vec<Vec<NameSources>>, // (namespace, name)
     unknown_sources: Vec<String>,
     unused_labels: Vec<String>,
 }
 
-/// The places of the labels of a category.
+/// The head columns of a category's labels and clauses.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CategoryColumns {
-    pub(super) labels: Vec<usize>, // one at least
+    pub(super) labels: Vec<usize>, // at least one
     pub(super) clauses: Vec<ClauseColumn>,
 }
 
-/// A clause with a label.
+/// The head column of a clause that has a label.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ClauseColumn {
-    pub(super) clause: usize, // its place in the category
+    pub(super) clause: usize, // index in the category
     pub(super) label: usize,
 }
 
-/// What stands for a name of another service.
+/// The sources of a name of another service.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NameSources {
     pub(super) sources: Vec<Source>,
     pub(super) combination: Combination,
 }
 
-/// A category of the policy or a label of the model, by its place; or neither.
+/// A category of the policy or a label of the model, by index; or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Category(usize),
@@ -47,7 +47,7 @@ pub(super) enum Source {
     Unknown,
 }
 
-/// Which of several scores counts.
+/// The score that counts among those of several sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Combination {
     Highest,
@@ -55,8 +55,8 @@ pub(super) enum Combination {
 }
 
 impl Mapping {
-    /// Finds the labels of a policy among those of a model; `file` is that of the policy, named in
-    /// errors.
+    /// Resolves the labels of a policy against those of a model. A label that the model does not
+    /// have is an error, which names `file` as the file of the policy.
     pub fn new(file: &str, policy: Policy, labels: &[String]) -> Result<Self> {
         let mut resolver = Resolver { file, policy: &policy, labels, unknown_sources: Vec::new() };
         let categories = policy.categories.iter().map(|category| resolver.category(category));
@@ -76,29 +76,30 @@ impl Mapping {
         Ok(Self { policy, categories, namespaces, unknown_sources, unused_labels })
     }
 
-    /// The policy itself.
+    /// Returns the policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// What stands for a name in a namespace but is neither a category of the policy nor a label of
-    /// the model, in words; it is left out.
+    /// Returns a description of each source of a name that is neither a category of the policy nor
+    /// a label of the model; such a source scores 0.
     pub fn unknown_sources(&self) -> &[String] {
         &self.unknown_sources
     }
 
-    /// The places of the categories with this label.
+    /// Returns the indices of the categories with this label.
     pub(super) fn categories_with(&self, label: usize) -> impl Iterator<Item = usize> {
         let categories = self.categories.iter().enumerate();
-        categories.filter(move |(_, it)| it.labels.contains(&label)).map(|(place, _)| place)
+        categories.filter(move |(_, it)| it.labels.contains(&label)).map(|(index, _)| index)
     }
 
-    /// The labels of the model that no category, clause or name uses and that are not ignored.
+    /// Returns the labels of the model that no category, clause or name uses and that are not
+    /// ignored.
     pub fn unused_labels(&self) -> &[String] {
         &self.unused_labels
     }
 
-    /// The names of a namespace, by its place in the policy, that nothing stands for.
+    /// Returns the names that have no known source, in the namespace with this index in the policy.
     pub fn uncovered(&self, namespace: usize) -> Vec<String> {
         let names =
             std::iter::zip(&self.policy.namespaces[namespace].names, &self.namespaces[namespace]);
@@ -106,8 +107,8 @@ impl Mapping {
         uncovered.map(|(name, _)| name.name.clone()).collect()
     }
 
-    /// The categories that no name of a namespace, by its place in the policy, stands for, neither
-    /// themselves nor one of their labels.
+    /// Returns the categories that no name of a namespace maps to, neither directly nor through one
+    /// of their labels; `namespace` is its index in the policy.
     pub fn left_out(&self, namespace: usize) -> Vec<String> {
         let is_named = |category: usize| {
             let labels = &self.categories[category].labels;
@@ -117,7 +118,7 @@ impl Mapping {
             })
         };
         let categories = self.policy.categories.iter().enumerate();
-        let left_out = categories.filter(|(place, _)| !is_named(*place));
+        let left_out = categories.filter(|(index, _)| !is_named(*index));
         left_out.map(|(_, category)| category.id.clone()).collect()
     }
 }
@@ -133,7 +134,7 @@ impl NameSources {
         self.sources.contains(&Source::Label(column))
     }
 
-    /// Whether nothing stands for the name.
+    /// Returns whether the name has no known source.
     pub(super) fn is_empty(&self) -> bool {
         self.sources.iter().all(|source| *source == Source::Unknown)
     }
@@ -151,10 +152,10 @@ impl Resolver<'_> {
         let label = |label: &String| self.label(label, || format!("category {:?}", category.id));
         let labels = category.labels.iter().map(label).collect::<Result<_>>()?;
         let mut clauses = Vec::new();
-        for (place, clause) in category.clauses.iter().enumerate() {
+        for (index, clause) in category.clauses.iter().enumerate() {
             let Some(label) = &clause.label else { continue };
             let of = || format!("clause {:?} of category {:?}", clause.id, category.id);
-            clauses.push(ClauseColumn { clause: place, label: self.label(label, of)? });
+            clauses.push(ClauseColumn { clause: index, label: self.label(label, of)? });
         }
         Ok(CategoryColumns { labels, clauses })
     }

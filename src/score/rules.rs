@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::error::shorten;
 use crate::policy::Action;
 use crate::policy::Name;
 use crate::policy::Namespace;
@@ -20,8 +21,8 @@ use crate::score::mapping::Combination;
 use crate::score::mapping::NameSources;
 use crate::score::mapping::Source;
 
-/// The categories that a request wants judged, each with its threshold; to begin with, all of the
-/// policy as the policy has them.
+/// The categories to judge for a request, each with its threshold and action; by default all
+/// categories of the policy with its own settings.
 #[derive(Debug, Clone)]
 pub struct Rules {
     mapping: Arc<Mapping>,
@@ -36,7 +37,7 @@ struct CategoryRule {
 }
 
 impl Rules {
-    /// All categories, as the policy has them.
+    /// Creates the rules for all categories, with the thresholds and actions of the policy.
     pub fn new(mapping: Arc<Mapping>) -> Self {
         let categories = mapping.policy.categories.iter().enumerate();
         let rules = categories.map(|(category, entry)| CategoryRule {
@@ -47,17 +48,17 @@ impl Rules {
         Self { categories: rules.collect(), mapping }
     }
 
-    /// The policy that these rules come from.
+    /// Returns the policy that these rules are based on.
     pub fn policy(&self) -> &Policy {
         &self.mapping.policy
     }
 
-    /// The policy with the places of its labels.
+    /// Returns the policy resolved against the labels of the model.
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
-    /// Replaces some thresholds; those not named stay.
+    /// Overrides the thresholds of some categories; all others keep theirs.
     pub fn with_thresholds(mut self, thresholds: &[(String, f64)]) -> Result<Self> {
         self.check_known("thresholds", thresholds.iter().map(|(id, _)| id))?;
         for (id, value) in thresholds {
@@ -73,14 +74,14 @@ impl Rules {
         Ok(self)
     }
 
-    /// Has all categories judged by the same threshold.
+    /// Sets the same threshold for all categories.
     pub fn with_threshold(self, threshold: f64) -> Result<Self> {
         let thresholds: Vec<_> =
             self.policy().ids().into_iter().map(|id| (id, threshold)).collect();
         self.with_thresholds(&thresholds)
     }
 
-    /// Keeps some categories only.
+    /// Restricts the rules to the given categories.
     pub fn only(mut self, ids: &[String]) -> Result<Self> {
         self.check_known("categories", ids)?;
         let Self { mapping, categories } = &mut self;
@@ -88,7 +89,7 @@ impl Rules {
         Ok(self)
     }
 
-    /// Has every violation ask for the same.
+    /// Sets the same action for all categories.
     #[must_use]
     pub fn with_action(mut self, action: Action) -> Self {
         for rule in &mut self.categories {
@@ -97,7 +98,7 @@ impl Rules {
         self
     }
 
-    /// Judges a text, or a window of it.
+    /// Judges the scores of a text or of one of its windows.
     pub fn judge(&self, scores: &LabelScores) -> Verdict {
         let categories: Vec<_> =
             self.categories.iter().map(|rule| self.judge_category(rule, scores)).collect();
@@ -107,17 +108,17 @@ impl Rules {
         Verdict { flagged: action.is_some(), action: action.unwrap_or(Action::Allow), categories }
     }
 
-    /// The same under the names of one of the policy's namespaces.
+    /// Judges the same scores under the names of one of the policy's namespaces.
     ///
-    /// A name that nothing stands for scores 0 and is never violated.
+    /// A name without a source scores 0 and is never violated.
     pub fn judge_names<'a>(
         &'a self,
         namespace: &'a Namespace,
         verdict: &Verdict,
         scores: &LabelScores,
     ) -> Vec<NameVerdict<'a>> {
-        let place = self.policy().namespaces.iter().position(|other| other.id == namespace.id);
-        let sources = place.map(|place| &self.mapping.namespaces[place]);
+        let index = self.policy().namespaces.iter().position(|other| other.id == namespace.id);
+        let sources = index.map(|index| &self.mapping.namespaces[index]);
         let names = std::iter::zip(&namespace.names, sources.into_iter().flatten());
         names.map(|(name, sources)| self.judge_name(name, sources, verdict, scores)).collect()
     }
@@ -151,17 +152,17 @@ impl Rules {
         let mut judgements = Vec::new();
         for &source in &sources.sources {
             match source {
-                Source::Category(place) => {
-                    let judged = verdict.categories.iter().find(|it| it.category == place);
-                    judgements.push(judged.map_or(Judgement::NOTHING, |it| it.judgement));
-                    categories.push(place);
+                Source::Category(index) => {
+                    let judged = verdict.categories.iter().find(|it| it.category == index);
+                    judgements.push(judged.map_or(Judgement::UNCOVERED, |it| it.judgement));
+                    categories.push(index);
                 }
                 Source::Label(label) => {
                     judgements.push(judge_label(scores, label, self.threshold_of_label(label)));
                     categories.extend(self.mapping.categories_with(label));
                 }
-                // Of `all_of` it keeps the name from being violated.
-                Source::Unknown => judgements.push(Judgement::NOTHING),
+                // With `all_of`, an unknown source lowers the score of the name to 0.
+                Source::Unknown => judgements.push(Judgement::UNCOVERED),
             }
         }
         let mut judgement = match sources.combination {
@@ -177,7 +178,8 @@ impl Rules {
         NameVerdict { name: &name.name, judgement, categories }
     }
 
-    /// That of the first category with this label; what no category forbids is no violation.
+    /// Returns the threshold of the first judged category with this label, or `Threshold::OFF` if
+    /// there is none.
     fn threshold_of_label(&self, label: usize) -> Threshold {
         let has_label =
             |rule: &&CategoryRule| self.mapping.categories[rule.category].labels.contains(&label);
@@ -189,9 +191,8 @@ impl Rules {
         param: &'static str,
         ids: impl IntoIterator<Item = &'a String>,
     ) -> Result<()> {
-        // An id may be anything, a whole text too; the first characters tell which it is.
         let unknown = ids.into_iter().filter(|id| self.policy().position(id).is_none());
-        let unknown: Vec<String> = unknown.map(|id| id.chars().take(40).collect()).collect();
+        let unknown: Vec<String> = unknown.map(|id| shorten(id)).collect();
         if unknown.is_empty() {
             return Ok(());
         }
@@ -199,7 +200,7 @@ impl Rules {
     }
 }
 
-/// Holds the score of one label against a threshold.
+/// Compares the score of one label with a threshold.
 fn judge_label(scores: &LabelScores, label: usize, threshold: Threshold) -> Judgement {
     let (score, log_odds) = (scores.probabilities[label], scores.log_odds[label]);
     Judgement { score, log_odds, threshold, violated: threshold.is_violated_by(score) }

@@ -1,4 +1,4 @@
-//! Which part of a text carries a violation: sentences, left out one at a time.
+//! Finds the sentences that cause a violation, by leaving out one at a time.
 
 use std::ops::Range;
 
@@ -7,21 +7,21 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::policy::Threshold;
 use crate::score::ClauseScore;
 
-/// A part of a text that carries a violation.
+/// A part of a text that causes a violation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
-    /// From byte, to byte (exclusive) of the text in UTF-8.
+    /// Start and exclusive end, in bytes of the text in UTF-8.
     pub bytes: [usize; 2],
-    /// The same in characters: Unicode scalar values.
+    /// Start and exclusive end, in characters (Unicode scalar values).
     pub chars: [usize; 2],
-    /// The score of the window that the part lies in, from 0 to 1.
+    /// The score of the window that contains the part, from 0 to 1.
     pub score: f32,
-    /// The scores of clauses for the same window.
+    /// The scores of clauses in the same window.
     pub clauses: Vec<ClauseScore>,
 }
 
 impl Span {
-    /// The part of `text` at these bytes, less the white space around it.
+    /// Creates the span of `text` at `bytes`, without the surrounding white space.
     pub fn new(text: &str, bytes: Range<usize>, score: f32) -> Self {
         let Range { start, end } = whole_characters(text, bytes);
         let part = &text[start..end];
@@ -33,15 +33,15 @@ impl Span {
         Self { bytes: [start, end], chars, score, clauses: Vec::new() }
     }
 
-    /// The same with the scores of clauses.
+    /// Returns the span with these scores of clauses.
     #[must_use]
     pub fn with_clauses(mut self, clauses: &[ClauseScore]) -> Self {
         self.clauses = clauses.to_vec();
         self
     }
 
-    /// This part and one that begins in it or right behind it, as one part of `text` with the
-    /// higher of the scores.
+    /// Merges this span with one that begins inside it or right after it, keeping the higher of the
+    /// scores.
     #[must_use]
     pub fn join(&self, next: &Self, text: &str) -> Self {
         let end = self.bytes[1].max(next.bytes[1]);
@@ -54,8 +54,8 @@ impl Span {
     }
 }
 
-/// The sentences of a part of a text, by the rules of Unicode (UAX 29) and at line breaks; where
-/// there are more than `most`, neighbours are taken together.
+/// Returns the byte ranges of the sentences in a part of a text, split by the Unicode rules (UAX
+/// 29) and at line breaks; adjacent sentences are merged so that at most `most` remain.
 pub fn sentences(text: &str, bytes: Range<usize>, most: usize) -> Vec<Range<usize>> {
     let bytes = whole_characters(text, bytes);
     let part = &text[bytes.clone()];
@@ -77,23 +77,23 @@ pub fn sentences(text: &str, bytes: Range<usize>, most: usize) -> Vec<Range<usiz
     ends.chunks(n_together).map(group).collect()
 }
 
-/// Which sentences carry a category: `whole` is the score with all of them, `without` those with
-/// each left out in turn.
+/// Returns the indices of the sentences that cause a violation: `whole` is the score of all
+/// sentences, `without` the scores with each one left out in turn.
 ///
-/// They are those without which the score stays below the threshold, and those that lower it, in
-/// log-odds, by at least half as much as the one that lowers it most. None if none lowers it: then
-/// several say the same.
+/// A sentence counts if leaving it out lowers the score and either brings it below the threshold or
+/// lowers the log-odds by at least half of the largest drop. Empty if no omission lowers the score:
+/// then several sentences say the same.
 pub fn carriers(whole: f32, without: &[f32], threshold: Threshold) -> Vec<usize> {
     let drops: Vec<_> = without.iter().map(|&score| log_odds(whole) - log_odds(score)).collect();
     let largest = drops.iter().copied().fold(0.0, f64::max);
-    let carries = |place: &usize| {
-        let (drop, is_needed) = (drops[*place], !threshold.is_violated_by(without[*place]));
+    let carries = |index: &usize| {
+        let (drop, is_needed) = (drops[*index], !threshold.is_violated_by(without[*index]));
         drop > 0.0 && (is_needed || drop >= largest * SHARE_OF_LARGEST)
     };
     (0..without.len()).filter(carries).collect()
 }
 
-/// The bytes, widened to characters and cut to what there is.
+/// Widens a byte range to character boundaries and clamps it to the text.
 fn whole_characters(text: &str, bytes: Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(bytes.start);
     start..text.ceil_char_boundary(bytes.end).max(start)

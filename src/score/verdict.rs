@@ -1,96 +1,99 @@
-//! What a policy says of one text.
+//! The verdict of a policy on one text.
 
 use crate::policy::Action;
 use crate::policy::Category;
 use crate::policy::Threshold;
 
-/// What the policy says of one text.
+/// The verdict of a policy on one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// Whether any category is violated.
     pub flagged: bool,
     /// The most severe action of the violated categories.
     pub action: Action,
-    /// One for each category judged, in the order of the policy.
+    /// One verdict per judged category, in the order of the policy.
     pub categories: Vec<CategoryVerdict>,
 }
 
-/// What the policy says of one text in one category.
+/// The verdict of a policy on one text in one category.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CategoryVerdict {
-    /// The category's place in the policy.
+    /// The index of the category in the policy.
     pub category: usize,
-    /// Its score, and whether that is a violation.
+    /// The score, and whether it is a violation.
     pub judgement: Judgement,
-    /// If the category is violated, the scores of those of its clauses that have a label.
+    /// The scores of the clauses that have a label; empty unless the category is violated.
     pub clauses: Vec<ClauseScore>,
 }
 
-/// A score held against a threshold.
+/// The result of comparing a score with a threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
     /// From 0 to 1.
     pub score: f32,
-    /// The log-odds, before calibration, of the label that has this score.
+    /// The uncalibrated log-odds of the label with this score.
     pub log_odds: f64,
-    /// What it was held against.
+    /// The threshold that the score was compared with.
     pub threshold: Threshold,
-    /// Whether it was reached.
+    /// Whether this is a violation.
     pub violated: bool,
 }
 
 /// The score of a clause.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClauseScore {
-    /// The clause's place in its category.
+    /// The index of the clause in its category.
     pub clause: usize,
     /// From 0 to 1.
     pub score: f32,
 }
 
-/// What the policy says of one text under a name of another service.
+/// The verdict of a policy on one text, under a category name of another service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NameVerdict<'a> {
-    /// How the service calls it.
+    /// The name that the other service uses.
     pub name: &'a str,
-    /// Its score, and whether that is a violation.
+    /// The score, and whether it is a violation.
     pub judgement: Judgement,
-    /// The places of the categories that stand for it, themselves or by one of their labels.
+    /// The indices of the categories that the name maps to, directly or through one of their
+    /// labels.
     pub categories: Vec<usize>,
 }
 
 impl ClauseScore {
-    /// The id of the clause, which is one of this category.
+    /// Returns the id of the clause, which must belong to `category`.
     pub fn id<'a>(&self, category: &'a Category) -> &'a str {
         &category.clauses[self.clause].id
     }
 }
 
 impl Judgement {
-    /// What nothing stands for: it scores 0 and is never violated.
-    pub(super) const NOTHING: Self = Self {
+    /// The judgement of a name without a source: a score of 0 and no violation.
+    pub(super) const UNCOVERED: Self = Self {
         score: 0.0,
         log_odds: f64::NEG_INFINITY,
         threshold: Threshold::OFF,
         violated: false,
     };
 
-    /// Of several the one that counts where any violation violates: that of the highest score.
+    /// Combines judgements of which any may be violated: returns the one with the highest score,
+    /// violated if any of them is.
     pub(super) fn any_of(judgements: &[Self]) -> Self {
         let highest = judgements.iter().max_by(|one, other| one.compare(other)).copied();
         let violated = judgements.iter().any(|judgement| judgement.violated);
-        Self { violated, ..highest.unwrap_or(Self::NOTHING) }
+        Self { violated, ..highest.unwrap_or(Self::UNCOVERED) }
     }
 
-    /// Of several the one that counts where all must be violated: that of the lowest score.
+    /// Combines judgements of which all must be violated: returns the one with the lowest score,
+    /// violated if all of them are.
     pub(super) fn all_of(judgements: &[Self]) -> Self {
         let lowest = judgements.iter().min_by(|one, other| one.compare(other)).copied();
         let violated =
             !judgements.is_empty() && judgements.iter().all(|judgement| judgement.violated);
-        Self { violated, ..lowest.unwrap_or(Self::NOTHING) }
+        Self { violated, ..lowest.unwrap_or(Self::UNCOVERED) }
     }
 
-    /// By score; where scores are rounded to the same, by log-odds.
+    /// Compares by score, then by log-odds where scores round to the same value.
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
         let by_score = self.score.total_cmp(&other.score);
         by_score.then(self.log_odds.total_cmp(&other.log_odds))
@@ -103,7 +106,7 @@ mod tests {
 
     #[test]
     fn of_no_judgements_nothing_is_violated() {
-        assert_eq!(Judgement::any_of(&[]), Judgement::NOTHING);
-        assert_eq!(Judgement::all_of(&[]), Judgement::NOTHING);
+        assert_eq!(Judgement::any_of(&[]), Judgement::UNCOVERED);
+        assert_eq!(Judgement::all_of(&[]), Judgement::UNCOVERED);
     }
 }

@@ -1,6 +1,6 @@
-//! Names of control tokens: what tokenizers put around and between texts, and no person writes.
+//! Names of control tokens, which tokenizers put around and between texts and people do not write.
 
-/// Whether a word is the name of a control token in one of the spellings that models use:
+/// Returns whether a word is the name of a control token in one of the spellings that models use:
 /// `[MASK]`, `</s>`, `<|endoftext|>`, `[unused12]`; case does not matter.
 pub fn is_control_name(word: &str) -> bool {
     inner(word).is_some_and(|name| {
@@ -10,14 +10,14 @@ pub fn is_control_name(word: &str) -> bool {
     })
 }
 
-/// Whether it is the name of a row that a vocabulary keeps free, `unused12`.
+/// Returns whether a name is that of a reserved vocabulary row, such as `unused12`.
 fn is_unused(name: &str) -> bool {
     let (start, digits) = name.split_at_checked("unused".len()).unwrap_or_default();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     start.eq_ignore_ascii_case("unused") && is_number
 }
 
-/// The length of the control token's name that a text begins with, in bytes.
+/// Returns the length in bytes of the control token name that a text begins with, if any.
 pub(super) fn control_name_at(text: &str) -> Option<usize> {
     let close = match text.as_bytes().first()? {
         b'[' => b']',
@@ -29,16 +29,16 @@ pub(super) fn control_name_at(text: &str) -> Option<usize> {
     is_control_name(&text[..len]).then_some(len)
 }
 
-/// What stands between the brackets of a word that is all of it in brackets.
+/// Returns the part between the brackets of a word that is wholly in square or angle brackets.
 fn inner(word: &str) -> Option<&str> {
     let square = || word.strip_prefix('[')?.strip_suffix(']');
     word.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).or_else(square)
 }
 
 const NAMES: [&str; 7] = ["pad", "unk", "cls", "sep", "mask", "bos", "eos"];
-/// Of `SentencePiece`; in square brackets they are no names.
+/// Names of `SentencePiece`, recognised only in angle brackets.
 const ENDS: [&str; 2] = ["s", "/s"];
-/// The longest in use are `<|reserved_special_token_249|>` and its like.
+/// The longest names in use are of the form `<|reserved_special_token_249|>`.
 const MAX_BYTES: usize = 32;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Conversations: the last turn is judged, those before it are its context.
+//! Conversations: the last turn is judged, the turns before it are its context.
 
 mod label;
 
@@ -8,52 +8,52 @@ use crate::error::Result;
 use crate::text::Limits;
 use crate::text::Text;
 
-/// A turn with something in it, and those that led to it.
+/// A turn that is not blank, and the turns before it as its context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
-    context: Vec<Turn>, // in order; may lack the first ones
+    context: Vec<Turn>, // in order; the first turns may be left out
     role: Role,
     last: Text,
 }
 
-/// What one party said.
+/// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// Who said it.
+    /// The role of the speaker.
     pub role: Role,
-    /// What was said; turns without a word are left out of the context.
+    /// The text of the turn; blank turns are left out of the context.
     pub content: String,
 }
 
 /// A party to a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The instructions of whoever runs the assistant.
+    /// The operator, who instructs the assistant.
     System,
     /// A person.
     User,
     /// The model that answers.
     Assistant,
-    /// What a program gave back to the model.
+    /// A program that returns a result to the model.
     Tool,
 }
 
-/// Turns as one text, ready for the tokenizer.
+/// A conversation as one text, ready for the tokenizer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// The text.
+    /// The rendered text.
     pub text: String,
-    /// Where the content of the last turn begins in it, in bytes; it goes on to the end.
+    /// Byte offset in `text` of the content of the last turn, which extends to the end.
     pub start: usize,
-    /// The bytes at which the colons of the turns' labels stand, in order.
+    /// Byte offsets in `text` of the colons of the role labels, in order.
     pub colons: Vec<usize>,
 }
 
 impl Conversation {
-    /// Accepts a conversation; `index` is its place in the input, for the error.
+    /// Validates a conversation; `index` is its index in the input, for the error.
     ///
-    /// The last turn keeps the limits of a text. Of the turns before it the nearest are kept, in
-    /// all no more bytes than a text may have characters: no model reads further back.
+    /// The last turn has the limits of a text. Of the turns before it, the latest are kept, up to a
+    /// total of `max_chars` bytes: no model reads further back.
     pub fn new(index: usize, mut turns: Vec<Turn>, limits: &Limits) -> Result<Self> {
         let Some(Turn { role, content }) = turns.pop() else {
             return Err(Error::NoTurns { index });
@@ -70,27 +70,29 @@ impl Conversation {
         Ok(Self { context: turns.split_off(first), role, last })
     }
 
-    /// The turn that is judged.
+    /// Returns the text of the turn that is judged.
     pub fn last(&self) -> &Text {
         &self.last
     }
 
-    /// Turns that lead to it.
+    /// Returns the number of turns in the context.
     pub fn n_context(&self) -> usize {
         self.context.len()
     }
 
-    /// The same context with another turn at its end.
+    /// Returns the same context with another text as the last turn.
     #[must_use]
     pub fn with_last(&self, last: Text) -> Self {
         Self { last, ..self.clone() }
     }
 
-    /// Each turn on a line of its own, `role: content`, after as many turns of context as given.
+    /// Renders each turn on a line of its own, `role: content`, with at most `n_context` turns of
+    /// context.
     ///
-    /// Without context it is the content of the last turn alone. A label within a content loses its
-    /// colon, with context and without, so that no turn passes for several; otherwise a single turn
-    /// scores as the same text does. All bytes of the last turn stay where they were.
+    /// Without context, the text is the content of the last turn alone. A role label within a
+    /// content loses its colon, with or without context, so that one turn cannot pass for several;
+    /// otherwise a single turn scores the same as a text. Byte offsets within the last turn do not
+    /// change.
     pub fn render(&self, n_context: usize) -> Rendered {
         let skipped = self.context.len().saturating_sub(n_context);
         let context = &self.context[skipped..];
@@ -109,12 +111,12 @@ impl Conversation {
         Rendered { text, start, colons }
     }
 
-    /// The lines of the context as `render` writes them, the nearest to the last turn first.
+    /// Returns the lines of the context as `render` writes them, the latest turn first.
     pub fn lines_back(&self) -> impl Iterator<Item = String> + '_ {
         self.context.iter().rev().map(Turn::line)
     }
 
-    /// All turns as `render` writes them, but with every content as it came.
+    /// Returns all turns as `render` writes them, but with role labels within contents unchanged.
     pub fn transcript(&self) -> String {
         let context = self.context.iter().map(|turn| turn.role.line(turn.content.trim()));
         let mut text: String = context.collect();
@@ -134,7 +136,7 @@ impl Turn {
 impl Role {
     const ALL: [Self; 4] = [Self::System, Self::User, Self::Assistant, Self::Tool];
 
-    /// The role of a name that the field knows.
+    /// Returns the role for a role name that chat APIs use.
     pub fn of(name: &str) -> Option<Self> {
         match name {
             "system" | "developer" => Some(Self::System),
@@ -149,7 +151,7 @@ impl Role {
         format!("{}{content}\n", self.label())
     }
 
-    /// What stands before a turn of this role.
+    /// Returns the prefix of a turn of this role: its name, a colon and a space.
     fn label(self) -> String {
         format!("{}: ", self.name())
     }

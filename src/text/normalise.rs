@@ -1,11 +1,11 @@
-//! Texts without the disguises that keep a word from being recognised.
+//! Normalises texts: undoes obfuscation that keeps words from being recognised.
 
-mod glance;
 mod glyphs;
 mod homoglyphs;
 mod leet;
 mod lexicon;
 mod markers;
+mod quick_check;
 mod spacing;
 mod spelling;
 
@@ -15,50 +15,51 @@ use self::glyphs::Glyph;
 pub use self::lexicon::Lexicon;
 pub(super) use self::spelling::ends_in;
 
-/// A text without its disguises, and where each part of it came from.
+/// A normalised text, with the origin of each character in the original text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plain {
+pub struct NormalisedText {
     text: String,
-    origins: Vec<Origin>, // one for each character; neither `at` nor the bytes ever go back
+    origins: Vec<Origin>, // one for each character; no field ever decreases
 }
 
-impl Plain {
-    /// Undoes the disguises of a text; none if it has none.
+impl NormalisedText {
+    /// Normalises a text; returns `None` if the text is not obfuscated.
     ///
-    /// Takes time linear in the length of the text, and for ordinary prose hardly any.
+    /// Takes time linear in the length of the text, and hardly any for ordinary prose.
     pub fn of(text: &str, lexicon: &Lexicon) -> Option<Self> {
-        let is_plain = glance::is_plain(text);
+        let is_plain = quick_check::is_plain(text);
         if is_plain && !markers::are_likely(text) {
             return None;
         }
-        let mut disguised = false;
-        let mut glyphs = glyphs::read(text, &mut disguised);
-        // In this order, since a spaced word may be made of foreign letters and of digits, and have
-        // marks between its letters.
-        homoglyphs::replace(&mut glyphs, lexicon, &mut disguised);
-        let glyphs = markers::drop(glyphs, lexicon, &mut disguised);
-        if is_plain && !disguised {
+        let mut obfuscated = false;
+        let mut glyphs = glyphs::read(text, &mut obfuscated);
+        // The order matters: a spaced word may contain foreign letters and digits, and have
+        // markers between its letters.
+        homoglyphs::replace(&mut glyphs, lexicon, &mut obfuscated);
+        let glyphs = markers::drop(glyphs, lexicon, &mut obfuscated);
+        if is_plain && !obfuscated {
             return None;
         }
-        let mut glyphs = spacing::join(glyphs, lexicon, &mut disguised);
-        leet::replace(&mut glyphs, lexicon, &mut disguised);
-        disguised.then(|| Self::spell(&glyphs)).filter(|plain| plain.text != text)
+        let mut glyphs = spacing::join(glyphs, lexicon, &mut obfuscated);
+        leet::replace(&mut glyphs, lexicon, &mut obfuscated);
+        obfuscated.then(|| Self::spell(&glyphs)).filter(|plain| plain.text != text)
     }
 
-    /// The text to read instead.
+    /// Returns the normalised text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The bytes of the original that a range of bytes of the plain text stems from.
+    /// Maps a byte range of the normalised text to the byte range of the original that it came
+    /// from.
     ///
-    /// What is out of bounds or within a character is widened or cut to what there is, so that the
-    /// result lies on characters of the original whatever is asked.
+    /// A range that is out of bounds is clamped, and one that splits a character is widened, so the
+    /// result always lies on character boundaries of the original.
     pub fn original(&self, bytes: Range<usize>) -> Range<usize> {
         let Some(last) = self.origins.last() else {
             return 0..0;
         };
-        // The character that holds a byte is the last that begins no later.
+        // The character that contains a byte is the last one that begins at or before the byte.
         let holder = |byte: usize| {
             let after = self.origins.partition_point(|origin| origin.at <= byte);
             &self.origins[after.saturating_sub(1)]
@@ -70,7 +71,7 @@ impl Plain {
         start..holder(bytes.end - 1).to.max(start)
     }
 
-    /// Spells characters of the text otherwise, in as many bytes as before.
+    /// Replaces the text by a changed one of the same length in bytes; origins stay as they are.
     pub(super) fn respell(&mut self, change: impl FnOnce(&Self) -> String) {
         let text = change(self);
         debug_assert_eq!(text.len(), self.text.len(), "a byte has changed its place");
@@ -88,7 +89,7 @@ impl Plain {
     }
 }
 
-/// Where a character of the plain text begins, and the bytes of the original it stands for.
+/// The byte offset of a character in the normalised text, and its byte range in the original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Origin {
     at: usize,

@@ -1,4 +1,4 @@
-//! What a model folder must be, and what is made of it.
+//! The requirements on a model folder, and the model loaded from it.
 
 mod faulty;
 
@@ -53,7 +53,7 @@ fn weights_give_the_same_logits_in_every_type_and_in_shards() {
     for (dtype, change) in forms {
         let folder = support::tiny_copy();
         change(folder.path());
-        // Every weight of the fixture is exact in all three types.
+        // Every weight of the fixture is exactly representable in all three types.
         assert_eq!(logits(folder.path()), reference, "{dtype}");
         let card = load(folder.path()).unwrap().card;
         assert_eq!(card.stored_dtype, dtype);
@@ -89,7 +89,7 @@ fn text_files_may_begin_with_a_byte_order_mark_and_have_lines_that_end_in_crlf()
     assert_eq!(marked.card.sha256, plain.card.sha256);
     let own = OwnPolicy::open(&folder.join("policy.toml")).unwrap();
     assert_eq!(own.policy, *plain.mappings[0].policy());
-    // UTF-16 is another matter.
+    // UTF-16 is refused.
     for name in TEXT_FILES {
         let text = std::fs::read(folder.join(name)).unwrap();
         write(folder, name, b"\xff\xfe{\0}\0");
@@ -147,8 +147,8 @@ fn truncation_and_padding_that_a_tokenizer_carries_are_off() {
         });
     });
     let text = text("one cup of tea, two cups of tea, three cups of tea and a biscuit");
-    let damaged = load(folder.path()).unwrap().encoder.encode(0, &text).unwrap();
-    assert_eq!(damaged, support::tiny_model().encoder.encode(0, &text).unwrap());
+    let damaged = load(folder.path()).unwrap().tokenizer.encode(0, &text).unwrap();
+    assert_eq!(damaged, support::tiny_model().tokenizer.encode(0, &text).unwrap());
     assert!(damaged.n_tokens > 8);
 }
 
@@ -188,11 +188,11 @@ proptest! {
         let folder = support::tiny_copy();
         let path = folder.path().join(name);
         let mut bytes = std::fs::read(&path).unwrap();
-        // The first bytes decide most.
+        // The first bytes affect parsing the most.
         let place = place.index(bytes.len()).min(place.index(4000));
         if cut { bytes.truncate(place) } else { bytes[place] = byte }
         std::fs::write(&path, bytes).unwrap();
-        // Whether it loads depends on the byte; that it comes back does not.
+        // The model may load or not, depending on the byte, but loading must not panic.
         let _ = load(folder.path());
     }
 }
@@ -206,7 +206,7 @@ fn load(folder: &Path) -> Result<Model> {
 
 fn logits(folder: &Path) -> Logits {
     let model = load(folder).unwrap();
-    let encoded = model.encoder.encode(0, &text("Two cups of tea, please.")).unwrap();
+    let encoded = model.tokenizer.encode(0, &text("Two cups of tea, please.")).unwrap();
     model.replicas[0].forward(&Batch::pack(&encoded.windows)).unwrap()
 }
 
@@ -253,13 +253,13 @@ fn edit_json(path: &Path, change: impl FnOnce(&mut Value)) {
     std::fs::write(path, json.to_string()).unwrap();
 }
 
-/// Puts a policy into the folder, changed.
+/// Writes a modified policy into the folder.
 fn policy(folder: &Path, change: impl FnOnce(String) -> String) {
     let policy = Policy::from_labels(&support::tiny_model().card.labels, Vec::new());
     write(folder, "policy.toml", change(toml::to_string_pretty(&policy).unwrap()).as_bytes());
 }
 
-/// Writes all weights in another type.
+/// Rewrites all weights in another type.
 fn retype(folder: &Path, dtype: Dtype, convert: impl Fn(f32) -> Vec<u8>) {
     let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();

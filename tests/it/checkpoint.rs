@@ -1,4 +1,4 @@
-//! Checkpoints under the names that published ones have.
+//! Checkpoints with the tensor names of published models.
 
 use std::path::Path;
 
@@ -161,7 +161,7 @@ fn without_prefix(name: &str) -> String {
     name.strip_prefix("bert.").unwrap_or(name).to_owned()
 }
 
-/// The tiny model with other names for its tensors, and with more tensors.
+/// Copies the tiny model with renamed and additional tensors.
 fn renamed(rename: fn(&str) -> String, extra: &[&str]) -> TempDir {
     let folder = support::tiny_copy();
     let file = folder.path().join("model.safetensors");
@@ -186,10 +186,10 @@ fn logits(folder: &Path) -> Result<Logits> {
     let model = load(folder)?;
     let limits = Limits { max_texts: 1, max_chars: 1000 };
     let text = Text::new(0, "Two cups of tea, please.".into(), &limits)?;
-    model.replicas[0].forward(&Batch::pack(&model.encoder.encode(0, &text)?.windows))
+    model.replicas[0].forward(&Batch::pack(&model.tokenizer.encode(0, &text)?.windows))
 }
 
-/// What the program logs as it scores a text.
+/// Returns the log of the program when it scores a text.
 fn log(folder: &Path) -> Vec<Value> {
     let mut command = support::moderato();
     command.args(["score", "--log", "info", "--log-format", "json", "Good morning", "--model"]);

@@ -1,4 +1,4 @@
-//! The command line: what is written where, and how the program ends.
+//! The command line: what is written to which output, and the exit codes.
 
 mod audit;
 mod batch;
@@ -52,7 +52,7 @@ fn wrong_arguments_end_with_64_and_name_the_fault() {
             "replicas: 3 replicas, but 2 threads to divide among them",
         ),
         (&["score", "hi", "--overlap", "126"], "overlap: 126 tokens, but a window"),
-        (&["score", "hi", "--batch-tokens", "0"], "--batch-tokens"),
+        (&["score", "hi", "--max-batch-tokens", "0"], "--max-batch-tokens"),
         (&["score", "hi", "--max-chars", "0"], "--max-chars"),
         (&["serve", "--max-texts", "0"], "--max-texts"),
         (&["score", "hi", "--device", "tpu"], "expected cpu, cuda"),
@@ -61,7 +61,7 @@ fn wrong_arguments_end_with_64_and_name_the_fault() {
         (&["score", "hi", "--log", "loud"], "log: unknown level \"loud\"; expected off, error"),
         (&["score", "hi", "--model", "nowhere"], "no such folder and not ORG/NAME"),
         (
-            &["serve", "--max-request-tokens", "9", "--queue-tokens", "8"],
+            &["serve", "--max-request-tokens", "9", "--max-queue-tokens", "8"],
             "max-request-tokens: above",
         ),
         (&["serve", "--listen", "here"], "--listen"),
@@ -196,12 +196,12 @@ fn flags_are_environment_variables_too() {
     }
 }
 
-/// Runs the program over the tiny model.
+/// Runs the program with the tiny model.
 fn run(arguments: &[&str]) -> Output {
     quiet().args(arguments).output().unwrap()
 }
 
-/// The program over the tiny model, without the warning that this one has no policy.
+/// Returns a command for the tiny model, without the warning that the model has no policy.
 fn quiet() -> Command {
     let mut command = support::moderato();
     command.env("MODERATO_MODEL", support::tiny()).env("MODERATO_LOG", "error");

@@ -1,6 +1,7 @@
-//! What operators are given, held against the program: dashboard, alerts, guides, unit.
+//! The files for operators, checked against the program: dashboard, alerts, guides, unit.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use moderato::metrics::Instrument;
 use moderato::metrics::Kind;
@@ -12,10 +13,12 @@ use crate::support;
 #[test]
 fn every_metric_that_is_named_exists_and_every_one_that_exists_is_documented() {
     let documented = read("docs/operating.md");
-    for file in [DASHBOARD, ALERTS, "docs/operating.md", "docs/runbook.md", "README.md"] {
-        let text = read(file);
+    for file in [DASHBOARD, ALERTS, "docs/operating.md", "docs/runbook.md"] {
+        assert!(names(&read(file)).len() > 1, "{file} names no metric");
+    }
+    for file in [DASHBOARD, ALERTS].map(str::to_owned).into_iter().chain(guides()) {
+        let text = read(&file);
         let named = names(&text);
-        assert!(named.len() > usize::from(file != "README.md"), "{file} names no metric");
         for name in named {
             assert!(is_series(name), "{file}: there is no {name}");
         }
@@ -55,10 +58,18 @@ fn every_alert_is_in_the_runbook_and_the_other_way_round() {
 }
 
 #[test]
+fn every_guide_is_in_the_index() {
+    let index = read("docs/README.md");
+    for file in guides().filter_map(|file| file.strip_prefix("docs/").map(str::to_owned)) {
+        assert!(file == "README.md" || index.contains(&format!("]({file})")), "{file}");
+    }
+}
+
+#[test]
 fn links_within_the_guides_lead_somewhere() {
-    for file in ["docs/operating.md", "docs/runbook.md", "docs/security.md", "README.md"] {
-        let path = support::repo(file);
-        for link in read(file).split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
+    for file in guides() {
+        let path = support::repo(&file);
+        for link in read(&file).split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
             let target = link.0.split('#').next().unwrap_or_default();
             if !target.is_empty() && !target.contains("://") {
                 let there = path.parent().unwrap().join(target);
@@ -90,7 +101,7 @@ fn the_socket_unit_has_the_name_that_it_says_to_ask_for() {
     assert!(service.contains(&format!("--listen {listened} ")), "{listened}");
 }
 
-/// Names of labels, in `by (...)`, `{...}` and `{{...}}`.
+/// Checks the names of labels, in `by (...)`, `{...}` and `{{...}}`.
 fn check_labels(file: &str, text: &str) {
     let known: BTreeSet<_> =
         Metrics::instruments().iter().flat_map(|it| it.labels).copied().chain(COMMON).collect();
@@ -106,25 +117,34 @@ fn check_labels(file: &str, text: &str) {
     }
 }
 
-/// Words that look like metrics of ours.
+/// Returns the words that look like metrics of the program.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
     let is_metric = |word: &&str| {
         let parts = word.split('_').filter(|part| !part.is_empty()).count();
         (word.starts_with("moderato_") || word.starts_with("process_")) && parts > 1
     };
-    // As in `moderato_shadow_*`.
+    // A trailing underscore is a wildcard, as in `moderato_shadow_*`.
     words.filter(is_metric).filter(|word| !word.ends_with('_')).collect()
 }
 
-/// Whether it is rendered by that name.
+/// Returns whether a series of this name is exported.
 fn is_series(name: &str) -> bool {
     Metrics::instruments().iter().any(|instrument| match instrument.kind {
-        Kind::Histogram(_) => ["", "_bucket", "_sum", "_count"]
+        Kind::Histogram => ["", "_bucket", "_sum", "_count"]
             .iter()
             .any(|suffix| name.strip_suffix(suffix) == Some(instrument.name)),
         Kind::Counter | Kind::Gauge => name == instrument.name,
     })
+}
+
+/// Returns all guides, relative to the root of the repository.
+fn guides() -> impl Iterator<Item = String> {
+    let files = std::fs::read_dir(support::repo("docs")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let is_guide = |name: &String| Path::new(name).extension().is_some_and(|it| it == "md");
+    let guides = names.filter(is_guide).map(|name| format!("docs/{name}"));
+    guides.chain(["README.md".to_owned()])
 }
 
 fn read(file: &str) -> String {
@@ -133,5 +153,5 @@ fn read(file: &str) -> String {
 
 const DASHBOARD: &str = "deploy/grafana/moderato.json";
 const ALERTS: &str = "deploy/prometheus/alerts.yml";
-/// Every scraped series has them.
+/// The labels of every scraped series.
 const COMMON: [&str; 3] = ["le", "job", "instance"];

@@ -1,4 +1,4 @@
-//! The engine's promises, with a forward pass that tests can hold up, fail and watch.
+//! The engine's guarantees, with a forward pass that tests can block, fail and observe.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use moderato::engine::EngineSettings;
 use moderato::engine::Priority;
 use moderato::engine::Queued;
 use moderato::engine::RequestContext;
-use moderato::engine::Scored;
+use moderato::engine::ScoredInput;
 use moderato::error::Error;
 use moderato::error::Result;
 use moderato::metrics::Metrics;
@@ -21,8 +21,8 @@ use moderato::model::Forward;
 use moderato::model::Logits;
 use moderato::model::Model;
 use moderato::model::WarmUp;
+use moderato::text::Input;
 use moderato::text::Limits;
-use moderato::text::Subject;
 use moderato::text::Text;
 use ndarray::Array2;
 
@@ -48,7 +48,7 @@ async fn a_text_scores_the_same_alone_and_among_others() {
         let among_others = scoring.await.unwrap().unwrap();
         for other in [&among_others[0], &in_one_request[index]] {
             assert_eq!(alone[index].n_windows(), other.n_windows());
-            let bits = |scored: &Scored| -> Vec<u32> {
+            let bits = |scored: &ScoredInput| -> Vec<u32> {
                 probabilities(scored).iter().map(|score| score.to_bits()).collect()
             };
             assert_eq!(bits(&alone[index]), bits(other), "text {index}");
@@ -70,7 +70,7 @@ async fn every_window_is_answered_exactly_once_and_in_order() {
     let requests = (0..60_usize).map(|request| {
         let engine = Arc::clone(&engine);
         tokio::spawn(async move {
-            // Texts of different lengths, the longest of several windows.
+            // Texts of different lengths, the longest with several windows.
             let texts: Vec<String> =
                 (0..=request % 5).map(|n| "tea ".repeat(1 + n * request)).collect();
             let all: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -85,7 +85,7 @@ async fn every_window_is_answered_exactly_once_and_in_order() {
                     text.len()
                 );
             }
-            scored.iter().map(Scored::n_windows).sum::<usize>()
+            scored.iter().map(ScoredInput::n_windows).sum::<usize>()
         })
     });
     let mut n_answered = 0;
@@ -118,8 +118,8 @@ async fn a_request_larger_than_a_batch_spreads_over_several() {
     let engine = Arc::new(start(support::model_with(held), settings));
     let long = "a cup of tea and a slice of cake ".repeat(40);
     let request = spawn(&engine, &long);
-    // With room for one window of 128 tokens, each batch takes one.
-    for _ in 0..ENOUGH {
+    // A batch of at most 128 tokens holds one window.
+    for _ in 0..MORE_THAN_ENOUGH_BATCHES {
         gate.open();
     }
     let scored = request.await.unwrap().unwrap();
@@ -131,7 +131,7 @@ async fn a_request_larger_than_a_batch_spreads_over_several() {
 async fn a_short_request_overtakes_a_long_one() {
     let (gate, held) = gated();
     let settings = EngineSettings { batch_tokens: 128, ..ENGINE };
-    // At a token a second the long one lets pass whatever comes within minutes.
+    // At one token per second, the long request yields to anything that arrives within minutes.
     let engine = start_shared(slow(support::model_with(held)), settings);
     let computing = spawn(&engine, "one");
     assert_eq!(gate.entered(), 1);
@@ -139,14 +139,15 @@ async fn a_short_request_overtakes_a_long_one() {
     until_inside(&engine, 2).await;
     let short = spawn(&engine, "two");
     until_inside(&engine, 3).await;
-    // The one that runs, the one that was prepared before the short request came, and that one's.
+    // The running batch, the one prepared before the short request arrived, and that of the short
+    // request.
     for _ in 0..3 {
         gate.open();
     }
     computing.await.unwrap().unwrap();
     short.await.unwrap().unwrap();
     assert!(!long.is_finished());
-    for _ in 0..ENOUGH {
+    for _ in 0..MORE_THAN_ENOUGH_BATCHES {
         gate.open();
     }
     long.await.unwrap().unwrap();
@@ -179,7 +180,7 @@ async fn nobody_waits_behind_more_than_there_is_time_for() {
     gate.open();
     score(&engine, &["tea"]).await.unwrap();
     assert_eq!(gate.entered(), 1);
-    // The pace is known now, and it is not a token a nanosecond.
+    // The throughput is known by now and is below one token per nanosecond.
     let computing = spawn(&engine, "tea");
     assert_eq!(gate.entered(), 1);
     let waiting = spawn(&engine, "tea");
@@ -223,7 +224,7 @@ async fn every_replica_computes_at_a_place_of_its_own() {
     let mut requests = Vec::new();
     for n_requests in 1..=3 {
         requests.push(spawn(&engine, "tea"));
-        // Each runs before the next one comes.
+        // Each request is running before the next one arrives.
         let has_begun = |queued: &Queued| (queued.n_requests, queued.n_tokens) == (n_requests, 0);
         until(&engine, has_begun).await;
     }
@@ -249,7 +250,7 @@ async fn a_client_that_went_away_costs_no_forward_pass() {
         until_inside(&engine, 2).await;
         request.abort();
         assert!(request.await.unwrap_err().is_cancelled());
-        // Its room is free at once, while the first batch still runs.
+        // Its tokens leave the queue at once, while the first batch is still running.
         assert_eq!(*engine.queued().borrow(), Queued { n_requests: 1, n_tokens: 0 });
     }
     let last = spawn(&engine, "four");
@@ -334,7 +335,7 @@ fn settings_that_contradict_each_other_are_refused() {
         EngineSettings { max_request_tokens: ENGINE.queue_tokens + 1, ..ENGINE },
         EngineSettings { queue_tokens: usize::MAX, ..ENGINE },
         EngineSettings { batch_tokens: 0, ..ENGINE },
-        EngineSettings { encode_threads: 0, ..ENGINE },
+        EngineSettings { tokenize_permits: 0, ..ENGINE },
     ] {
         assert!(matches!(settings.check(), Err(Error::Config { .. })), "{settings:?}");
     }
@@ -348,9 +349,9 @@ async fn what_nobody_waits_for_takes_no_room_of_what_somebody_does() {
     let computing = spawn(&engine, "tea");
     assert_eq!(gate.entered(), 1);
     let large = "tea and cake and cream and jam and more of that";
-    let behind: Vec<_> = (0..2).map(|_| spawn_behind(&engine, large)).collect();
+    let behind: Vec<_> = (0..2).map(|_| spawn_background(&engine, large)).collect();
     until_inside(&engine, 3).await;
-    let refusal = score_behind(&engine, &[large, large]).await;
+    let refusal = score_background(&engine, &[large, large]).await;
     assert!(matches!(refusal, Err(Error::QueueFull { capacity: 40, .. })), "{refusal:?}");
     let before = spawn(&engine, large);
     until_inside(&engine, 4).await;
@@ -419,7 +420,7 @@ async fn the_memory_of_an_engine_that_nobody_holds_is_freed() {
     assert!(freed.try_recv().is_err(), "its batch still runs");
     gate.open();
     freed.recv_timeout(PATIENCE).unwrap();
-    // The place goes on for others.
+    // The worker continues to serve other models.
     let other = Engine::join(support::tiny_model(), &group, Arc::new(Metrics::new())).unwrap();
     score(&other, &["tea"]).await.unwrap();
 }
@@ -457,7 +458,7 @@ async fn without_a_deadline_a_request_waits_for_room() {
     }
 }
 
-/// A forward pass made of a function.
+/// A forward pass that calls a function.
 struct Fake(Box<Pass>);
 
 type Pass = dyn Fn(&Batch) -> Result<Logits> + Send + Sync;
@@ -480,13 +481,13 @@ impl std::fmt::Debug for Fake {
     }
 }
 
-/// A forward pass that tells when it is entered and waits to be let go.
+/// Creates a forward pass that reports when it is entered and blocks until it is released.
 fn gated() -> (Gate, Fake) {
     let (entered, entries) = mpsc::channel();
     let (open, opened) = mpsc::channel();
     let opened = Mutex::new(opened);
     let fake = Fake::new(move |batch| {
-        // A test that has ended waits no more.
+        // Once the test has ended, neither send nor receive blocks.
         let _ = entered.send(batch.n_windows());
         let _ = opened.lock().unwrap().recv();
         Ok(echo(batch))
@@ -500,18 +501,18 @@ struct Gate {
 }
 
 impl Gate {
-    /// Waits for the next batch and gives its windows.
+    /// Waits for the next batch and returns its number of windows.
     fn entered(&self) -> usize {
         self.entries.recv_timeout(PATIENCE).unwrap()
     }
 
-    /// Lets one batch through, now or when it comes.
+    /// Lets one batch through, now or when it arrives.
     fn open(&self) {
         self.open.send(()).unwrap();
     }
 }
 
-/// Scores each window by its length.
+/// Returns logits that are proportional to the length of each window.
 fn echo(batch: &Batch) -> Logits {
     let lens: Vec<f32> = batch.spans().map(|span| logit(span.len())).collect();
     Logits(Array2::from_shape_fn((lens.len(), 4), |(row, _)| lens[row]))
@@ -527,7 +528,7 @@ fn sigmoid(n_tokens: usize) -> f32 {
     score
 }
 
-/// A model of which a token takes a second, as far as is known.
+/// Gives a model a measured throughput of one token per second.
 fn slow(model: Model) -> Model {
     let warm_up = Some(WarmUp { n_tokens: 1, elapsed: Duration::from_secs(1) });
     Model { warm_up, ..model }
@@ -541,7 +542,7 @@ fn start_shared(model: Model, settings: EngineSettings) -> Arc<Engine> {
     Arc::new(start(model, settings))
 }
 
-/// Waits until so many requests are in the engine.
+/// Waits until `n_requests` requests are in the engine.
 async fn until_inside(engine: &Engine, n_requests: usize) {
     until(engine, |queued| queued.n_requests == n_requests).await;
 }
@@ -551,11 +552,11 @@ async fn until(engine: &Engine, is_so: impl Fn(&Queued) -> bool) {
     tokio::time::timeout(PATIENCE, queued.wait_for(|queued| is_so(queued))).await.unwrap().unwrap();
 }
 
-async fn score(engine: &Engine, raws: &[&str]) -> Result<Vec<Scored>> {
+async fn score(engine: &Engine, raws: &[&str]) -> Result<Vec<ScoredInput>> {
     engine.score(texts(raws), Some(Deadline::after(PATIENCE))).await
 }
 
-fn probabilities(scored: &Scored) -> &[f32] {
+fn probabilities(scored: &ScoredInput) -> &[f32] {
     &scored.scores.pooled.probabilities
 }
 
@@ -564,31 +565,31 @@ fn texts(raws: &[&str]) -> Vec<Text> {
     Text::all(raws.iter().map(|&raw| raw.to_owned()).collect(), &limits).unwrap()
 }
 
-type Request = tokio::task::JoinHandle<Result<Vec<Scored>>>;
+type Request = tokio::task::JoinHandle<Result<Vec<ScoredInput>>>;
 
 fn spawn(engine: &Arc<Engine>, raw: &str) -> Request {
     let (engine, raw) = (Arc::clone(engine), raw.to_owned());
     tokio::spawn(async move { score(&engine, &[&raw]).await })
 }
 
-/// Scores texts in the background, by a deadline.
-async fn score_behind(engine: &Engine, raws: &[&str]) -> Result<Vec<Scored>> {
+/// Scores texts at background priority, with a deadline.
+async fn score_background(engine: &Engine, raws: &[&str]) -> Result<Vec<ScoredInput>> {
     let context = RequestContext {
         deadline: Some(Deadline::after(PATIENCE)),
         priority: Priority::Background,
         account: None,
         timings: None,
     };
-    let subjects = texts(raws).into_iter().map(Subject::from).collect();
-    engine.score_for(subjects, context).await
+    let inputs = texts(raws).into_iter().map(Input::from).collect();
+    engine.score_for(inputs, context).await
 }
 
-fn spawn_behind(engine: &Arc<Engine>, raw: &str) -> Request {
+fn spawn_background(engine: &Arc<Engine>, raw: &str) -> Request {
     let (engine, raw) = (Arc::clone(engine), raw.to_owned());
-    tokio::spawn(async move { score_behind(&engine, &[&raw]).await })
+    tokio::spawn(async move { score_background(&engine, &[&raw]).await })
 }
 
-/// Batches that no request here comes near.
-const ENOUGH: usize = 100;
-/// Bounds a test that would hang; nothing waits this long when all is well.
+/// More batches than any request in these tests needs.
+const MORE_THAN_ENOUGH_BATCHES: usize = 100;
+/// The timeout of a test that would hang; no successful test waits this long.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -1,4 +1,4 @@
-//! Evaluation: agreement with scikit-learn, and what its figures mean at the edges.
+//! Evaluation: agreement with scikit-learn, and edge cases of the figures.
 
 use moderato::evaluate::CategoryReport;
 use moderato::evaluate::Evaluation;
@@ -41,7 +41,7 @@ fn ranking_figures_survive_doubling_every_score() {
         for (col, (original, doubled)) in
             std::iter::zip(case.evaluation().categories, doubled.categories).enumerate()
         {
-            // Doubling is exact, of the smallest numbers too, so every rate is made of the same counts.
+            // Doubling is exact, even for the smallest numbers, so every rate has the same counts.
             let ranking = |report: &CategoryReport| {
                 [
                     report.average_precision,
@@ -57,7 +57,7 @@ fn ranking_figures_survive_doubling_every_score() {
 
 #[test]
 fn a_tied_score_counts_once() {
-    // Whatever their order, no threshold parts the two texts at 0.5.
+    // In either order, no threshold separates the two texts at 0.5.
     for labels in [[true, false], [false, true]] {
         let report = category(&[0.5, 0.5], &labels.map(Some), 0.5);
         assert_eq!(report.average_precision, Some(0.5), "labels {labels:?}");
@@ -94,7 +94,7 @@ fn precision_is_zero_when_nothing_is_flagged() {
 
 #[test]
 fn of_equally_good_thresholds_the_highest_is_best() {
-    // At 0.9 one of one flagged is right of two positives: 2/3. At 0.1 two of four are: 2/3.
+    // F1 is 2 TP / (flagged + positives): 2 / (1 + 2) at 0.9, and 4 / (4 + 2) at 0.1.
     let labels = [Some(true), Some(false), Some(false), Some(true)];
     let report = category(&[0.9, 0.5, 0.4, 0.1], &labels, 0.5);
     assert_eq!(report.best_f1, Some(2.0 / 3.0));
@@ -124,8 +124,8 @@ fn one_negative_in_a_hundred_may_stand_above() {
 
 #[test]
 fn zero_joins_the_first_calibration_bin_and_one_the_last() {
-    // The bins are (0, 1/15] to (14/15, 1]. Two texts in one bin have an error of
-    // |0 + 0.0625 - 1| / 2, in two bins of (|0 - 1| + 0.125) / 2.
+    // The bins are (0, 1/15] to (14/15, 1]. Two texts have an error of |0 + 0.0625 - 1| / 2 in one
+    // bin, and of (|0 - 1| + 0.125) / 2 in two bins.
     let together = category(&[0.0, 0.0625], &[Some(true), Some(false)], 0.5);
     assert_eq!(together.expected_calibration_error, Some(0.46875));
     let apart = category(&[0.0, 0.125], &[Some(true), Some(false)], 0.5);
@@ -192,7 +192,8 @@ fn shapes_that_disagree_are_refused() {
     assert!(measure(&Array2::zeros((3, 0)), &unknown((3, 0)), &[]).is_none());
 }
 
-/// A case of `scripts/make_evaluation_golden.py`; scores and labels are row by row, (text, category).
+/// A case of `scripts/make_evaluation_golden.py`; scores and labels are `(text, category)`, row by
+/// row.
 #[derive(Deserialize)]
 struct Case {
     name: String,
@@ -235,14 +236,14 @@ fn measure(
     Some(evaluate(&Labelled::new(scores.view(), labels.view(), &thresholds)?))
 }
 
-/// The report on a single category.
+/// Evaluates a single category.
 fn category(scores: &[f32], labels: &[Option<bool>], threshold: f32) -> CategoryReport {
     let scores = Array1::from(scores.to_vec()).insert_axis(Axis(1));
     let labels = Array1::from(labels.to_vec()).insert_axis(Axis(1));
     measure(&scores, &labels, &[threshold]).unwrap().categories.remove(0)
 }
 
-/// Compares two trees of JSON; `path` says in which case and where in it they differ.
+/// Compares two JSON trees; `path` names the case and the position of a difference.
 fn assert_close(path: &str, expected: &Value, actual: &Value) {
     match (expected, actual) {
         (Value::Object(expected_fields), Value::Object(actual_fields)) => {
@@ -265,6 +266,6 @@ fn assert_close(path: &str, expected: &Value, actual: &Value) {
     }
 }
 
-/// Both sides compute in `f64`; only the order of sums differs. One text more or less in any count
-/// would show as a thousandth.
+/// Both sides compute in `f64`; only the order of summation differs. A count that is off by one
+/// would differ by a thousandth.
 const TOLERANCE: f64 = 1e-6;

@@ -1,16 +1,16 @@
-//! Agreement with transformers, on the numbers that `scripts/make_golden.py` made.
+//! Agreement with transformers, on the numbers from `scripts/make_golden.py`.
 
 use std::collections::BTreeMap;
 
 use moderato::batch::Batch;
-use moderato::encode::Encoded;
-use moderato::encode::Window;
 use moderato::model::Dtype;
 use moderato::model::LoadSettings;
 use moderato::model::Logits;
 use moderato::model::Model;
 use moderato::text::Limits;
 use moderato::text::Text;
+use moderato::tokenize::Encoded;
+use moderato::tokenize::Window;
 use serde::Deserialize;
 
 use crate::support;
@@ -20,7 +20,7 @@ fn the_tiny_model_gives_the_ids_and_logits_of_transformers() {
     check(&support::tiny_model(), "tests/golden/tiny-bert.jsonl", |_| true);
 }
 
-/// Few tokens, so that a processor that is emulated has them within a minute.
+/// Few tokens, so that an emulated processor finishes within a minute.
 #[test]
 fn the_embedded_model_gives_the_ids_and_logits_of_transformers_for_short_texts() {
     check(&support::embedded_model(), "tests/golden/moderato-small.jsonl", Reference::is_short);
@@ -32,8 +32,8 @@ fn the_embedded_model_gives_the_ids_and_logits_of_transformers_for_longer_texts(
     check(&support::embedded_model(), "tests/golden/moderato-small.jsonl", is_longer);
 }
 
-/// The scores of `self_test.jsonl` are the arithmetic of `scripts/model/export.py`: logits of
-/// transformers and calibration by numpy.
+/// The scores in `self_test.jsonl` follow the arithmetic of `scripts/model/export.py`: logits from
+/// transformers and calibration in numpy.
 #[test]
 fn the_embedded_model_is_calibrated_with_the_arithmetic_of_the_pipeline() {
     let model = support::embedded_model();
@@ -82,7 +82,7 @@ fn a_window_of_the_embedded_model_scores_the_same_to_the_bit_on_any_number_of_th
     }
 }
 
-/// All windows together, in the opposite order, and each alone.
+/// Compares the logits of all windows together, in reverse order, and each alone.
 fn check_batches(model: &Model, windows: &[Window]) {
     let together = logits(model, windows);
     let mut backwards = logits(model, windows.iter().rev());
@@ -93,13 +93,13 @@ fn check_batches(model: &Model, windows: &[Window]) {
     }
 }
 
-/// The bits of each row.
+/// Returns the logits as bits, `(window, label)`.
 fn logits<'a>(model: &Model, windows: impl IntoIterator<Item = &'a Window>) -> Vec<Vec<u32>> {
     let Logits(logits) = forward(model, windows);
     logits.rows().into_iter().map(|row| row.iter().map(|logit| logit.to_bits()).collect()).collect()
 }
 
-/// The windows of the first texts.
+/// Returns the windows of the first `n_texts` texts.
 fn windows(model: &Model, n_texts: usize) -> Vec<Window> {
     let texts = texts().into_iter().take(n_texts);
     texts.flat_map(|named| encode(model, &named.text).windows).collect()
@@ -163,8 +163,8 @@ fn check(model: &Model, golden: &str, is_asked: impl Fn(&Reference) -> bool) {
             for (column, (&ours, &theirs)) in
                 logits.row(row).iter().zip(&expected.logits).enumerate()
             {
-                // f32 on both sides, summed in other orders through all layers; tanh in place of
-                // the exact GELU would show from 3e-4 on.
+                // Both sides use f32 with different orders of summation in all layers. The tanh
+                // approximation of GELU would differ by 3e-4 or more.
                 let difference = (ours - theirs).abs();
                 assert!(difference < 1e-4, "{place}, label {column}: {ours} for {theirs}");
             }
@@ -178,7 +178,7 @@ fn forward<'a>(model: &Model, windows: impl IntoIterator<Item = &'a Window>) -> 
 
 fn encode(model: &Model, text: &str) -> Encoded {
     let limits = Limits { max_texts: 1, max_chars: usize::MAX };
-    model.encoder.encode(0, &Text::new(0, text.into(), &limits).unwrap()).unwrap()
+    model.tokenizer.encode(0, &Text::new(0, text.into(), &limits).unwrap()).unwrap()
 }
 
 fn texts() -> Vec<Named> {

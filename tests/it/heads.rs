@@ -1,4 +1,4 @@
-//! Models without a policy: which labels are judged, and how their scores are made.
+//! Models without a policy: which labels are judged, and how their scores are computed.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::cli::json_lines;
 use crate::cli::stderr;
 use crate::support;
 
-/// Nothing in them is harmful.
+/// Texts without harmful content.
 const HARMLESS: [&str; 10] = [
     "Good morning, everybody.",
     "The soup needs a little more salt.",
@@ -138,7 +138,7 @@ fn a_policy_decides_about_labels_whatever_they_are_called() {
 #[test]
 fn an_activation_that_is_asked_for_replaces_that_of_the_model() {
     let folder = two_labels(&json!({"0": "loud", "1": "rude"}));
-    // The classifier has the biases 8 and -8 and no weights.
+    // The classifier has the biases 8 and -8 and zero weights.
     for (flags, loud, rude) in [
         (&[][..], 1.0 / (1.0 + (-16.0_f64).exp()), 1.0 / (1.0 + 16.0_f64.exp())),
         (&["--activation", "softmax"], 1.0, 1.0 / (1.0 + 16.0_f64.exp())),
@@ -173,7 +173,7 @@ fn an_activation_that_cannot_be_is_refused_with_64() {
     }
 }
 
-/// The tiny model with a head of two labels, of which the first always has nearly all of the
+/// Copies the tiny model with a head of two labels, the first of which always has nearly all of the
 /// probability, and without a `problem_type`.
 pub(crate) fn two_labels(id2label: &Value) -> TempDir {
     let folder = support::tiny_copy();
@@ -197,14 +197,14 @@ fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
     std::fs::write(path, config.to_string()).unwrap();
 }
 
-/// The program over the model in a folder.
+/// Returns a command that runs the program with the model in a folder.
 fn program(folder: &Path) -> std::process::Command {
     let mut command = support::moderato();
     command.env("MODERATO_MODEL", folder).env("MODERATO_LOG_FORMAT", "json");
     command
 }
 
-/// What is logged unless anything is asked for.
+/// Returns the log at the default level.
 fn warnings(folder: &Path, flags: &[&str]) -> Vec<Value> {
     let output = program(folder).args(["score", "Hello"]).args(flags).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));

@@ -1,4 +1,4 @@
-//! The service: status and body of every route and every error.
+//! The HTTP service: status and body of every route and every error.
 
 mod auth;
 mod clauses;
@@ -8,8 +8,12 @@ mod drain;
 mod errors;
 mod fuzz;
 mod guarded;
+mod guardrail_webhook;
 mod heads;
+mod inputs;
+mod operations;
 mod quota;
+mod schemas;
 mod scores;
 mod several;
 mod swap;
@@ -293,16 +297,19 @@ async fn the_description_names_every_route_and_the_page_needs_no_network() {
       "/info",
       "/",
       "/models/{name}",
+      "/invocations",
       "/v1/models/{name}",
       "/v1/models/{name}:predict",
       "/v2",
-      "/v2/health/live",
-      "/v2/health/ready",
       "/v2/models/{name}",
       "/v2/models/{name}/ready",
       "/v2/models/{name}/infer",
+      "/v2/health/live",
+      "/v2/health/ready",
       "/api/v1/text/contents",
       "/beta/litellm_basic_guardrail_api",
+      "/request",
+      "/response",
       "/v1alpha1/comments:analyze",
       "/v1/models",
       "/v1/policy",
@@ -330,12 +337,12 @@ async fn metrics_count_requests_errors_tokens_and_flags() {
     let app = support::app(support::tiny_model());
     let flagging = json!({"input": "good morning", "thresholds": {"spam": 0.0}});
     send(app.clone(), request("/v1/score", &flagging)).await;
-    send(app.clone(), request("/v1/score", &json!({"input": ""}))).await;
+    send(app.clone(), request("/v1/score", &json!({"input": []}))).await;
     let metrics = send(app, Request::get("/metrics").body(Body::empty()).unwrap()).await.text;
     for line in [
         "moderato_http_requests_total{route=\"/v1/score\",method=\"POST\",status=\"200\"} 1",
         "moderato_http_requests_total{route=\"/v1/score\",method=\"POST\",status=\"400\"} 1",
-        "moderato_errors_total{code=\"empty_text\"} 1",
+        "moderato_errors_total{code=\"no_texts\"} 1",
         "moderato_texts_flagged_total{category=\"spam\"} 1",
         "moderato_engine_texts_total 1",
         "moderato_batch_windows_count 1",

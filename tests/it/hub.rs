@@ -1,4 +1,4 @@
-//! Models from a hub: the program against a fake one on loopback.
+//! Models from a hub: the program with a fake hub on loopback.
 
 mod damaged;
 mod environment;
@@ -324,7 +324,7 @@ fn a_hub_that_is_away_fails_within_seconds() {
 
 #[test]
 fn a_hub_that_never_answers_is_away_too() {
-    // Connections wait in its backlog, and nobody accepts them.
+    // Connections wait in the backlog, and nothing accepts them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let home = home();
@@ -335,7 +335,7 @@ fn a_hub_that_never_answers_is_away_too() {
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
-/// Scores one text with a model of a hub.
+/// Scores one text with a model from a hub.
 fn score(endpoint: &str, home: &Path, source: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = support::moderato();
     let inherited = std::env::vars().map(|(name, _)| name);
@@ -366,12 +366,12 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// What the program said last; the lines before it are its log.
+/// Returns the last line of stderr; the lines before it are the log.
 fn last_line(output: &Output) -> &str {
     stderr(output).lines().last().unwrap_or_default()
 }
 
-/// The log line about the model.
+/// Returns the log entry about the loaded model.
 fn loaded(output: &Output) -> Value {
     let mut loaded = log(output).into_iter().filter(|line| line["message"] == "loaded the model");
     loaded.next().unwrap_or_else(|| panic!("{}", stderr(output)))
@@ -381,7 +381,7 @@ fn log(output: &Output) -> Vec<Value> {
     stderr(output).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// The tiny model with other weights; its other files are what they were.
+/// Copies the tiny model with other weights; its other files are unchanged.
 fn changed() -> TempDir {
     let folder = support::tiny_copy();
     let weights = folder.path().join("model.safetensors");
@@ -395,7 +395,7 @@ fn changed() -> TempDir {
     folder
 }
 
-/// A cache of the three files that every model has; nothing says which others there are.
+/// Creates a cache of the three files that every model has, without a list of the others.
 fn lay_out_as_python_does(home: &Path) {
     let repo = home.join("hub/models--org--tiny");
     let snapshot = repo.join("snapshots").join(COMMIT);

@@ -1,4 +1,4 @@
-//! Models with several replicas, and what their start says about their throughput.
+//! Models with several replicas, and the throughput measured at startup.
 
 use moderato::batch::Batch;
 use moderato::error::Error;
@@ -19,7 +19,7 @@ fn replicas_give_the_same_logits_to_the_bit() {
     let model = load(&LoadSettings { threads: 5, replicas: 3, ..support::LOAD }).unwrap();
     let limits = Limits { max_texts: 1, max_chars: 1000 };
     let text = Text::new(0, "Two cups of tea, please.".into(), &limits).unwrap();
-    let batch = Batch::pack(&model.encoder.encode(0, &text).unwrap().windows);
+    let batch = Batch::pack(&model.tokenizer.encode(0, &text).unwrap().windows);
     let logits: Vec<_> =
         model.replicas.iter().map(|replica| replica.forward(&batch).unwrap()).collect();
     assert_eq!(logits.len(), 3);

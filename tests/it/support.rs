@@ -1,4 +1,4 @@
-//! What several test modules need: the fixture, the program, an engine with a fake model.
+//! Shared test support: the fixture model, the program, an engine with a fake model.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,18 +31,18 @@ use safetensors::tensor::TensorView;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-/// A file below the root of the repository.
+/// Returns the path of a file, relative to the root of the repository.
 pub(crate) fn repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The tiny random model: 4 labels, windows of 128 tokens.
+/// Returns the folder of the tiny random model: 4 labels, windows of 128 tokens.
 pub(crate) fn tiny() -> PathBuf {
     repo("tests/fixtures/tiny-bert")
 }
 
-/// A policy of the tiny model with two categories, one of two labels and with a clause that has a
-/// label, and with names that take it.
+/// A policy for the tiny model with two categories, one of them with two labels, each with a clause
+/// that has a label, and with names that use labels.
 pub(crate) const CLAUSES: &str = r#"
     id = "clauses"
     name = "A policy with clauses"
@@ -76,7 +76,7 @@ pub(crate) const CLAUSES: &str = r#"
     ]
 "#;
 
-/// A copy of the tiny model that a test may damage.
+/// Copies the tiny model to a folder that a test may damage.
 pub(crate) fn tiny_copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(tiny()).unwrap() {
@@ -86,7 +86,7 @@ pub(crate) fn tiny_copy() -> TempDir {
     folder
 }
 
-/// The program itself.
+/// Returns a command that runs the program without inherited settings.
 pub(crate) fn moderato() -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_moderato"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MODERATO_")) {
@@ -95,27 +95,27 @@ pub(crate) fn moderato() -> std::process::Command {
     command
 }
 
-/// The tiny model, loaded.
+/// Loads the tiny model.
 pub(crate) fn tiny_model() -> Model {
     load(&Source::Folder(tiny()))
 }
 
-/// The model in a folder, loaded.
+/// Loads the model in a folder.
 pub(crate) fn model_of(folder: &Path) -> Model {
     load(&Source::Folder(folder.to_owned()))
 }
 
-/// The model that the binary carries, loaded.
+/// Loads the embedded model.
 pub(crate) fn embedded_model() -> Model {
     load(&Source::Embedded)
 }
 
-/// The tiny model under policies of its operator.
+/// Loads the tiny model with the operator's policies.
 pub(crate) fn model_with_policies(policies: Vec<OwnPolicy>) -> Model {
     model_under(&tiny(), policies)
 }
 
-/// The model in a folder under policies of its operator.
+/// Loads the model in a folder with the operator's policies.
 pub(crate) fn model_under(folder: &Path, policies: Vec<OwnPolicy>) -> Model {
     load_under(&Source::Folder(folder.to_owned()), policies)
 }
@@ -130,19 +130,19 @@ fn load_under(source: &Source, policies: Vec<OwnPolicy>) -> Model {
     Model::load(artifact, &LOAD).unwrap()
 }
 
-/// The model that the binary carries, loaded with settings of the caller.
+/// Loads the embedded model with the given settings.
 pub(crate) fn embedded_model_with(settings: &LoadSettings) -> Model {
     let own = Overrides::default();
     let artifact = Artifact::open(&Source::Embedded, own, HubSettings::offline()).unwrap();
     Model::load(artifact, settings).unwrap()
 }
 
-/// The tiny model with another forward pass.
+/// Loads the tiny model with a different forward pass.
 pub(crate) fn model_with(forward: impl Forward + 'static) -> Model {
     Model { replicas: vec![Box::new(forward)], warm_up: None, ..tiny_model() }
 }
 
-/// Settings that fit all tests.
+/// Settings that suit all tests.
 pub(crate) const LOAD: LoadSettings = LoadSettings {
     placement: Placement::Cpu,
     dtype: Dtype::F32,
@@ -152,38 +152,38 @@ pub(crate) const LOAD: LoadSettings = LoadSettings {
     normalise: true,
 };
 
-/// Settings that fit all tests but those of the limits.
+/// Settings that suit all tests except those of the limits.
 pub(crate) const ENGINE: EngineSettings = EngineSettings {
     batch_tokens: 512,
     queue_tokens: 65_536,
     queue_time: Duration::MAX,
     max_request_tokens: 16_384,
-    encode_threads: 2,
+    tokenize_permits: 2,
     span_tokens: 8192,
 };
 
-/// Settings that fit all tests but those of the limits.
+/// Settings that suit all tests except those of the limits.
 pub(crate) const HTTP: HttpSettings = HttpSettings {
     limits: Limits { max_texts: 8, max_chars: 20_000 },
     max_body_bytes: 100_000,
     timeout: Duration::from_mins(1),
-    ignore_images: false,
+    media: moderato::http::Media::Refused,
     access: None,
     audit: None,
     traces: None,
 };
 
-/// A socket with the limits of the program.
+/// Returns a listener with the default limits of the program.
 pub(crate) fn listener(tcp: TcpListener) -> Listener {
     Listener::new(tcp, ConnectionSettings::default(), None)
 }
 
-/// A service that is ready, over a model.
+/// Creates a ready service with a model.
 pub(crate) fn app(model: Model) -> App {
     app_with(model, ENGINE, HTTP)
 }
 
-/// The same with settings of its own.
+/// Creates a ready service with a model and the given settings.
 pub(crate) fn app_with(model: Model, engine: EngineSettings, http: HttpSettings) -> App {
     let metrics = Arc::new(Metrics::new());
     let app = App::new(http, Arc::clone(&metrics), Lifecycle::new());
@@ -192,12 +192,12 @@ pub(crate) fn app_with(model: Model, engine: EngineSettings, http: HttpSettings)
     app
 }
 
-/// A service that is ready for its first model.
+/// Creates a service that waits for its first model.
 pub(crate) fn starting() -> App {
     App::new(HTTP, Arc::new(Metrics::new()), Lifecycle::new())
 }
 
-/// Puts another classifier into a folder, without weights: its logits are these biases.
+/// Replaces the classifier in a folder with one of zero weights, whose logits are `biases`.
 pub(crate) fn replace_head(folder: &Path, biases: &[f32]) {
     let file = folder.join("model.safetensors");
     let bytes = std::fs::read(&file).unwrap();
@@ -215,7 +215,7 @@ pub(crate) fn replace_head(folder: &Path, biases: &[f32]) {
     safetensors::serialize_to_file(all, None, &file).unwrap();
 }
 
-/// Splits the weights of a folder over two files with an index.
+/// Splits the weights in a folder into two shards with an index.
 pub(crate) fn shard(folder: &Path) {
     let single = folder.join("model.safetensors");
     let bytes = std::fs::read(&single).unwrap();

@@ -1,4 +1,4 @@
-//! The arguments about keys.
+//! The arguments for API keys.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use crate::key::Name;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Access")]
 pub(in crate::cli) struct AccessArgs {
-    /// Keys that may ask, a line each, as moderato key new prints it [default: anybody may ask]
+    /// File of accepted keys, one line per key from moderato key new [default: no key needed]
     #[arg(long, env = "MODERATO_API_KEYS_FILE", value_name = "FILE")]
     pub(in crate::cli) api_keys_file: Option<PathBuf>,
-    /// What needs no key where there are keys, separated by commas
+    /// Routes that need no key where keys are used, separated by commas
     #[arg(long, env = "MODERATO_OPEN", value_name = "AREAS", value_delimiter = ',')]
     #[arg(default_value = "health")]
     pub(in crate::cli) open: Vec<OpenArea>,
@@ -23,7 +23,7 @@ pub(in crate::cli) struct AccessArgs {
 pub(in crate::cli) enum OpenArea {
     /// /health/live, /health/ready and /v2/health
     Health,
-    /// /metrics, which else needs a key with the role admin
+    /// /metrics, which otherwise needs a key with the role admin
     Metrics,
     /// /docs and /openapi.json
     Docs,
@@ -39,23 +39,24 @@ pub(in crate::cli) struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
-    /// Make a key: its line for the file goes to stdout, the key itself, this once, to stderr
+    /// Create a key: its line for the file goes to stdout, the key itself, only this once, to
+    /// stderr
     New(NewKeyArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct NewKeyArgs {
-    /// Stands for the key in the file and in logs
+    /// Name of the key in the file and in logs
     pub(in crate::cli) name: Name,
-    /// What it opens
+    /// Role of the key
     #[arg(long, default_value = "client")]
     pub(in crate::cli) role: KeyRole,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(in crate::cli) enum KeyRole {
-    /// Whatever scores and describes
+    /// Scoring and documentation
     Client,
-    /// That, and metrics
+    /// The same, and metrics
     Admin,
 }

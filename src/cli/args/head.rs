@@ -1,4 +1,4 @@
-//! How the head of a model is read, where its files do not say so.
+//! The argument for the activation of a model's head.
 
 use std::str::FromStr;
 

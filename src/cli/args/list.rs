@@ -1,6 +1,6 @@
-//! Values separated by commas, where a value may hold a comma itself.
+//! Values separated by commas, where a value may itself contain a comma.
 
-/// Splits at commas, but not within a part that exists; of several such parts the longest counts.
+/// Splits at commas, but not within a part that exists; the longest such part is taken.
 pub(super) fn split_list(text: &str, exists: impl Fn(&str) -> bool) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = Some(text);

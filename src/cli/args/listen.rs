@@ -5,14 +5,14 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where clients find the server.
+/// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) enum ListenAddress {
     /// `HOST:PORT`, or `:PORT` for all interfaces.
     Tcp { host: Option<String>, port: u16 },
     /// `unix:PATH` or `unix:PATH?mode=0660`.
     Unix { path: PathBuf, mode: Option<u32> },
-    /// `systemd:` or `systemd:NAME`: a socket that a supervisor has opened.
+    /// `systemd:` or `systemd:NAME`: a socket that the supervisor has opened.
     Systemd { name: Option<String> },
 }
 
@@ -75,7 +75,7 @@ fn tcp(text: &str) -> Result<ListenAddress, String> {
 }
 
 fn unix(text: &str) -> Result<ListenAddress, String> {
-    // As URLs have it: unix:///run/moderato.sock.
+    // The URL form: unix:///run/moderato.sock.
     let text = if text.starts_with("///") { &text[2..] } else { text };
     let (path, mode) = match text.split_once('?') {
         Some((path, setting)) => (path, Some(mode(setting)?)),
@@ -100,7 +100,7 @@ fn mode(setting: &str) -> Result<u32, String> {
     mode.ok_or_else(|| format!("?{setting} is no mode; expected one such as ?mode=0660"))
 }
 
-/// `sun_path` of unix(7) and of the BSDs, less the zero at its end.
+/// Maximum bytes of a path: `sun_path` of unix(7) and of the BSDs, less the terminating zero.
 const MAX_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is written down about requests.
+//! The arguments for the audit log and for traces.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use clap::ValueEnum;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Audit")]
 pub(in crate::cli) struct AuditArgs {
-    /// Where to write a JSON line for each scored request, without its texts [default: nowhere]
+    /// File for one JSON line per scored request, without its texts [default: none]
     #[arg(id = "audit-log", long, env = "MODERATO_AUDIT_LOG", value_name = "FILE")]
     pub(in crate::cli) file: Option<PathBuf>,
-    /// What to do about a request whose line cannot be written
+    /// What to do with a request whose line cannot be written
     #[arg(
         id = "audit-on-failure",
         long,
@@ -19,11 +19,11 @@ pub(in crate::cli) struct AuditArgs {
         default_value = "refuse"
     )]
     pub(in crate::cli) on_failure: AuditFailure,
-    /// Largest size of that file; what comes then begins a new one
+    /// Maximum bytes of that file; then a new one begins
     #[arg(id = "audit-max-bytes", long, env = "MODERATO_AUDIT_MAX_BYTES", value_name = "N")]
     #[arg(default_value = "104857600")]
     pub(in crate::cli) max_bytes: NonZeroU64,
-    /// Full files to keep, as FILE.1 (the newest), FILE.2 and so on
+    /// Number of full files to keep, as FILE.1 (the newest), FILE.2 and so on
     #[arg(
         id = "audit-keep",
         long,
@@ -43,19 +43,17 @@ pub(in crate::cli) struct TraceArgs {
                        [env: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT]\n\
                        [default: none]")]
     pub(in crate::cli) endpoint: Option<String>,
-    /// What the collector knows this service by [default: moderato]
+    /// Name of this service in traces [default: moderato]
     #[arg(id = "otlp-service-name", long, value_name = "NAME")]
-    #[arg(long_help = "What the collector knows this service by\n\n\
+    #[arg(long_help = "Name of this service in traces\n\n\
                        [env: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES]\n\
                        [default: moderato]")]
     pub(in crate::cli) service_name: Option<String>,
-    /// Share to trace of the requests that come without a traceparent, 0 to 1 [default: 1]
+    /// Fraction of the requests without a traceparent to trace, from 0 to 1 [default: 1]
     #[arg(id = "trace-ratio", long, value_name = "SHARE", value_parser = share)]
-    #[arg(
-        long_help = "Share to trace of the requests that come without a traceparent, 0 to 1\n\n\
+    #[arg(long_help = "Fraction of the requests without a traceparent to trace, from 0 to 1\n\n\
                        [env: OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG]\n\
-                       [default: 1]"
-    )]
+                       [default: 1]")]
     pub(in crate::cli) ratio: Option<f64>,
 }
 
@@ -68,6 +66,6 @@ fn share(typed: &str) -> Result<f64, String> {
 pub(in crate::cli) enum AuditFailure {
     /// Refuse it with 503
     Refuse,
-    /// Answer it and count the line as lost
+    /// Answer it and count the line as dropped
     Drop,
 }

@@ -1,4 +1,4 @@
-//! Where models and policies come from.
+//! The arguments for the sources of models and policies.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -16,10 +16,10 @@ pub(in crate::cli) struct SourceArgs {
                   NAME=SOURCE, several times, of which the first is the default"
     )]
     pub(in crate::cli) model: Vec<SourceList>,
-    /// A policy.toml to use instead of the model's own; of several the first is the default
+    /// A policy.toml to use instead of the model's own; the first of several is the default
     #[arg(long, env = "MODERATO_POLICY", value_name = "FILE")]
     pub(in crate::cli) policy: Vec<FileList>,
-    /// A label that stands for harmless texts, where there is no policy; of several models
+    /// A label that stands for harmless texts, where there is no policy; with several models,
     /// NAME=LABEL
     #[arg(long = "benign-label", env = "MODERATO_BENIGN_LABEL", value_name = "LABEL")]
     pub(in crate::cli) benign_labels: Vec<String>,
@@ -41,12 +41,12 @@ pub(in crate::cli) struct NamedSource {
 pub(in crate::cli) struct FileList(Vec<PathBuf>);
 
 impl SourceArgs {
-    /// All models, in order.
+    /// Returns all models, in order.
     pub(in crate::cli) fn models(&self) -> Vec<NamedSource> {
         self.model.iter().flat_map(|list| list.0.clone()).collect()
     }
 
-    /// All policies, in order.
+    /// Returns all policies, in order.
     pub(in crate::cli) fn policies(&self) -> Vec<PathBuf> {
         self.policy.iter().flat_map(|list| list.0.clone()).collect()
     }
@@ -55,7 +55,7 @@ impl SourceArgs {
 impl FromStr for SourceList {
     type Err = String;
 
-    /// A comma belongs to the name of a folder if there is such a folder.
+    /// Splits at commas, but not within the name of an existing folder.
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = split_list(text, |part| {
             let named = part.split_once('=').filter(|(name, _)| is_name(name));
@@ -80,8 +80,9 @@ impl FromStr for SourceList {
 impl FromStr for NamedSource {
     type Err = String;
 
-    /// What exists is a folder. Else what stands before the first `=` is a name if it could be one:
-    /// neither a path nor the name of a repository could.
+    /// Takes text that names an existing path as a folder. Otherwise the part before the first `=`
+    /// is the model's name, if it is a valid one; paths and repository names, which contain a
+    /// slash, are not.
     fn from_str(text: &str) -> Result<Self, String> {
         let named = text.split_once('=').filter(|(name, _)| is_name(name));
         let Some((name, source)) = named.filter(|_| !Path::new(text).exists()) else {
@@ -95,7 +96,7 @@ impl FromStr for NamedSource {
 impl FromStr for FileList {
     type Err = String;
 
-    /// A comma belongs to the name of a file if there is such a file.
+    /// Splits at commas, but not within the name of an existing file.
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = split_list(text, |part| Path::new(part).exists());
         match parts.iter().find(|part| !Path::new(part).exists()) {
@@ -108,7 +109,8 @@ impl FromStr for FileList {
     }
 }
 
-/// Letters, digits and `._-`, of which the first is none of the latter.
+/// Returns whether a model name is valid: letters, digits and `._-`, starting with a letter or
+/// digit.
 fn is_name(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(is_inner)

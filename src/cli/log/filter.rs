@@ -1,15 +1,15 @@
-//! What `--log` asks for: a level, or levels by module.
+//! Parsing of `--log`: a level, or levels by module.
 
 use tracing_subscriber::EnvFilter;
 
 use crate::error::Error;
 use crate::error::Result;
 
-/// Reads directives separated by commas, each `LEVEL` or `MODULE=LEVEL`; modules without one have the
-/// default level.
+/// Parses directives separated by commas, each `LEVEL` or `MODULE=LEVEL`. Without a plain `LEVEL`,
+/// the other modules log at the default level.
 ///
-/// The libraries below take a word that they do not know for a module, and log nothing of modules
-/// without a directive; here such a word is refused, and no error is lost by it.
+/// `EnvFilter` takes an unknown word for a module name and disables modules without a directive;
+/// here an unknown word is refused, so that a typo cannot hide errors.
 pub(super) fn parse(text: &str, default: &str) -> Result<EnvFilter> {
     let typed = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
     let mut directives: Vec<_> = typed.map(directive).collect::<Result<_>>()?;
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str, default: &str) -> Result<EnvFilter> {
     EnvFilter::try_new(directives.join(",")).map_err(|fault| refuse(fault.to_string()))
 }
 
-/// The same directive with its level in the spelling of `tracing`.
+/// Returns the directive with its level in the spelling of `tracing`.
 fn directive(typed: &str) -> Result<String> {
     let (module, word) = match typed.rsplit_once('=') {
         Some((module, word)) => (Some(module.trim_end()), word),
@@ -45,7 +45,7 @@ fn is_module(path: &str) -> bool {
     path.split("::").all(|name| !name.is_empty() && name.bytes().all(is_letter))
 }
 
-/// The level that a word stands for, in the usual spellings of loggers and of syslog.
+/// Returns the level that a word names, in the usual spellings of loggers and of syslog.
 fn level(word: &str) -> Option<&'static str> {
     let level = match word.trim().to_ascii_lowercase().as_str() {
         "off" | "none" | "silent" | "quiet" => "off",
@@ -85,7 +85,10 @@ mod tests {
             ("moderato::http=off", "moderato::http=off,warn"),
             ("hyper=debug,off", "hyper=debug,off"),
             (" info , hyper = Warning ", "hyper=warn,info"),
-            ("warning,moderato::http::observe=critical", "moderato::http::observe=error,warn"),
+            (
+                "warning,moderato::http::telemetry::request_log=critical",
+                "moderato::http::telemetry::request_log=error,warn",
+            ),
         ] {
             assert_eq!(parse(typed, "warn").unwrap().to_string(), filter, "{typed}");
         }

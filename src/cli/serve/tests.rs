@@ -65,7 +65,7 @@ fn arguments() -> ServeArgs {
     }
 }
 
-/// An engine that takes the first request down with it.
+/// Creates an engine whose model panics on the first request.
 fn panicking(config: &EngineConfig, metrics: Arc<Metrics>) -> Engine {
     let source = &config.models[0].source;
     let artifact = Artifact::open(source, Overrides::default(), HubSettings::offline()).unwrap();
@@ -83,5 +83,5 @@ impl Forward for Panicking {
     }
 }
 
-/// Bounds a test that would hang.
+/// Timeout for a test that would otherwise hang.
 const ENOUGH: Duration = Duration::from_mins(1);

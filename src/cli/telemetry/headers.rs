@@ -1,12 +1,12 @@
-//! Headers for the collector, such as its key.
+//! Headers of requests to the collector, such as an API key.
 
 use tracing::warn;
 
 use crate::cli::environment::Environment;
 
-/// Reads `NAME=VALUE` separated by commas, from the variable for traces or else the common one.
-/// Values are percent-encoded. A pair that is no header is left out; its value may be a key, so the
-/// log tells only where it stands.
+/// Reads comma-separated `NAME=VALUE` pairs from the variable for traces, else from the common one.
+/// Values are percent-encoded. An invalid pair is skipped; its value may be a key, so only its
+/// index is logged.
 pub(super) fn read(environment: &Environment) -> Vec<(String, String)> {
     let names = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
     let chosen = names.into_iter().find_map(|name| Some((name, environment.text(name)?)));
@@ -32,7 +32,7 @@ fn header(pair: &str) -> Option<(String, String)> {
     (is_whole && !value.contains(char::is_control)).then(|| (name.to_owned(), value))
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding; returns `None` if it is malformed or not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();

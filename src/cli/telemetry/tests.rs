@@ -55,7 +55,7 @@ fn samplers_are_those_of_the_specification_and_a_flag_is_stronger() {
         (None, "parentbased_traceidratio", "1.5", 1.0, true),
         (None, "parentbased_traceidratio", "nan", 1.0, true),
         (None, "xray", "0.25", 1.0, true),
-        (None, "", "0.25", 1.0, true), // without a sampler it is the argument of none
+        (None, "", "0.25", 1.0, true), // ignored without a sampler
         (Some(0.5), "always_off", "abc", 0.5, true),
     ] {
         let args = TraceArgs { ratio: flag, ..ARGS };

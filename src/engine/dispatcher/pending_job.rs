@@ -10,45 +10,46 @@ use ndarray::Axis;
 use ndarray::s;
 use tokio::sync::oneshot;
 
-use crate::encode::Window;
 use crate::engine::deadline::Deadline;
 use crate::engine::scheduler::ModelId;
 use crate::error::Result;
 use crate::key::Account;
 use crate::metrics::Metrics;
 use crate::model::Logits;
+use crate::tokenize::Window;
 
-/// What the scheduler need not know of a job.
+/// The parts of a job that the scheduler does not need.
 #[derive(Debug)]
 pub(in crate::engine) struct PendingJob {
     pub(super) model: ModelId,
-    /// Those that no batch has had, in order.
+    /// The windows that are not in a batch yet, in order.
     pub(super) windows: VecDeque<Window>,
     pub(super) reply: Reply,
-    /// While the job is there, its flow's id is not given to another key.
+    /// Kept alive so that no other account gets the same flow id while the job exists.
     pub(super) _account: Option<Arc<Account>>,
     pub(super) deadline: Option<Deadline>,
     pub(super) admitted: Instant,
     /// When its first batch began to run.
     pub(super) began: Option<Instant>,
-    /// Logits so far, in order of computing.
+    /// The logits computed so far, in order of completion.
     pub(super) parts: Vec<Part>,
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// What came of a job, and when.
+/// The logits of a completed job, and its timestamps.
 #[derive(Debug)]
 pub(in crate::engine) struct JobOutput {
-    /// A row for each window, in order.
+    /// One row per window, in order: (window, label).
     pub(in crate::engine) logits: Logits,
     pub(in crate::engine) admitted: Instant,
     /// When its first batch began to run.
     pub(in crate::engine) began: Instant,
-    /// When its last batch had run.
+    /// When its last batch ended.
     pub(in crate::engine) ended: Instant,
 }
 
-/// Takes what was computed, or the error; dropped without, it is [`crate::error::Error::Stopped`].
+/// Sends the output of a job or its error; dropping the sender answers with
+/// [`crate::error::Error::Stopped`].
 pub(super) type Reply = oneshot::Sender<Result<JobOutput>>;
 
 /// Rows of a batch that belong to consecutive windows of a job.
@@ -60,9 +61,9 @@ pub(super) struct Part {
 }
 
 impl PendingJob {
-    /// Answers with all rows; a client that has just gone takes nothing.
+    /// Answers with the logits of all windows; does nothing if the client has disconnected.
     pub(in crate::engine) fn complete(mut self, ended: Instant) {
-        // Batches at different places end in any order.
+        // Batches on different workers end in any order.
         self.parts.sort_unstable_by_key(|part| part.first_window);
         let parts: Vec<ArrayView2<'_, f32>> = self.parts.iter().map(Part::rows).collect();
         let rows = ndarray::concatenate(Axis(0), &parts);
@@ -71,12 +72,12 @@ impl PendingJob {
         let _ = self.reply.send(Ok(JobOutput { logits, admitted, began, ended }));
     }
 
-    /// Answers that its batch has failed.
+    /// Answers with the error of its failed batch.
     pub(in crate::engine) fn fail(self, error: crate::error::Error) {
         let _ = self.reply.send(Err(error));
     }
 
-    /// Answers that its deadline has passed.
+    /// Answers that the deadline has passed.
     pub(in crate::engine) fn expire(self) {
         self.abandon();
         if let Some(deadline) = self.deadline {
@@ -84,7 +85,7 @@ impl PendingJob {
         }
     }
 
-    /// Counts it if it has cost nothing.
+    /// Counts the job as abandoned if none of its batches has started.
     pub(super) fn abandon(&self) {
         if self.began.is_none() {
             self.metrics.abandoned();

@@ -1,4 +1,4 @@
-//! What the dispatcher's lock guards.
+//! The state guarded by the dispatcher's lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +9,8 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
-use crate::encode::Window;
 use crate::engine::dispatcher::JobOutput;
-use crate::engine::dispatcher::Life;
+use crate::engine::dispatcher::ModelState;
 use crate::engine::dispatcher::PendingJob;
 use crate::engine::dispatcher::Queued;
 use crate::engine::dispatcher::Submission;
@@ -25,39 +24,40 @@ use crate::engine::priority::Priority;
 use crate::engine::replica::Replica;
 use crate::engine::scheduler::ModelId;
 use crate::engine::scheduler::NewJob;
-use crate::engine::scheduler::PlaceId;
 use crate::engine::scheduler::Refusal;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::SchedulerSettings;
+use crate::engine::scheduler::WorkerId;
 use crate::error::Result;
 use crate::model::Logits;
+use crate::tokenize::Window;
 
-/// The scheduler, and what it only knows ids of.
+/// The scheduler, and the jobs and models that it knows only by id.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) scheduler: Scheduler,
     settings: SchedulerSettings,
     jobs: HashMap<JobId, PendingJob>,
     models: HashMap<ModelId, ActiveModel>,
-    places: Vec<Place>,
+    workers: Vec<Worker>,
     is_shut_down: bool,
 }
 
-/// A model that computes.
+/// A model that computes requests.
 #[derive(Debug)]
 pub(super) struct ActiveModel {
-    pub(super) replicas: Vec<Arc<Replica>>, // at the first places, in order
-    pub(super) life: watch::Sender<Life>,
+    pub(super) replicas: Vec<Arc<Replica>>, // one for each of the first workers
+    pub(super) life: watch::Sender<ModelState>,
     pub(super) queued: watch::Sender<Queued>,
 }
 
-/// How the threads of a place are called.
+/// The condition variables of a worker's threads, and their clean-up work.
 #[derive(Debug, Default)]
-struct Place {
-    has_work: Arc<Condvar>,     // where they sleep
-    is_called: bool,            // one of them is about to look
-    is_free: Arc<Condvar>,      // where one waits with a prepared batch
-    retired: Vec<Arc<Replica>>, // to be dropped by a thread that may take its time
+struct Worker {
+    has_work: Arc<Condvar>,     // idle threads wait here
+    is_notified: bool,          // a woken thread has yet to check
+    is_free: Arc<Condvar>,      // a thread with a prepared batch waits here
+    retired: Vec<Arc<Replica>>, // to be dropped by a worker thread
 }
 
 impl State {
@@ -67,14 +67,14 @@ impl State {
             settings,
             jobs: HashMap::new(),
             models: HashMap::new(),
-            places: Vec::new(),
+            workers: Vec::new(),
             is_shut_down: false,
         }
     }
 
-    pub(super) fn add_place(&mut self, place: PlaceId) {
-        let n_places = self.places.len().max(place.0 + 1);
-        self.places.resize_with(n_places, Place::default);
+    pub(super) fn add_worker(&mut self, worker: WorkerId) {
+        let n_workers = self.workers.len().max(worker.0 + 1);
+        self.workers.resize_with(n_workers, Worker::default);
     }
 
     pub(super) fn add_model(&mut self, model: ActiveModel, rate: Option<f64>) -> ModelId {
@@ -83,7 +83,7 @@ impl State {
         id
     }
 
-    /// Puts a request into the queue: within the bounds if it has a deadline.
+    /// Queues a request; one with a deadline is refused if it exceeds the budgets.
     pub(super) fn submit(
         &mut self,
         submission: Submission,
@@ -124,10 +124,10 @@ impl State {
         Ok((id, answer))
     }
 
-    /// What a thread of a place has to do now.
-    pub(super) fn task(&mut self, place: PlaceId, now: Instant) -> Option<Task> {
-        let own = &mut self.places[place.0];
-        own.is_called = false;
+    /// Returns the next task of a worker, if any.
+    pub(super) fn task(&mut self, worker: WorkerId, now: Instant) -> Option<Task> {
+        let own = &mut self.workers[worker.0];
+        own.is_notified = false;
         if !own.retired.is_empty() {
             return Some(Task::Free(std::mem::take(&mut own.retired)));
         }
@@ -138,13 +138,13 @@ impl State {
         if !expired.is_empty() {
             return Some(Task::Expire(self.take(&expired)));
         }
-        let work = self.work(place, now)?;
-        // Another place may have been waiting for this one to be taken.
+        let work = self.work(worker, now)?;
+        // Another worker may be allowed to prepare a batch now that this one is no longer free.
         self.call(now);
         Some(Task::Compute(work))
     }
 
-    /// Takes down that these windows begin to run; gives how long the jobs waited that are new.
+    /// Records that a batch starts. Returns how long each job that starts with it has waited.
     pub(super) fn begin(&mut self, work: &Work, now: Instant) -> Vec<Duration> {
         let mut waits = Vec::new();
         for BatchSlice { job, .. } in &work.slices {
@@ -160,7 +160,7 @@ impl State {
         waits
     }
 
-    /// Gives each job its rows.
+    /// Adds the rows of a batch to its jobs.
     pub(super) fn deliver(&mut self, slices: &[BatchSlice], logits: &Arc<Logits>) {
         let mut row = 0;
         for BatchSlice { job, windows } in slices {
@@ -173,7 +173,7 @@ impl State {
         }
     }
 
-    /// Takes out jobs that are over.
+    /// Removes and returns jobs that have ended.
     pub(super) fn take(&mut self, jobs: &[JobId]) -> Vec<PendingJob> {
         let taken: Vec<_> = jobs.iter().filter_map(|id| self.jobs.remove(id)).collect();
         for job in &taken {
@@ -183,84 +183,85 @@ impl State {
         taken
     }
 
-    /// Tells that a place may be free.
-    pub(super) fn freed(&mut self, place: PlaceId, now: Instant) {
-        self.places[place.0].is_free.notify_all();
+    /// Wakes the threads that wait for a worker to become free.
+    pub(super) fn freed(&mut self, worker: WorkerId, now: Instant) {
+        self.workers[worker.0].is_free.notify_all();
         self.call(now);
     }
 
-    /// Takes a model out with all that waits for it.
-    pub(super) fn remove_model(&mut self, id: ModelId, life: Life) -> Option<Removed> {
+    /// Removes a model; returns its jobs and replicas, or `None` if it was removed before.
+    pub(super) fn remove_model(&mut self, id: ModelId, life: ModelState) -> Option<Removed> {
         let ids = self.scheduler.remove_model(id);
         let jobs = ids.iter().filter_map(|id| self.jobs.remove(id)).collect();
         let model = self.models.remove(&id)?;
         model.queued.send_replace(Queued::default());
         model.life.send_replace(life);
-        for place in 0..self.places.len() {
-            self.freed(PlaceId(place), Instant::now());
+        for worker in 0..self.workers.len() {
+            self.freed(WorkerId(worker), Instant::now());
         }
         Some(Removed { jobs, replicas: model.replicas })
     }
 
-    /// Has the threads of their places drop replicas, which takes long.
+    /// Hands replicas to the threads of their workers to be dropped, which is slow.
     pub(super) fn retire(&mut self, replicas: Vec<Arc<Replica>>) {
-        for (place, replica) in std::iter::zip(&mut self.places, replicas) {
-            place.retired.push(replica);
-            place.has_work.notify_one();
+        for (worker, replica) in std::iter::zip(&mut self.workers, replicas) {
+            worker.retired.push(replica);
+            worker.has_work.notify_one();
         }
     }
 
-    /// Has all threads end.
+    /// Tells all worker threads to exit.
     pub(super) fn shut_down(&mut self) {
         self.is_shut_down = true;
-        for place in &self.places {
-            place.has_work.notify_all();
-            place.is_free.notify_all();
+        for worker in &self.workers {
+            worker.has_work.notify_all();
+            worker.is_free.notify_all();
         }
     }
 
-    /// After a panic in here nothing can be relied on: all models have crashed.
+    /// Drops all jobs, marks all models as crashed and shuts down: a panic may have left the state
+    /// inconsistent.
     pub(super) fn break_down(&mut self) {
         self.scheduler = Scheduler::new(self.settings);
         self.jobs.clear();
         for (_, model) in self.models.drain() {
-            model.life.send_replace(Life::Crashed);
+            model.life.send_replace(ModelState::Crashed);
         }
         self.shut_down();
     }
 
-    pub(super) fn has_work(&self, place: PlaceId) -> Arc<Condvar> {
-        Arc::clone(&self.places[place.0].has_work)
+    pub(super) fn has_work(&self, worker: WorkerId) -> Arc<Condvar> {
+        Arc::clone(&self.workers[worker.0].has_work)
     }
 
-    pub(super) fn is_free(&self, place: PlaceId) -> Arc<Condvar> {
-        Arc::clone(&self.places[place.0].is_free)
+    pub(super) fn is_free(&self, worker: WorkerId) -> Arc<Condvar> {
+        Arc::clone(&self.workers[worker.0].is_free)
     }
 
-    fn work(&mut self, place: PlaceId, now: Instant) -> Option<Work> {
-        let plan = self.scheduler.next_batch(place, now)?;
+    fn work(&mut self, worker: WorkerId, now: Instant) -> Option<Work> {
+        let plan = self.scheduler.next_batch(worker, now)?;
         let mut windows = Vec::new();
         for slice in &plan.slices {
             let job = self.jobs.get_mut(&slice.job).expect("what is planned is pending");
             windows.extend(job.windows.drain(..slice.windows.len()));
         }
         let model = self.models.get(&plan.model).expect("a model that has a turn is there");
-        let replica = Arc::clone(&model.replicas[place.0]);
+        let replica = Arc::clone(&model.replicas[worker.0]);
         let (batch, model, slices) = (plan.id, plan.model, plan.slices);
-        Some(Work { batch, model, place, replica, slices, windows, budget: plan.budget })
+        Some(Work { batch, model, worker, replica, slices, windows, budget: plan.budget })
     }
 
-    /// Calls a thread of each place that could begin a batch.
+    /// Wakes a thread of each worker that can plan a batch.
     fn call(&mut self, now: Instant) {
-        for (number, place) in self.places.iter_mut().enumerate() {
-            if !place.is_called && self.scheduler.has_batch(PlaceId(number), now) {
-                place.is_called = true;
-                place.has_work.notify_one();
+        for (number, worker) in self.workers.iter_mut().enumerate() {
+            if !worker.is_notified && self.scheduler.has_batch(WorkerId(number), now) {
+                worker.is_notified = true;
+                worker.has_work.notify_one();
             }
         }
     }
 
-    /// Shows who looks what waits for a model.
+    /// Publishes the load of a model.
     fn publish(&mut self, id: ModelId, change: impl FnOnce(&mut Queued)) {
         let Some(model) = self.models.get(&id) else { return };
         let n_tokens = [Priority::Foreground, Priority::Background]
@@ -274,7 +275,7 @@ impl State {
     }
 }
 
-/// A model that was taken out.
+/// The jobs and replicas of a removed model.
 #[derive(Debug)]
 pub(super) struct Removed {
     pub(super) jobs: Vec<PendingJob>,

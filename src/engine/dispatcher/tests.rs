@@ -28,7 +28,7 @@ async fn the_next_batch_is_ready_while_one_runs_and_starts_before_the_answers_of
 async fn windows_that_are_computed_out_of_order_are_answered_in_order() {
     let (dispatcher, model) = dispatcher(2);
     let ticket = submit(&dispatcher, model.id, &[10, 10]).await;
-    let (here, there) = (next(&dispatcher, HERE), next(&dispatcher, PlaceId(1)));
+    let (here, there) = (next(&dispatcher, HERE), next(&dispatcher, WorkerId(1)));
     assert!(dispatcher.start(&here).is_some());
     assert_eq!(dispatcher.start(&there), Some(Vec::new()), "the job has begun before");
     assert!(dispatcher.complete(&there, logits(&[2.0]), MS).is_empty());
@@ -41,13 +41,13 @@ async fn windows_that_are_computed_out_of_order_are_answered_in_order() {
 async fn a_crash_answers_everyone_whatever_has_become_of_their_windows() {
     let (dispatcher, model) = dispatcher(2);
     let both = submit(&dispatcher, model.id, &[10, 10]).await;
-    let (here, there) = (next(&dispatcher, HERE), next(&dispatcher, PlaceId(1)));
+    let (here, there) = (next(&dispatcher, HERE), next(&dispatcher, WorkerId(1)));
     assert!(dispatcher.start(&here).is_some() && dispatcher.start(&there).is_some());
     let waiting = submit(&dispatcher, model.id, &[10, 10]).await;
     let prepared = next(&dispatcher, HERE);
     assert_eq!(model.queued.borrow().n_requests, 2);
     dispatcher.crash(here.model, here.batch);
-    assert_eq!(*model.life.borrow(), Life::Crashed);
+    assert_eq!(*model.life.borrow(), ModelState::Crashed);
     assert_eq!(*model.queued.borrow(), Queued::default());
     for ticket in [both, waiting] {
         assert!(matches!(ticket.output().await, Err(Error::Stopped)));
@@ -56,7 +56,7 @@ async fn a_crash_answers_everyone_whatever_has_become_of_their_windows() {
     assert!(dispatcher.complete(&there, logits(&[1.0]), MS).is_empty());
     let refused = dispatcher.submit(submission(model.id, &[10])).await;
     assert!(matches!(refused, Err(Error::Stopped)));
-    // The places work on.
+    // The workers go on.
     let other = dispatcher.add_model(vec![replica()], None);
     let _ticket = submit(&dispatcher, other.id, &[10]).await;
     assert!(dispatcher.start(&next(&dispatcher, HERE)).is_some());
@@ -111,7 +111,7 @@ async fn after_a_panic_under_the_lock_nobody_waits_for_ever() {
     });
     assert!(matches!(dispatcher.next(HERE), Task::End));
     assert!(matches!(ticket.output().await, Err(Error::Stopped)));
-    assert_eq!(*model.life.borrow(), Life::Crashed);
+    assert_eq!(*model.life.borrow(), ModelState::Crashed);
     let refused = dispatcher.submit(submission(model.id, &[10])).await;
     assert!(matches!(refused, Err(Error::Stopped)));
 }
@@ -126,18 +126,18 @@ impl Forward for Idle {
     }
 }
 
-/// Places without threads, and a model at all of them.
-fn dispatcher(n_places: usize) -> (Dispatcher, AddedModel) {
+/// Creates workers without threads, and a model with a replica for each.
+fn dispatcher(n_workers: usize) -> (Dispatcher, AddedModel) {
     let dispatcher = Dispatcher::new(SchedulerSettings {
         batch_tokens: 10,
         queue_tokens: 1000,
         max_request_tokens: 1000,
         queue_time: Duration::MAX,
     });
-    for place in 0..n_places {
-        dispatcher.add_place(PlaceId(place));
+    for worker in 0..n_workers {
+        dispatcher.add_worker(WorkerId(worker));
     }
-    let model = dispatcher.add_model((0..n_places).map(|_| replica()).collect(), None);
+    let model = dispatcher.add_model((0..n_workers).map(|_| replica()).collect(), None);
     (dispatcher, model)
 }
 
@@ -166,17 +166,17 @@ fn answer(jobs: Vec<PendingJob>) {
     }
 }
 
-fn next(dispatcher: &Dispatcher, place: PlaceId) -> Work {
-    match dispatcher.next(place) {
+fn next(dispatcher: &Dispatcher, worker: WorkerId) -> Work {
+    match dispatcher.next(worker) {
         Task::Compute(work) => work,
         other => panic!("{other:?}"),
     }
 }
 
-/// A row for each number.
+/// Returns one row of logits per number.
 fn logits(rows: &[f32]) -> Logits {
     Logits(Array2::from_shape_fn((rows.len(), 2), |(row, _)| rows[row]))
 }
 
-const HERE: PlaceId = PlaceId(0);
+const HERE: WorkerId = WorkerId(0);
 const MS: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! A request that was admitted, as long as somebody waits for its answer.
+//! The handle with which a caller waits for an admitted request.
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot;
@@ -9,18 +9,18 @@ use crate::engine::fair_queue::JobId;
 use crate::error::Error;
 use crate::error::Result;
 
-/// Waits for the answer. Dropped before, it abandons the job at once.
+/// Waits for the answer to a job; abandons the job if dropped before the answer.
 #[derive(Debug)]
 pub(in crate::engine) struct Ticket<'a> {
     pub(super) dispatcher: &'a Dispatcher,
-    pub(super) job: Option<JobId>, // none once it is answered
+    pub(super) job: Option<JobId>, // none once answered
     pub(super) answer: oneshot::Receiver<Result<JobOutput>>,
-    /// Room that a request without a deadline has waited for.
+    /// The permits that a request without a deadline has waited for.
     pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Ticket<'_> {
-    /// What came of it.
+    /// Waits for the output of the job, or its error.
     pub(in crate::engine) async fn output(mut self) -> Result<JobOutput> {
         let output = (&mut self.answer).await.map_err(|_| Error::Stopped);
         self.job = None;

@@ -1,11 +1,11 @@
-//! Whether several parties come these days.
+//! Tracks whether several flows have been active recently.
 
 use std::time::Duration;
 use std::time::Instant;
 
 use crate::engine::flow::FlowId;
 
-/// Who came last, and when two different parties last came one after the other.
+/// The flow of the last arrival, and when consecutive arrivals last came from different flows.
 #[derive(Debug, Default)]
 pub(super) struct Contention {
     last: Option<FlowId>,
@@ -13,21 +13,21 @@ pub(super) struct Contention {
 }
 
 impl Contention {
-    /// Takes an arrival down.
+    /// Records an arrival.
     pub(super) fn arrived(&mut self, flow: FlowId, now: Instant) {
         if self.last.replace(flow).is_some_and(|last| last != flow) {
             self.met = Some(now);
         }
     }
 
-    /// Whether two parties have come within the last seconds.
+    /// Returns whether requests of two flows have arrived within the last [`CONTENTION_WINDOW`].
     pub(super) fn is_recent(&self, now: Instant) -> bool {
-        self.met.is_some_and(|met| now.saturating_duration_since(met) < MEMORY)
+        self.met.is_some_and(|met| now.saturating_duration_since(met) < CONTENTION_WINDOW)
     }
 }
 
-/// Longer than the pauses of somebody who asks every other second.
-const MEMORY: Duration = Duration::from_secs(3);
+/// Longer than the gaps of a client that sends a request every two seconds.
+const CONTENTION_WINDOW: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {

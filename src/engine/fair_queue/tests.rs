@@ -36,9 +36,9 @@ fn a_batch_takes_what_fits_and_one_window_at_least() {
     }
     for Case { windows, budget, fits } in [
         Case { windows: &[4, 4, 4], budget: 8, fits: 2 }, // tokens, not windows
-        Case { windows: &[4, 5, 1], budget: 8, fits: 1 }, // nothing is passed
-        Case { windows: &[9], budget: 8, fits: 1 },       // never none
-        Case { windows: &[9, 1], budget: 8, fits: 1 },    // a large one goes alone
+        Case { windows: &[4, 5, 1], budget: 8, fits: 1 }, // nothing overtakes
+        Case { windows: &[9], budget: 8, fits: 1 },       // at least one
+        Case { windows: &[9, 1], budget: 8, fits: 1 },    // a large window goes alone
         Case { windows: &[0, 0, 1], budget: 0, fits: 2 },
     ] {
         let mut queue = Filled::default();
@@ -125,19 +125,20 @@ fn the_credit_is_shared_and_grows_by_what_the_waiting_are_given() {
     for _ in 0..50 {
         queue.take(10);
     }
-    // What is asked for of it, then what is left: 30 tokens each, and the second is one window more.
+    // POLITE gets the 30 tokens of credit that it needs, OTHER the 30 that are left and one window
+    // more.
     queue.push(POLITE, &[10; 3]);
     let other = queue.push(OTHER, &[10; 9]);
     assert_eq!(queue.tokens_until(GREEDY), 70);
     queue.remove(OTHER, other);
-    // The greedy flow has been given one window since.
+    // GREEDY has been served one window since.
     queue.push(POLITE, &[10; 9]);
     assert_eq!(queue.tokens_until(GREEDY), 20);
 }
 
 #[test]
 fn a_flow_that_was_idle_catches_up_on_what_others_had_meanwhile_up_to_the_credit() {
-    // The virtual time is a window behind what the flow that had something waiting was given.
+    // The virtual time is one window behind the tokens that the backlogged flow was served.
     for (n_before, n_first) in [(0, 0), (20, 20), (60, 60), (70, 70), (80, 70), (500, 70)] {
         let mut queue = Filled::with_credit(60);
         queue.push(GREEDY, &[10; 100]);
@@ -220,8 +221,8 @@ fn requests_without_a_key_dominate_nobody() {
 }
 
 proptest! {
-    /// Flows that always have something waiting are given the same number of tokens, up to the
-    /// largest window.
+    /// Flows that are always backlogged are served the same number of tokens, up to the largest
+    /// window.
     #[test]
     fn flows_share_the_model_by_tokens(
         lens in prop::collection::vec(prop::collection::vec(1_u32..40, 60..80), 2..5),
@@ -252,7 +253,7 @@ const GREEDY: FlowId = FlowId::Key(0);
 const POLITE: FlowId = FlowId::Key(1);
 const OTHER: FlowId = FlowId::Key(2);
 
-/// A queue with names for its jobs.
+/// A queue that assigns ids to its jobs.
 struct Filled {
     queue: FairQueue,
     now: Instant,
@@ -286,7 +287,7 @@ impl Filled {
         self.queue.remove(flow, self.now, id);
     }
 
-    /// Takes windows one by one until one of a flow comes; tokens of those before it.
+    /// Takes windows one by one until one of `flow` comes; returns the tokens taken before it.
     fn tokens_until(&mut self, flow: FlowId) -> usize {
         let mut n_tokens = 0;
         loop {

@@ -1,4 +1,4 @@
-//! Engines whose forward pass does what a test wants.
+//! Engines with a fake forward pass.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::batch::Batch;
 use crate::engine::deadline::Deadline;
 use crate::engine::instance::Engine;
-use crate::engine::scored::Scored;
+use crate::engine::scored_input::ScoredInput;
 use crate::engine::settings::EngineSettings;
 use crate::error::Result;
 use crate::model::Artifact;
@@ -27,12 +27,12 @@ use crate::model::Source;
 use crate::text::Limits;
 use crate::text::Text;
 
-/// A forward pass.
+/// A fake forward pass.
 #[derive(Debug)]
 pub(in crate::engine) enum Fake {
     Zeros,
     Panics,
-    /// Until there is no sender any more.
+    /// Blocks until a message arrives or the sender is dropped.
     Waits(Mutex<mpsc::Receiver<()>>),
 }
 
@@ -47,12 +47,12 @@ impl Forward for Fake {
     }
 }
 
-/// An engine that shares nothing.
+/// Starts an engine in a group of its own.
 pub(in crate::engine) fn engine(fake: Fake) -> Arc<Engine> {
     Arc::new(Engine::start(model(fake), SETTINGS, Arc::default()).unwrap())
 }
 
-/// The tiny model with another forward pass.
+/// Loads the tiny model, with a fake forward pass.
 pub(in crate::engine) fn model(fake: Fake) -> Model {
     let settings = LoadSettings {
         placement: Placement::Cpu,
@@ -75,7 +75,7 @@ pub(in crate::engine) fn texts(text: &str) -> Vec<Text> {
     Text::all(vec![text.into()], &Limits { max_texts: 1, max_chars: 1000 }).unwrap()
 }
 
-/// A text of so many tokens or a few more.
+/// Returns a text of `n_tokens` tokens or slightly more.
 pub(in crate::engine) async fn of_tokens(engine: &Engine, n_tokens: usize) -> String {
     for n_words in 1.. {
         let text = "tea ".repeat(n_words);
@@ -89,7 +89,7 @@ pub(in crate::engine) async fn of_tokens(engine: &Engine, n_tokens: usize) -> St
 pub(in crate::engine) fn spawn(
     engine: &Arc<Engine>,
     text: &str,
-) -> JoinHandle<Result<Vec<Scored>>> {
+) -> JoinHandle<Result<Vec<ScoredInput>>> {
     let (engine, texts) = (Arc::clone(engine), texts(text));
     tokio::spawn(async move { engine.score(texts, Some(in_time())).await })
 }
@@ -103,6 +103,6 @@ pub(in crate::engine) const SETTINGS: EngineSettings = EngineSettings {
     queue_tokens: 40,
     queue_time: Duration::MAX,
     max_request_tokens: 40,
-    encode_threads: 2,
+    tokenize_permits: 2,
     span_tokens: 0,
 };

@@ -9,9 +9,9 @@ use crate::engine::instance::fixtures::model;
 use crate::engine::instance::fixtures::spawn;
 
 #[tokio::test]
-async fn what_finds_no_room_when_its_turn_comes_is_not_tokenised() {
+async fn a_request_refused_after_waiting_for_a_permit_is_not_tokenised() {
     let (open, opened) = mpsc::channel();
-    let settings = EngineSettings { encode_threads: 1, ..SETTINGS };
+    let settings = EngineSettings { tokenize_permits: 1, ..SETTINGS };
     let fake = model(Fake::Waits(Mutex::new(opened)));
     let engine = Arc::new(Engine::start(fake, settings, Arc::default()).unwrap());
     let (dispatcher, tokenization) = (engine.group.dispatcher(), engine.group.tokenization());
@@ -21,7 +21,7 @@ async fn what_finds_no_room_when_its_turn_comes_is_not_tokenised() {
 
     let turn = tokenization.permit(Priority::Foreground, FlowId::Anonymous).await.unwrap();
     let client = spawn(&engine, "tea");
-    tokio::task::yield_now().await; // it finds room in the queue, and waits for its turn
+    tokio::task::yield_now().await; // it passes the first check and waits for a permit
     let waiting = dispatcher.submit(submission(&engine, SETTINGS.queue_tokens)).await.unwrap();
     drop(turn);
     assert!(matches!(client.await.unwrap(), Err(Error::QueueFull { .. })));
@@ -33,7 +33,7 @@ async fn what_finds_no_room_when_its_turn_comes_is_not_tokenised() {
     waiting.output().await.unwrap();
 }
 
-/// One window.
+/// Returns a submission of one window of `n_tokens` tokens.
 fn submission(engine: &Engine, n_tokens: usize) -> Submission {
     Submission {
         model: engine.model.id,

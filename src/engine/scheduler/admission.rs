@@ -1,4 +1,4 @@
-//! What is refused.
+//! Admission control: which requests are refused.
 
 use crate::engine::flow::FlowId;
 use crate::engine::priority::Priority;
@@ -11,7 +11,7 @@ use crate::engine::token_budget::Backlog;
 use crate::engine::token_budget::TokenBudget;
 
 impl Scheduler {
-    /// Tells whether a request would be taken now.
+    /// Checks whether a request would be admitted now.
     pub(in crate::engine) fn check(&self, demand: Demand) -> Result<(), Refusal> {
         let Demand { model, priority, flow, n_tokens } = demand;
         let own = self.models.get(&model).ok_or(Refusal::Removed)?;
@@ -20,7 +20,8 @@ impl Scheduler {
         self.budget(priority).check(own.backlog(n_tokens), all, of_key).map_err(Refusal::Full)
     }
 
-    /// Whether so much waits in the foreground that there is no time for the background.
+    /// Returns whether the foreground backlog leaves no time for the background: it exceeds half of
+    /// the token capacity or half of the longest wait.
     pub(in crate::engine) fn is_busy(&self) -> bool {
         let TokenBudget { capacity, max_wait, .. } = self.budget(Priority::Foreground);
         let waiting = self
@@ -31,16 +32,16 @@ impl Scheduler {
         all.n_tokens > capacity / 2 || all.seconds > max_wait.as_secs_f64() / 2.0
     }
 
-    /// Tokens that wait for a model or are part of a prepared batch.
+    /// Returns the number of tokens that are waiting for a model or in a prepared batch.
     pub(in crate::engine) fn n_waiting(&self, model: ModelId, priority: Priority) -> usize {
         let queued = |queues: &ModelQueues| queues.queue(priority).n_tokens();
         let n_queued = self.models.get(&model).map_or(0, queued);
         n_queued + self.batches.n_prepared_tokens(model, priority)
     }
 
-    /// All tokens that wait with a priority, and the time until a request that comes now has its
-    /// turn: what waits for its own model, and what other models compute meanwhile, which take
-    /// turns with it.
+    /// Returns all waiting tokens of a priority, and the seconds until a request that arrives now
+    /// has its turn: the time for the backlog of its own model, and for the batches of other
+    /// models, which take turns with it.
     fn backlog_before(&self, model: ModelId, own: &ModelQueues, priority: Priority) -> Backlog {
         let n_own = self.n_waiting(model, priority);
         let others = self.models.iter().filter(|&(&id, _)| id != model).map(|(&id, queues)| {
@@ -51,7 +52,7 @@ impl Scheduler {
         sum(others.chain([own.backlog(n_own)]))
     }
 
-    /// What waits of one key or is prepared, for all models.
+    /// Returns the waiting and prepared tokens of one key, for all models.
     fn backlog_of(&self, flow: FlowId, priority: Priority) -> Backlog {
         sum(self.models.iter().map(|(&id, queues)| {
             let n_prepared = self.batches.n_prepared_tokens_of(flow, id, priority);
@@ -59,7 +60,8 @@ impl Scheduler {
         }))
     }
 
-    /// Nobody waits for the background, so its time is not bounded.
+    /// Returns the budget of a priority. The time of the background is not bounded, since no client
+    /// waits for it.
     fn budget(&self, priority: Priority) -> TokenBudget {
         let settings = &self.settings;
         TokenBudget {

@@ -1,4 +1,4 @@
-//! A request on its way through the scheduler.
+//! A request in the scheduler.
 
 use std::time::Instant;
 
@@ -16,28 +16,28 @@ pub(in crate::engine) struct Demand {
     pub(in crate::engine) n_tokens: usize,
 }
 
-/// A request that asks to be computed.
+/// A request to be queued.
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct NewJob {
     pub(in crate::engine) model: ModelId,
     pub(in crate::engine) priority: Priority,
     pub(in crate::engine) flow: FlowId,
-    /// Tokens of each window; one window at least.
+    /// The number of tokens in each window; at least one window.
     pub(in crate::engine) windows: Vec<u32>,
-    /// It is not begun and not gone on with later than that.
+    /// When the job expires; none of its windows is computed after that unless already in a batch.
     pub(in crate::engine) deadline: Option<Instant>,
 }
 
-/// Why a request is not taken.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Refusal {
-    /// Too much waits.
+    /// Too much is waiting.
     Full(Full),
-    /// The model is there no more.
+    /// The model was removed.
     Removed,
 }
 
-/// A job that is not over.
+/// A job that has not ended.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) model: ModelId,
@@ -45,5 +45,5 @@ pub(super) struct Job {
     pub(super) flow: FlowId,
     pub(super) rank: Instant,
     pub(super) deadline: Option<Instant>,
-    pub(super) n_missing: usize, // windows that are not computed yet
+    pub(super) n_missing: usize, // windows not computed yet
 }

@@ -1,12 +1,12 @@
-//! What waits for one model with one priority, and when its last turn was.
+//! The queue of one model for one priority, and its last turn.
 
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::engine::fair_queue::BatchContents;
 use crate::engine::fair_queue::FairQueue;
 use crate::engine::fair_queue::JobId;
 use crate::engine::fair_queue::QueuedJob;
-use crate::engine::fair_queue::Taken;
 use crate::engine::flow::FlowId;
 
 /// A queue that takes turns with others.
@@ -14,26 +14,27 @@ use crate::engine::flow::FlowId;
 pub(super) struct Lane {
     queue: FairQueue,
     last_turn: u64,                 // 0 before the first
-    waiting_since: Option<Instant>, // without a turn; none if nothing waits
+    waiting_since: Option<Instant>, // for a turn; none if nothing is waiting
 }
 
 impl Lane {
-    /// Creates an empty lane, whose flows have at most `max_credit` tokens of credit.
+    /// Creates an empty lane, whose flows share at most `max_credit` tokens of credit.
     pub(super) fn new(max_credit: usize) -> Self {
         Self { queue: FairQueue::new(max_credit), last_turn: 0, waiting_since: None }
     }
 
-    /// The jobs.
+    /// Returns the queue of jobs.
     pub(super) fn queue(&self) -> &FairQueue {
         &self.queue
     }
 
-    /// The number of its last turn, if anything waits.
+    /// Returns the number of the last turn, or `None` if nothing is waiting.
     pub(super) fn last_turn(&self) -> Option<u64> {
         self.waiting_since.map(|_| self.last_turn)
     }
 
-    /// Since when it waits for a turn, if that is longer than it may.
+    /// Returns since when the lane has been waiting for a turn, if for [`BACKGROUND_WAIT`] or
+    /// longer.
     pub(super) fn overdue_since(&self, now: Instant) -> Option<Instant> {
         let is_overdue = |since: &Instant| now.saturating_duration_since(*since) >= BACKGROUND_WAIT;
         self.waiting_since.filter(is_overdue)
@@ -45,14 +46,14 @@ impl Lane {
         self.waiting_since.get_or_insert(now);
     }
 
-    /// Takes out what still waits of a job.
+    /// Removes a job's waiting windows.
     pub(super) fn remove(&mut self, flow: FlowId, rank: Instant, id: JobId) {
         self.queue.remove(flow, rank, id);
         self.waiting_since.take_if(|_| self.queue.is_empty());
     }
 
-    /// Takes the windows of the next batch; this is a turn.
-    pub(super) fn take(&mut self, budget: usize, turn: u64, now: Instant) -> Taken {
+    /// Takes the windows of the next batch, which counts as a turn.
+    pub(super) fn take(&mut self, budget: usize, turn: u64, now: Instant) -> BatchContents {
         self.last_turn = turn;
         let taken = self.queue.take(budget);
         self.waiting_since = (!self.queue.is_empty()).then_some(now);
@@ -60,8 +61,8 @@ impl Lane {
     }
 }
 
-/// The longest that the background waits for a turn while the foreground is never done; plus the
-/// batches that are running and prepared by then.
+/// The longest that the background waits for a turn while the foreground is always backlogged, in
+/// addition to the batches that are running and prepared by then.
 pub(super) const BACKGROUND_WAIT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,27 +1,29 @@
-//! How much the scheduler takes on.
+//! The limits of the scheduler.
 
 use std::time::Duration;
 
-/// How much is taken on.
+/// The limits on batches and on the queue.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct SchedulerSettings {
-    /// Tokens in a batch; a longer window goes alone.
+    /// Maximum tokens in a batch; a longer window forms a batch of its own.
     pub(in crate::engine) batch_tokens: usize,
-    /// Tokens that may wait, in the foreground and in the background each.
+    /// Maximum waiting tokens, for the foreground and for the background each.
     pub(in crate::engine) queue_tokens: usize,
-    /// Tokens of the largest request; one key may have half of the queue waiting, or that.
+    /// Maximum tokens of a request; one key may have as many waiting, or half of the queue if that
+    /// is more.
     pub(in crate::engine) max_request_tokens: usize,
-    /// How long what waits in the foreground may take.
+    /// Maximum time that the waiting foreground work may take.
     pub(in crate::engine) queue_time: Duration,
 }
 
 impl SchedulerSettings {
-    /// Tokens that requests of keys which were idle may be computed before those of keys that have
-    /// something waiting all the time.
+    /// Returns the tokens by which requests of keys that were idle may be served before those of
+    /// continuously backlogged keys.
     pub(super) fn max_credit(&self) -> usize {
         self.batch_tokens.saturating_mul(CREDIT_BATCHES)
     }
 }
 
-/// Enough for a text of four windows on two cores; more would hold up those that wait for longer.
+/// Enough for a text of four windows on two cores; more would delay requests that have waited
+/// longer.
 const CREDIT_BATCHES: usize = 4;

@@ -1,15 +1,15 @@
-//! Which batch is next at a place.
+//! Chooses the next batch of a worker.
 
 use std::time::Instant;
 
 use crate::engine::priority::Priority;
 use crate::engine::scheduler::ModelId;
-use crate::engine::scheduler::PlaceId;
 use crate::engine::scheduler::Scheduler;
+use crate::engine::scheduler::WorkerId;
 use crate::engine::scheduler::batches::Vacancy;
 use crate::engine::scheduler::model_queues::ModelQueues;
 
-/// A batch that is next.
+/// The next batch of a worker.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turn {
     pub(super) model: ModelId,
@@ -18,50 +18,50 @@ pub(super) struct Turn {
 }
 
 impl Scheduler {
-    /// The next batch of a place, if one may be planned now.
-    pub(super) fn turn(&self, place: PlaceId, now: Instant) -> Option<Turn> {
-        let vacancy = self.batches.vacancy(place);
+    /// Returns the next batch of a worker, if one may be planned now.
+    pub(super) fn turn(&self, worker: WorkerId, now: Instant) -> Option<Turn> {
+        let vacancy = self.batches.vacancy(worker);
         if vacancy == Vacancy::None {
             return None;
         }
-        let (model, priority) = self.next_lane(place, now)?;
+        let (model, priority) = self.next_lane(worker, now)?;
         let queues = self.models.get(&model)?;
         let budget = self.batch_budget(queues, priority, now);
         let may_begin = vacancy == Vacancy::Free || self.may_prepare(queues, budget, now);
         may_begin.then_some(Turn { model, priority, budget })
     }
 
-    /// Whose turn it is: the background's if it has waited for too long, else the foreground's, else
-    /// the background's.
-    fn next_lane(&self, place: PlaceId, now: Instant) -> Option<(ModelId, Priority)> {
-        self.overdue(place, now)
-            .or_else(|| self.longest_without_turn(place, Priority::Foreground))
-            .or_else(|| self.longest_without_turn(place, Priority::Background))
+    /// Returns the model and the priority to be served next: the background if it is overdue, else
+    /// the foreground, else the background.
+    fn next_lane(&self, worker: WorkerId, now: Instant) -> Option<(ModelId, Priority)> {
+        self.overdue(worker, now)
+            .or_else(|| self.longest_without_turn(worker, Priority::Foreground))
+            .or_else(|| self.longest_without_turn(worker, Priority::Background))
     }
 
-    fn overdue(&self, place: PlaceId, now: Instant) -> Option<(ModelId, Priority)> {
+    fn overdue(&self, worker: WorkerId, now: Instant) -> Option<(ModelId, Priority)> {
         let since = |queues: &ModelQueues| queues.lane(Priority::Background).overdue_since(now);
-        let overdue = self.models_at(place).filter_map(|(id, queues)| Some((since(queues)?, id)));
+        let overdue = self.models_at(worker).filter_map(|(id, queues)| Some((since(queues)?, id)));
         overdue.min().map(|(_, id)| (id, Priority::Background))
     }
 
     fn longest_without_turn(
         &self,
-        place: PlaceId,
+        worker: WorkerId,
         priority: Priority,
     ) -> Option<(ModelId, Priority)> {
         let last = |queues: &ModelQueues| queues.lane(priority).last_turn();
-        let waiting = self.models_at(place).filter_map(|(id, queues)| Some((last(queues)?, id)));
+        let waiting = self.models_at(worker).filter_map(|(id, queues)| Some((last(queues)?, id)));
         waiting.min().map(|(_, id)| (id, priority))
     }
 
-    fn models_at(&self, place: PlaceId) -> impl Iterator<Item = (ModelId, &ModelQueues)> {
+    fn models_at(&self, worker: WorkerId) -> impl Iterator<Item = (ModelId, &ModelQueues)> {
         let models = self.models.iter().map(|(&id, queues)| (id, queues));
-        models.filter(move |(_, queues)| queues.is_at(place))
+        models.filter(move |(_, queues)| queues.is_at(worker))
     }
 
-    /// The background gives its place back soon, and so does one key that has much to do beside
-    /// others.
+    /// Returns the token budget of the next batch: smaller for the background, and for a key that
+    /// dominates others, so that the worker is free again soon.
     fn batch_budget(&self, queues: &ModelQueues, priority: Priority, now: Instant) -> usize {
         let batch_tokens = self.settings.batch_tokens;
         let is_dominated = queues.queue(priority).is_dominated(batch_tokens, now);
@@ -73,20 +73,22 @@ impl Scheduler {
         batch_tokens.div_ceil(divisor)
     }
 
-    /// Whether a batch may be prepared while another runs: only a full one, which those who come
-    /// late would miss anyway. Batches of the background are smaller, so that nobody waits for two
-    /// of them; and while one key has more waiting than all others, the others' next text is soon
-    /// to come and would wait for two batches of that key.
+    /// Returns whether a batch may be prepared while another runs: only a full one, which late
+    /// requests would miss anyway. Background batches are smaller and so never prepared ahead: no
+    /// request waits for two of them. Nor is a batch prepared while one key has more waiting than
+    /// all others together: a request of another key is likely to arrive soon and would wait for
+    /// two batches of that key.
     fn may_prepare(&self, queues: &ModelQueues, budget: usize, now: Instant) -> bool {
         let foreground = queues.queue(Priority::Foreground);
         budget == self.settings.batch_tokens
             && foreground.n_tokens() >= budget
             && !foreground.is_dominated(0, now)
-            && !self.batches.has_free_place(queues.n_places)
+            && !self.batches.has_free_worker(queues.n_workers)
     }
 }
 
-/// A batch is smaller by this while one key has more than a batch waiting, and more than all others.
+/// Divides the budget of a batch while one key has more than a batch waiting, and more than all
+/// others together.
 const DOMINATED_DIVISOR: usize = 2;
-/// A batch of the background is smaller by this.
+/// Divides the budget of a background batch.
 const BACKGROUND_DIVISOR: usize = 4;

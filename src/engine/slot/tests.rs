@@ -13,23 +13,23 @@ use crate::engine::instance::fixtures::source;
 use crate::engine::instance::fixtures::spawn;
 use crate::engine::instance::fixtures::texts;
 use crate::engine::shadow::MirroredRequest;
-use crate::text::Subject;
+use crate::text::Input;
 
 #[tokio::test]
-async fn a_shadow_that_panics_is_taken_out_and_counted_and_cannot_serve() {
+async fn a_panicked_shadow_is_removed_counted_and_cannot_be_promoted() {
     let slot = slot();
     slot.swap(engine(Fake::Zeros), None);
-    let shadow = put_in_shadow(&slot, engine(Fake::Panics));
+    let shadow = start_shadow(&slot, engine(Fake::Panics));
     Arc::clone(&shadow).mirror(mirrored(&shadow, "tea"));
     assert!(shadow.engine().crashed().await);
-    assert!(matches!(slot.promote(), Err(Error::ShadowCrashed)), "whether it is out or not");
+    assert!(matches!(slot.promote(), Err(Error::ShadowCrashed)), "removed yet or not");
     while slot.overview().shadow.is_some() {
         tokio::task::yield_now().await;
     }
     assert!(matches!(slot.promote(), Err(Error::ShadowCrashed)));
     let staged = slot.overview().staged.unwrap();
     assert!(matches!(staged.fault, Some(Error::ShadowCrashed)));
-    assert!(!*slot.crashed.borrow(), "the service goes on");
+    assert!(!*slot.crashed.borrow(), "the server keeps running");
     let serving = slot.serving().unwrap();
     serving.score(texts("tea"), Some(in_time())).await.unwrap();
     let metrics = slot.metrics.render();
@@ -37,7 +37,7 @@ async fn a_shadow_that_panics_is_taken_out_and_counted_and_cannot_serve() {
 }
 
 #[tokio::test]
-async fn a_shadow_that_has_crashed_is_not_taken_before_anybody_has_seen_it() {
+async fn a_crashed_shadow_cannot_be_promoted_before_it_is_removed() {
     let crashed = engine(Fake::Panics);
     let answer = crashed.score(texts("tea"), Some(in_time())).await;
     assert!(matches!(answer, Err(Error::Stopped)));
@@ -51,17 +51,17 @@ async fn a_shadow_that_has_crashed_is_not_taken_before_anybody_has_seen_it() {
 }
 
 #[tokio::test]
-async fn a_shadow_that_is_well_serves_when_it_is_promoted() {
+async fn a_promoted_shadow_serves() {
     let slot = slot();
     slot.swap(engine(Fake::Zeros), None);
-    let shadow = put_in_shadow(&slot, engine(Fake::Zeros));
+    let shadow = start_shadow(&slot, engine(Fake::Zeros));
     slot.promote().unwrap();
     assert!(Arc::ptr_eq(&slot.serving().unwrap(), shadow.engine()));
     assert!(matches!(slot.promote(), Err(Error::NoShadow)));
 }
 
 #[tokio::test]
-async fn a_panic_of_the_model_that_serves_is_told() {
+async fn a_panic_of_the_serving_model_is_reported() {
     let slot = slot();
     slot.swap(engine(Fake::Panics), None);
     let mut crashed = slot.crashed.subscribe();
@@ -72,7 +72,7 @@ async fn a_panic_of_the_model_that_serves_is_told() {
 }
 
 #[tokio::test]
-async fn a_panic_of_a_model_that_serves_no_more_ends_nothing_else() {
+async fn a_panic_of_a_replaced_model_is_not_reported() {
     let slot = slot();
     let old = engine(Fake::Panics);
     slot.swap(Arc::clone(&old), None);
@@ -80,7 +80,7 @@ async fn a_panic_of_a_model_that_serves_no_more_ends_nothing_else() {
     let answer = old.score(texts("tea"), Some(in_time())).await;
     assert!(matches!(answer, Err(Error::Stopped)));
     assert!(old.crashed().await);
-    // What watches over it has seen it when it no longer holds it.
+    // The watching task drops its weak reference once it has seen the panic.
     while Arc::weak_count(&old) > 0 {
         tokio::task::yield_now().await;
     }
@@ -88,19 +88,19 @@ async fn a_panic_of_a_model_that_serves_no_more_ends_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_shadow_leaves_out_what_there_is_no_time_or_room_for_and_counts_it() {
+async fn the_shadow_drops_and_counts_what_it_cannot_keep_up_with() {
     let (open, opened) = mpsc::channel();
     let group = EngineGroup::new(SETTINGS).unwrap();
     let join = |fake| Arc::new(Engine::join(model(fake), &group, Arc::default()).unwrap());
     let slot = slot();
     let serving = join(Fake::Waits(Mutex::new(opened)));
     slot.swap(Arc::clone(&serving), None);
-    let shadow = put_in_shadow(&slot, join(Fake::Zeros));
+    let shadow = start_shadow(&slot, join(Fake::Zeros));
     let text = of_tokens(shadow.engine(), 21).await;
     let mut clients = vec![spawn(&serving, "tea")];
     let mut queued = serving.queued();
     queued.wait_for(|queued| (queued.n_requests, queued.n_tokens) == (1, 0)).await.unwrap();
-    // The background may have 40 tokens waiting, which is one such text.
+    // The background queue has room for 40 tokens: one such text, not two.
     for _ in 0..3 {
         Arc::clone(&shadow).mirror(mirrored(&shadow, &text));
     }
@@ -108,11 +108,11 @@ async fn the_shadow_leaves_out_what_there_is_no_time_or_room_for_and_counts_it()
         tokio::task::yield_now().await;
     }
     assert_eq!(shadow.comparison().n_dropped, 2);
-    // Half of the queue waits: the shadow is not even asked.
+    // The queue is more than half full, so the request is dropped without asking the shadow.
     clients.push(spawn(&serving, &text));
     queued.wait_for(|queued| queued.n_tokens > 20).await.unwrap();
     Arc::clone(&shadow).mirror(mirrored(&shadow, "tea"));
-    assert_eq!(shadow.comparison().n_dropped, 3, "at once");
+    assert_eq!(shadow.comparison().n_dropped, 3, "dropped immediately");
     drop(open);
     for client in clients {
         client.await.unwrap().unwrap();
@@ -129,14 +129,14 @@ fn slot() -> Arc<Slot> {
     Arc::new(Slot::new(None, staging, crashed, Arc::new(Metrics::new())))
 }
 
-fn put_in_shadow(slot: &Arc<Slot>, engine: Arc<Engine>) -> Arc<Shadow> {
-    slot.put_in_shadow(engine, source(), 1.0);
+fn start_shadow(slot: &Arc<Slot>, engine: Arc<Engine>) -> Arc<Shadow> {
+    slot.start_shadow(engine, source(), 1.0);
     slot.overview().shadow.unwrap()
 }
 
 fn mirrored(shadow: &Shadow, text: &str) -> MirroredRequest {
     let rules = shadow.engine().rules(None).unwrap().clone();
-    let subjects = texts(text).into_iter().map(Subject::from).collect();
+    let inputs = texts(text).into_iter().map(Input::from).collect();
     let n_labels = shadow.engine().card().labels.len();
-    MirroredRequest { subjects, scores: vec![crate::score::LabelScores::zero(n_labels)], rules }
+    MirroredRequest { inputs, scores: vec![crate::score::LabelScores::blank(n_labels)], rules }
 }

@@ -1,4 +1,4 @@
-//! The arithmetic of quotas, at instants of the tests' own.
+//! The arithmetic of quotas, at instants chosen by the tests.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// The wait in whole milliseconds, as clients are told it.
+/// Returns the wait in whole milliseconds, as reported to clients.
 fn wait_ms(account: &Account, now: Instant) -> Option<u128> {
     account.admit(now).err().map(|wait| wait.as_micros().div_ceil(1000))
 }
@@ -133,7 +133,7 @@ proptest! {
             now += ms(pause_ms);
             n_admitted += u32::from(account.admit(now).is_ok());
         }
-        let most = f64::from(rate) * ((now - start).as_secs_f64() + 1.0) + 1e-3; // of rounding
+        let most = f64::from(rate) * ((now - start).as_secs_f64() + 1.0) + 1e-3; // for rounding
         prop_assert!(f64::from(n_admitted) <= most, "{n_admitted} of {most}");
     }
 }

@@ -1,4 +1,4 @@
-//! Attention over all windows, divided by windows, by heads and by queries.
+//! Attention over all windows, parallel over windows, heads and queries.
 
 use std::ops::Range;
 
@@ -12,39 +12,39 @@ use crate::model::cpu::scratch::Pool;
 use crate::model::cpu::scratch::Scratch;
 use crate::model::ops::Attention;
 
-/// The windows of a batch, as attention sees them.
+/// The attention inputs of all windows of a batch.
 #[derive(Debug)]
 pub(super) struct Windows<'a> {
-    /// Where each window starts in the keys, and after the last where it ends.
+    /// Start of each window in the keys, then the end of the last: windows + 1 values.
     pub(super) offsets: &'a [u32],
-    /// (token, hidden), or (window, hidden) if only the first token of each asks.
+    /// (token, hidden), or (window, hidden) if only the first token of each window is a query.
     pub(super) queries: ArrayView2<'a, f32>,
     pub(super) keys: ArrayView2<'a, f32>,   // (token, hidden)
     pub(super) values: ArrayView2<'a, f32>, // (token, hidden)
     pub(super) n_heads: usize,
     pub(super) n_threads: usize,
-    /// For each thread a stack.
+    /// One stack per thread.
     pub(super) scratch: &'a Pool<Scratch>,
 }
 
-/// A part of the work: some heads of some windows, or of one window and head some queries.
+/// A part of the work: some heads of some windows, or some queries of one window and head.
 #[derive(Debug, Clone)]
 struct Part {
     windows: Range<usize>,
     heads: Range<usize>,
-    queries: Range<usize>, // their rows
+    queries: Range<usize>, // rows of the query matrix
 }
 
 impl Windows<'_> {
-    /// Fills the output, (query, hidden), on the threads of the pool it is called in.
+    /// Computes attention into `output`, (query, hidden), on the threads of the current pool.
     pub(super) fn attend(&self, output: ArrayViewMut2<'_, f32>) {
         let (windows, queries) = (0..self.offsets.len() - 1, 0..output.nrows());
         let part = Part { windows, heads: 0..self.n_heads, queries };
         self.divide(part, output, self.n_threads * MAX_ROUNDS);
     }
 
-    /// Divides the work until a part is small: by windows, then by heads; and by queries only if
-    /// it is in fewer parts than it may be, since each of those lays out all keys and values.
+    /// Divides the work until a part is small: by windows, then by heads. Queries are divided only
+    /// while `max_parts` allows more parts, because each of these packs all keys and values.
     fn divide(&self, part: Part, output: ArrayViewMut2<'_, f32>, max_parts: usize) {
         let is_small = self.n_scores(&part) <= MIN_SCORES;
         let Part { windows, heads, queries } = part.clone();
@@ -60,7 +60,7 @@ impl Windows<'_> {
             let [queries, others] = split(queries);
             (Part { queries, ..part.clone() }, Part { queries: others, ..part }, Axis(0))
         } else {
-            return self.scratch.with_mine(|scratch| self.work(&part, output, scratch));
+            return self.scratch.with_thread_local(|scratch| self.work(&part, output, scratch));
         };
         let n_columns = first.heads.len() * self.head_size();
         let middle = if axis == Axis(0) { first.queries.len() } else { n_columns };
@@ -93,7 +93,7 @@ impl Windows<'_> {
         self.keys.ncols() / self.n_heads
     }
 
-    /// Scores to compute: of each head, query and key one.
+    /// Returns the number of attention scores to compute: one per head, query and key.
     fn n_scores(&self, part: &Part) -> usize {
         let of_head: usize = match part.windows.len() {
             1 => part.queries.len() * self.tokens_of(part.windows.start).len(),
@@ -110,7 +110,7 @@ impl Windows<'_> {
         self.offsets[window] as usize..self.offsets[window + 1] as usize
     }
 
-    /// The rows of the queries of some windows.
+    /// Returns the rows of the queries of some windows.
     fn queries_of(&self, windows: &Range<usize>) -> Range<usize> {
         if self.queries.nrows() == self.keys.nrows() {
             self.offsets[windows.start] as usize..self.offsets[windows.end] as usize
@@ -125,8 +125,8 @@ fn split(range: Range<usize>) -> [Range<usize>; 2] {
     [range.start..middle, middle..range.end]
 }
 
-/// About 30 microseconds of work, many times what it costs to hand it to another thread.
+/// About 30 microseconds of work, many times the cost of handing it to another thread.
 const MIN_SCORES: usize = 50_000;
 
-/// With so many queries it takes about four times as long to attend as to lay out keys and values.
+/// With this many queries, attention takes about four times as long as packing keys and values.
 const MIN_QUERIES: usize = 96;

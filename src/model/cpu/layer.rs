@@ -1,4 +1,4 @@
-//! A layer of the encoder, without its attention: what every row goes through by itself.
+//! An encoder layer without its attention: the operations on each row alone.
 
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
@@ -14,10 +14,11 @@ use crate::model::ops::LayerNorm;
 use crate::model::ops::Linear;
 use crate::model::parameters::LayerParameters;
 
-/// The products and norms of a layer, packed.
+/// The weights and norms of a layer, packed.
 #[derive(Debug)]
 pub(super) struct Layer {
-    /// To queries, keys and values side by side; in the last layer to keys and values.
+    /// Projects to queries, keys and values side by side; in the last layer to keys and values
+    /// only.
     pub(super) projection: Linear,
     attention_output: Linear,
     attention_norm: LayerNorm,
@@ -46,7 +47,7 @@ impl Layer {
         }
     }
 
-    /// From the context that attention found to the outcome of the layer, in place of `hidden`.
+    /// Computes the output of the layer from the attention context, in place of `hidden`.
     pub(super) fn finish(
         &self,
         context: ArrayView2<'_, f32>,

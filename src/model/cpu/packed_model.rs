@@ -11,12 +11,13 @@ use crate::model::ops::Linear;
 use crate::model::parameters::Loader;
 use crate::model::weights::Weights;
 
-/// All weights. They never change, so replicas share them.
+/// The weights of a model. They are immutable, so replicas share them.
 #[derive(Debug)]
 pub(in crate::model) struct PackedModel {
     pub(super) embeddings: Embeddings,
-    pub(super) layers: Vec<Layer>, // one at least
-    /// The last layer projects keys and values only: of its queries those of first tokens are read.
+    pub(super) layers: Vec<Layer>, // at least one
+    /// Query projection of the last layer, kept apart because only the queries of first tokens are
+    /// needed there.
     pub(super) last_query: Linear,
     pub(super) dense: Linear,
     pub(super) classifier: Linear,
@@ -26,7 +27,7 @@ pub(in crate::model) struct PackedModel {
 }
 
 impl PackedModel {
-    /// Takes the weights it needs, and packs them for products in `dtype`.
+    /// Takes the tensors of the encoder and the head, and packs them for products in `dtype`.
     pub(in crate::model) fn load(
         config: &Config,
         weights: &mut Weights,
@@ -55,7 +56,7 @@ impl PackedModel {
             embeddings,
             layers,
             last_query: Linear::pack(&query, dtype),
-            // Few rows and few outputs: nothing to gain from less precision.
+            // With few rows and few outputs, lower precision would gain nothing.
             dense: Linear::pack(&head.dense, Dtype::F32),
             classifier: Linear::pack(&head.classifier, Dtype::F32),
             n_heads: config.n_heads,
@@ -64,7 +65,8 @@ impl PackedModel {
         })
     }
 
-    /// Refuses what would have no place in the tables.
+    /// Returns an error if a token id is outside the vocabulary, or if a window is empty or too
+    /// long.
     pub(super) fn check(&self, batch: &Batch) -> Result<(), String> {
         let n_words = self.embeddings.words.len() / self.hidden_size;
         if let Some(id) = batch.ids.iter().find(|&&id| id as usize >= n_words) {

@@ -1,19 +1,19 @@
-//! Divides products among threads: into a grid of parts, each some rows times some panels of
+//! Partitions products among threads: into a grid of parts, each some rows times some panels of
 //! columns.
 //!
-//! Pure arithmetic on the shape of a product and the number of threads. Which part a number is in
-//! never changes the number: every sum runs over all inputs, in their order.
+//! Pure arithmetic on the shape of a product and the number of threads. The partition never changes
+//! a result: every sum runs over all inputs, in order.
 
 use std::ops::Range;
 
-/// A product of rows with a matrix in panels of columns.
+/// The shape of a product of rows with a matrix in panels of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Product {
     pub(super) n_rows: usize,
     pub(super) n_panels: usize,
-    /// Columns of a panel.
+    /// Columns per panel.
     pub(super) panel_columns: usize,
-    /// Work that one row times one panel is, in multiplications of f32.
+    /// Work of one row times one panel, in f32 multiplications.
     pub(super) panel_work: usize,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Product {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Team {
     pub(super) n_threads: usize,
-    /// Work below which no part is made.
+    /// Minimum work of a part, in f32 multiplications.
     pub(super) min_part_work: usize,
 }
 
@@ -32,11 +32,11 @@ pub(super) struct Partition {
     pub(super) n_panel_parts: usize,
 }
 
-/// How the rows of a batch are divided for the operations between two attentions.
+/// The division of the rows of a batch for the operations between two attention steps.
 ///
-/// With many rows a thread, each thread takes blocks of rows through all operations and waits for
-/// nobody. With few, each block would read all weights for the sake of too few rows: then all
-/// threads share one block, and each product of it is divided.
+/// With many rows per thread, each thread takes blocks of rows through all operations without
+/// waiting for other threads. With few, each block would read all weights for too few rows, so all
+/// threads share one block and divide each of its products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RowBlocks {
     pub(super) n_blocks: usize,
@@ -45,11 +45,11 @@ pub(super) struct RowBlocks {
 }
 
 impl Team {
-    /// The threads of a pool, but no more than there are cores: threads without a core would only
-    /// delay the others, which wait for every part of a product.
+    /// Creates a team of the threads of a pool, but no more than there are cores: threads without a
+    /// core would only delay the others, which wait for every part of a product.
     ///
-    /// Any thread of the pool may take a part. Parts are handed over by halves, from thread to thread:
-    /// the last of many has come through as many hands as the number of threads has binary digits.
+    /// Any thread of the pool may take a part. Parts are handed over by recursive halving, so a
+    /// part changes threads at most log2(number of threads) times, rounded up.
     pub(super) fn of(n_threads: usize, n_cores: usize) -> Self {
         let n_handovers = n_threads.max(2).next_power_of_two().ilog2() as usize;
         Self { n_threads: n_threads.min(n_cores), min_part_work: n_handovers * MIN_PART_WORK }
@@ -63,16 +63,16 @@ impl Product {
 }
 
 impl Partition {
-    /// The grid that is computed first.
+    /// Returns the grid that finishes first.
     ///
-    /// No part is less work than the least (but a product that is less as a whole is one part), and
-    /// none is more than a tile above the mean, a tile being [`TILE_ROWS`] rows of a panel.
+    /// Every part has at least the minimum work of the team (a product with less is one part), and
+    /// none exceeds the mean by more than a tile, which is [`TILE_ROWS`] rows of a panel.
     pub(super) fn new(product: Product, team: Team) -> Self {
         let mut best = Self { n_row_parts: 1, n_panel_parts: 1 };
         if team.n_threads <= 1 {
             return best;
         }
-        // Fewer rows take about as long: they read the same weights.
+        // Fewer rows than a tile take about as long as a tile: they read the same weights.
         let product = Product { n_rows: product.n_rows.max(TILE_ROWS), ..product };
         let max_parts = product.work() / team.min_part_work.max(1);
         let max_parts = max_parts.min(team.n_threads * MAX_ROUNDS);
@@ -81,7 +81,8 @@ impl Partition {
         for n_panel_parts in 1..=product.n_panels.min(max_parts) {
             let max_row_parts = max_row_parts.min(max_parts / n_panel_parts).max(1);
             for n_rounds in 1..=MAX_ROUNDS {
-                // In as many rounds, the more parts the smaller they are: the first allowed is best.
+                // For a given number of rounds, more parts are smaller parts: the first allowed
+                // grid is best.
                 let [fewer, most] =
                     [n_rounds - 1, n_rounds].map(|rounds| rounds * team.n_threads / n_panel_parts);
                 let grids = (fewer + 1..=most.min(max_row_parts)).rev();
@@ -101,17 +102,17 @@ impl Partition {
         self.n_row_parts * self.n_panel_parts
     }
 
-    /// The rows of each part, in order.
+    /// Returns the rows of each part, in order.
     pub(super) fn rows(self, n_rows: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-        shares(n_rows, self.n_row_parts)
+        split_evenly(n_rows, self.n_row_parts)
     }
 
-    /// The panels of each part, in order.
+    /// Returns the panels of each part, in order.
     pub(super) fn panels(self, n_panels: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-        shares(n_panels, self.n_panel_parts)
+        split_evenly(n_panels, self.n_panel_parts)
     }
 
-    /// When the last thread ends, and of equals what a part reads.
+    /// Returns the time until the last thread finishes and, to break ties, the amount a part reads.
     fn cost(self, product: Product, team: Team) -> (usize, usize) {
         let n_rounds = self.n_parts().div_ceil(team.n_threads);
         let n_rows = product.n_rows.div_ceil(self.n_row_parts);
@@ -133,7 +134,7 @@ impl Partition {
 }
 
 impl RowBlocks {
-    /// Blocks of whole tiles, none more than a tile above the mean.
+    /// Divides rows into blocks of whole tiles, none more than a tile above the mean.
     pub(super) fn new(n_rows: usize, n_threads: usize) -> Self {
         let min_rows = MIN_BLOCK_ROWS.max(n_threads * BLOCK_ROWS_PER_THREAD);
         if n_threads > 1 && n_rows < n_threads * min_rows {
@@ -143,40 +144,41 @@ impl RowBlocks {
         Self { n_blocks: (n_threads * n_rounds).max(1), n_threads: 1 }
     }
 
-    /// The rows of each block, in order.
+    /// Returns the rows of each block, in order.
     pub(super) fn rows(self, n_rows: usize) -> impl Iterator<Item = Range<usize>> {
         let row = move |tile: usize| (tile * TILE_ROWS).min(n_rows);
-        let tiles = shares(n_rows.div_ceil(TILE_ROWS), self.n_blocks);
+        let tiles = split_evenly(n_rows.div_ceil(TILE_ROWS), self.n_blocks);
         tiles.map(move |tiles| row(tiles.start)..row(tiles.end))
     }
 }
 
-/// `0..total` in parts of which no two differ by more than one.
-fn shares(total: usize, n_parts: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+/// Splits `0..total` into parts whose lengths differ by at most one.
+fn split_evenly(total: usize, n_parts: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     (0..n_parts).map(move |part| part * total / n_parts..(part + 1) * total / n_parts)
 }
 
-/// For each time that a part is handed over: below, that costs about as much as the part saves.
+/// Minimum work of a part per handover: below this, a handover costs about as much as it saves.
 const MIN_PART_WORK: usize = 250_000;
 
-/// What it costs to hand a part to another thread, and to wait for it.
+/// Cost of handing a part to another thread and waiting for it, in f32 multiplications.
 const HANDOVER_WORK: usize = 120_000;
 
-/// Parts that a thread gets at most: with 4 the last thread would end 1 % sooner, and finding the
-/// grid take twice as long.
+/// Maximum number of parts per thread: with 4 the last thread would finish 1 % sooner, but finding
+/// the grid would take twice as long.
 pub(super) const MAX_ROUNDS: usize = 2;
 
-/// Rows of the tallest tile of all kernels; parts of fewer rows are computed more slowly.
+/// Rows of the tallest tile of any kernel; parts with fewer rows are computed less efficiently.
 const TILE_ROWS: usize = 8;
 
-/// Fewest rows of a block, with few threads.
+/// Minimum number of rows of a block, with few threads.
 const MIN_BLOCK_ROWS: usize = 16;
 
-/// With more threads a block has that many rows for each: all threads together then read as many
-/// weights a second, from the cache that they share, as eight threads with 16 rows each.
+/// Minimum number of rows of a block per thread, with more threads: all threads together then read
+/// as many weights per second from their shared cache as eight threads with 16 rows each.
 const BLOCK_ROWS_PER_THREAD: usize = 2;
 
-/// With the widest intermediate result of these many rows a block stays in a cache of 1 MiB.
+/// Maximum number of rows of a block: with the widest intermediate result of this many rows, a
+/// block stays in a cache of 1 MiB.
 pub(super) const MAX_BLOCK_ROWS: usize = 96;
 
 #[cfg(test)]

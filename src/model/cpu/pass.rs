@@ -1,8 +1,9 @@
-//! One batch on its way through the encoder and its head.
+//! The forward pass of one batch through the encoder and its head.
 //!
-//! Between two attentions every row goes its own way: output product, norm, feed-forward network,
-//! norm, and the projection to the next queries, keys and values. So a layer is two steps, each of
-//! all threads: blocks of rows through all of that, then windows and heads through attention.
+//! Between two attention steps the rows are independent: output product, norm, feed-forward
+//! network, norm, and the projection to the next queries, keys and values. So a layer takes two
+//! steps, each on all threads: these operations on blocks of rows, then attention on windows and
+//! heads.
 
 use ndarray::Array2;
 use ndarray::ArrayView2;
@@ -25,19 +26,19 @@ use crate::model::cpu::team::Gemm;
 use crate::model::cpu::team::each;
 use crate::model::ops::Activation;
 
-/// A batch and what computes it.
+/// A batch with the model and the threads that compute it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pass<'a> {
     pub(super) model: &'a PackedModel,
     pub(super) batch: &'a Batch,
-    /// All threads of the pool it is called in.
+    /// The threads of the current pool that share the work.
     pub(super) team: Team,
-    /// For each thread a stack.
+    /// One stack per thread.
     pub(super) scratch: &'a Pool<Scratch>,
 }
 
 impl Pass<'_> {
-    /// The logits, (window, label).
+    /// Computes the logits, (window, label).
     pub(super) fn run(self, buffers: &mut Buffers) -> Array2<f32> {
         let Buffers { hidden, projected, context, firsts, queries, shared } = buffers;
         let (n_tokens, hidden_size) = (self.batch.n_tokens(), self.model.hidden_size);
@@ -67,8 +68,8 @@ impl Pass<'_> {
         self.classify(projected.view(), [firsts, queries, context], shared)
     }
 
-    /// Takes rows from the context of the previous layer, or from their token ids, to the
-    /// projection of the next.
+    /// Finishes the previous layer, or embeds the token ids if there is none, and computes the
+    /// projection of the next layer.
     fn advance(self, previous: Option<&Layer>, next: &Layer, rows: Rows<'_>, shared: &mut Scratch) {
         self.each_block(rows, shared, |mut rows, scratch, team| {
             let hidden = rows.hidden.view_mut();
@@ -90,8 +91,9 @@ impl Pass<'_> {
         });
     }
 
-    /// The last layer and the head, for which only the first tokens matter. `projected` holds keys
-    /// and values, (token, key value); the rest is (window, hidden): the first tokens, and memory.
+    /// Computes the last layer and the head, which need the first tokens only. `projected` holds
+    /// keys and values, (token, key value). The other matrices are (window, hidden): the first
+    /// tokens, and buffers for queries and context.
     fn classify(
         self,
         projected: ArrayView2<'_, f32>,
@@ -120,7 +122,7 @@ impl Pass<'_> {
         logits
     }
 
-    /// From the first tokens to their logits, which are the projection of these rows.
+    /// Computes the logits of the first tokens into `rows.projected`.
     fn head(self, rows: Rows<'_>, scratch: &mut Scratch, team: Team) {
         let PackedModel { dense, classifier, .. } = self.model;
         let Scratch { attended, quantized, .. } = scratch;
@@ -141,7 +143,7 @@ impl Pass<'_> {
         team.multiply(gemm, quantized);
     }
 
-    /// Calls `work` with each block of rows, with memory for it and the threads that share it.
+    /// Calls `work` with each block of rows, scratch memory and the team that shares the block.
     fn each_block(
         self,
         rows: Rows<'_>,
@@ -156,7 +158,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The same for blocks that are given.
+    /// Does the same as `each_block`, but with the given blocks and in parallel.
     pub(super) fn each_of(
         self,
         blocks: RowBlocks,
@@ -166,7 +168,7 @@ impl Pass<'_> {
         let team = Team { n_threads: blocks.n_threads, ..self.team };
         let n_rows = rows.hidden.nrows();
         each(rows.into_blocks(blocks.rows(n_rows)), |rows| {
-            self.scratch.with_mine(|scratch| work(rows, scratch, team));
+            self.scratch.with_thread_local(|scratch| work(rows, scratch, team));
         });
     }
 

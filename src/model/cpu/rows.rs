@@ -1,4 +1,4 @@
-//! Rows of tokens, divided into blocks that threads take.
+//! Rows of tokens, divided into blocks for threads.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use ndarray::s;
 /// The same rows of three matrices.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
-    /// The place of the first of them in the whole.
+    /// Index of the first row in the whole matrices.
     pub(super) first: usize,
     pub(super) hidden: ArrayViewMut2<'a, f32>,
     pub(super) context: ArrayView2<'a, f32>,
@@ -18,7 +18,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// All rows.
+    /// Creates a view of all rows.
     pub(super) fn new(
         hidden: ArrayViewMut2<'a, f32>,
         context: ArrayView2<'a, f32>,
@@ -27,7 +27,7 @@ impl<'a> Rows<'a> {
         Self { first: 0, hidden, context, projected }
     }
 
-    /// The rows in blocks that lie one behind the other.
+    /// Splits the rows into consecutive blocks.
     pub(super) fn into_blocks(self, blocks: impl Iterator<Item = Range<usize>>) -> Vec<Self> {
         let mut behind = self;
         let mut pieces = Vec::new();
@@ -54,7 +54,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// A matrix in memory that is used again; what it held before is still there.
+/// Returns a matrix in reused memory, which grows if necessary; its previous contents remain.
 pub(super) fn matrix(
     memory: &mut Vec<f32>,
     n_rows: usize,
@@ -67,7 +67,7 @@ pub(super) fn matrix(
     ArrayViewMut2::from_shape((n_rows, n_columns), &mut memory[..len]).expect("it was made to fit")
 }
 
-/// Matrices of which each row is a part of a row of one matrix.
+/// Splits a matrix by columns into `N` matrices of equal width.
 pub(super) fn side_by_side<const N: usize>(whole: ArrayView2<'_, f32>) -> [ArrayView2<'_, f32>; N] {
     let n_columns = whole.ncols() / N;
     std::array::from_fn(|place| {

@@ -1,4 +1,4 @@
-//! Memory that is used again, for each batch and for each part of one.
+//! Reusable memory, for each batch and for each part of a batch.
 
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -7,16 +7,16 @@ use std::sync::PoisonError;
 use crate::model::ops::AttentionScratch;
 use crate::model::ops::QuantizedRows;
 
-/// Values that are taken out to be used, and given back.
+/// A pool of values that are taken out for use and returned.
 ///
-/// **No value is locked while anything is computed.** A thread that waits in `rayon::join` takes up
-/// other parts meanwhile: one that needed what the thread already holds would wait for itself. So a
-/// value is moved out of its stack, which is locked for that moment only, and the other part finds
-/// the stack empty and gets another value.
+/// **No lock is held during computation.** A thread that waits in `rayon::join` may run other parts
+/// meanwhile; a part that needed a lock held by its own thread would deadlock. So a value is moved
+/// out of its stack, which is locked only for that moment, and a nested part finds the stack
+/// without this value and takes another one.
 #[derive(Debug)]
 pub(super) struct Pool<T>(Vec<Mutex<Vec<T>>>);
 
-/// What a block of rows needs on its way between two attentions, and attention itself.
+/// Buffers for the operations on a block of rows between two attention steps, and for attention.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) attention: AttentionScratch,
@@ -25,26 +25,26 @@ pub(super) struct Scratch {
     pub(super) inner: Vec<f32>,    // (row, intermediate)
 }
 
-/// What a batch needs; it grows with the largest.
+/// Buffers for a batch; they grow to the size of the largest.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     pub(super) hidden: Vec<f32>,    // (token, hidden)
     pub(super) projected: Vec<f32>, // (token, query key value) or (token, key value)
     pub(super) context: Vec<f32>,   // (token, hidden)
-    // Of the first tokens only, for the last layer:
+    // For the last layer, of first tokens only:
     pub(super) firsts: Vec<f32>,  // (window, hidden)
     pub(super) queries: Vec<f32>, // (window, hidden)
-    /// Of a block that all threads share, which is the whole batch.
+    /// For a block that all threads share, which is the whole batch.
     pub(super) shared: Scratch,
 }
 
 impl<T: Default> Pool<T> {
-    /// Creates a pool of so many stacks.
+    /// Creates a pool of `n_stacks` empty stacks.
     pub(super) fn new(n_stacks: usize) -> Self {
         Self((0..n_stacks).map(|_| Mutex::default()).collect())
     }
 
-    /// Calls `work` with a value of that stack, or a new one.
+    /// Calls `work` with a value from the given stack, or with a new value if the stack is empty.
     pub(super) fn with<R>(&self, stack: usize, work: impl FnOnce(&mut T) -> R) -> R {
         let stack = &self.0[stack];
         let mut value = lock(stack).pop().unwrap_or_default();
@@ -55,13 +55,15 @@ impl<T: Default> Pool<T> {
 }
 
 impl Pool<Scratch> {
-    /// Calls `work` with a value of this thread: what is in the caches of its core.
-    pub(super) fn with_mine<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
+    /// Calls `work` with a value from the stack of this thread, likely to be in the caches of its
+    /// core.
+    pub(super) fn with_thread_local<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
         self.with(rayon::current_thread_index().expect("on a thread of the pool"), work)
     }
 }
 
-/// A stack stays whole when a thread panics: it is only pushed to and popped from.
+/// Locks a stack, even if poisoned: stacks are only pushed to and popped from, so a panic leaves
+/// them consistent.
 fn lock<T>(stack: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
     stack.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -73,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// As when a thread takes up another part while it waits for those of its own.
+    /// This happens when a thread takes up another part while it waits for its own parts.
     #[test]
     fn a_value_can_be_taken_while_another_of_the_same_stack_is_in_use() {
         let (done, finished) = mpsc::channel();

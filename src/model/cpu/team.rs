@@ -16,9 +16,9 @@ use crate::model::cpu::partition::Product;
 use crate::model::cpu::partition::Team;
 use crate::model::ops::Activation;
 use crate::model::ops::Embeddings;
-use crate::model::ops::Input;
 use crate::model::ops::LayerNorm;
 use crate::model::ops::Linear;
+use crate::model::ops::LinearInput;
 use crate::model::ops::QuantizedRows;
 
 /// `output = activation(rows x weights + bias)`.
@@ -30,15 +30,15 @@ pub(super) struct Gemm<'a> {
     pub(super) output: ArrayViewMut2<'a, f32>, // (row, out)
 }
 
-/// Some rows times some panels.
+/// A part of a product: some rows times some panels.
 struct Part<'a> {
-    input: Input<'a>,
+    input: LinearInput<'a>,
     panels: Range<usize>,
     output: ArrayViewMut2<'a, f32>,
 }
 
 impl Team {
-    /// Computes a product; int8 weights need memory for the rows in int8.
+    /// Computes a product; `buffer` holds the quantised rows if the weights are int8.
     pub(super) fn multiply(self, gemm: Gemm<'_>, buffer: &mut QuantizedRows) {
         let Gemm { linear, rows, activation, output } = gemm;
         let n_panels = linear.n_out().div_ceil(linear.panel_columns());
@@ -65,7 +65,7 @@ impl Team {
         each(parts, |part| part.multiply(linear, activation));
     }
 
-    /// Normalises `rows + residual` in place of `rows`.
+    /// Adds `residual` to `rows` and normalises the sums in place of `rows`.
     pub(super) fn add_and_normalize(
         self,
         norm: &LayerNorm,
@@ -84,7 +84,7 @@ impl Team {
         });
     }
 
-    /// The normalised embeddings of ids at positions.
+    /// Computes the normalised embeddings of token ids at positions into `output`.
     pub(super) fn embed(
         self,
         embeddings: &Embeddings,
@@ -98,13 +98,13 @@ impl Team {
         });
     }
 
-    /// Rows as the weights want them.
+    /// Converts rows to the number type that the weights need.
     fn input<'a>(
         self,
         linear: &Linear,
         rows: ArrayView2<'a, f32>,
         buffer: &'a mut QuantizedRows,
-    ) -> Input<'a> {
+    ) -> LinearInput<'a> {
         let partition = self.partition_rows(rows.dim());
         if partition.n_parts() == 1 || matches!(linear, Linear::F32(_)) {
             return linear.input(rows, buffer);
@@ -118,17 +118,17 @@ impl Team {
             parts.push((rows.slice_move(s![range, ..]), part));
         }
         each(parts, |(rows, quantized)| _ = quantized.quantize(rows));
-        Input::Int8(buffer.rows(n_rows, n_columns))
+        LinearInput::Int8(buffer.rows(n_rows, n_columns))
     }
 
-    /// Divides what is done to each number of a matrix alone, or to each row.
+    /// Partitions the rows of a matrix for an operation on each element or each row alone.
     fn partition_rows(self, (n_rows, n_columns): (usize, usize)) -> Partition {
         let panel_work = n_columns * ELEMENT_WORK;
         Partition::new(Product { n_rows, n_panels: 1, panel_columns: n_columns, panel_work }, self)
     }
 }
 
-/// Calls `work` with each part, on the threads of the pool it is called in.
+/// Calls `work` with each part, on the threads of the current pool.
 pub(super) fn each<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync + Send) {
     if parts.len() <= 1 {
         parts.into_iter().for_each(work);
@@ -137,7 +137,7 @@ pub(super) fn each<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync + Send) {
     }
 }
 
-/// Cuts a matrix along an axis; the last piece may be shorter than it says.
+/// Splits a matrix along an axis into pieces of the given lengths; the last may be shorter.
 fn cut(
     matrix: ArrayViewMut2<'_, f32>,
     axis: Axis,
@@ -155,7 +155,7 @@ fn cut(
 }
 
 impl Part<'_> {
-    /// Some rows at a time, so that they stay in a near cache while all panels pass.
+    /// Multiplies in blocks of rows, so that a block stays in cache while it meets all panels.
     fn multiply(self, linear: &Linear, activation: Activation) {
         let Self { input, panels, mut output } = self;
         let n_rows = output.nrows();
@@ -170,6 +170,6 @@ impl Part<'_> {
     }
 }
 
-/// Work that normalising or quantising a number is, in multiplications of f32: 0.4 and 0.2
-/// nanoseconds where one of these is 0.008 (`benches/ops.rs`).
+/// Work of normalising or quantising one number, in f32 multiplications: 0.4 and 0.2 nanoseconds,
+/// where a multiplication takes 0.008 (`benches/ops.rs`).
 const ELEMENT_WORK: usize = 32;

@@ -1,4 +1,4 @@
-//! The forward pass as a whole, on the tiny model.
+//! Tests of the whole forward pass, on the tiny model.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -13,7 +13,6 @@ use super::partition::RowBlocks;
 use super::rows::Rows;
 use super::team::each;
 use super::*;
-use crate::encode::Window;
 use crate::model::Artifact;
 use crate::model::HubSettings;
 use crate::model::Overrides;
@@ -21,6 +20,7 @@ use crate::model::Placement;
 use crate::model::Source;
 use crate::model::device::Dtype;
 use crate::model::tensor::TensorTransformer;
+use crate::tokenize::Window;
 
 fn tiny() -> Artifact {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
@@ -33,20 +33,21 @@ fn packed(dtype: Dtype) -> Arc<PackedModel> {
     Arc::new(PackedModel::load(&config, &mut weights, dtype).unwrap())
 }
 
-/// One that divides its work among all threads, however few cores there are.
+/// Creates a replica that divides its work among all threads, however few cores there are.
 fn replica(model: &Arc<PackedModel>, n_threads: usize) -> CpuTransformer {
     let threads = ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
     let team = Team::of(n_threads, n_threads);
     CpuTransformer { team, ..CpuTransformer::new(Arc::clone(model), threads) }
 }
 
-/// One that makes parts of the tiny model's products too, which are less work than the least.
+/// Creates a replica that also divides the products of the tiny model, which are below the minimum
+/// work of a part.
 fn dividing(model: &Arc<PackedModel>, n_threads: usize) -> CpuTransformer {
     let team = Team { n_threads, min_part_work: 1 };
     CpuTransformer { team, ..replica(model, n_threads) }
 }
 
-/// Windows of these lengths; of one length all are the same.
+/// Creates a batch of windows of these lengths; windows of the same length are identical.
 fn batch(lens: &[usize]) -> Batch {
     let window = |&len: &usize| {
         let ids = (0..len).map(|place| u32::try_from((place * 37 + len) % 100).unwrap());
@@ -55,7 +56,7 @@ fn batch(lens: &[usize]) -> Batch {
     Batch::pack(&lens.iter().map(window).collect::<Vec<_>>())
 }
 
-/// The bits of each row of logits.
+/// Returns the bits of each row of logits.
 fn bits(forward: &CpuTransformer, lens: &[usize]) -> Vec<Vec<u32>> {
     let Logits(logits) = forward.forward(&batch(lens)).unwrap();
     logits.rows().into_iter().map(|row| row.iter().map(|logit| logit.to_bits()).collect()).collect()
@@ -105,7 +106,7 @@ fn a_window_gives_the_same_bits_in_any_batch_on_any_number_of_threads() {
 }
 
 /// A thread that waits for the parts of its block may take up another block meanwhile. If a block
-/// locked the scratch of its thread, that would be for ever.
+/// locked the scratch memory of its thread, the thread would deadlock.
 #[test]
 fn blocks_of_which_each_is_divided_among_threads_do_not_wait_for_each_other() {
     let (done, finished) = mpsc::channel();
@@ -124,7 +125,7 @@ fn blocks_of_which_each_is_divided_among_threads_do_not_wait_for_each_other() {
     computing.join().unwrap();
 }
 
-/// Takes rows through a layer, all threads in each of so many blocks.
+/// Computes a layer for rows in `n_blocks` blocks, each shared by all threads.
 fn finish_in_blocks(forward: &CpuTransformer, n_blocks: usize) {
     let CpuTransformer { model, team, scratch, .. } = forward;
     let batch = batch(&[]);
@@ -135,7 +136,7 @@ fn finish_in_blocks(forward: &CpuTransformer, n_blocks: usize) {
     let pass = Pass { model, batch: &batch, team: *team, scratch };
     let blocks = RowBlocks { n_blocks, n_threads: team.n_threads };
     pass.each_of(blocks, rows, |rows, scratch, team| {
-        // Parts that are on their way when the thread of the block waits for them.
+        // Parts that may still run on other threads while the thread of the block waits for them.
         each((0..8).collect(), |_: usize| std::thread::yield_now());
         layer.finish(rows.context, rows.hidden, scratch, team);
     });

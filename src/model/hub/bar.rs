@@ -1,4 +1,4 @@
-//! A download on the terminal.
+//! The progress of a download, on the terminal.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use hf_hub::progress::ProgressHandler;
 
 use crate::progress_bar::ProgressBar;
 
-/// The bar of one file.
+/// The progress bar of one file.
 pub(super) struct Bar(pub(super) Arc<ProgressBar>);
 
 impl Bar {
@@ -36,7 +36,7 @@ impl ProgressHandler for Bar {
             DownloadEvent::AggregateProgress { bytes_completed, .. } => {
                 self.0.set_position(*bytes_completed);
             }
-            // The bar goes with its last owner.
+            // The bar disappears when its last owner is dropped.
             DownloadEvent::Complete => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The client: which commit a revision is, and its files.
+//! The hub client: resolves a revision to a commit, and fetches its files.
 
 use std::error::Error as StdError;
 use std::path::Path;
@@ -26,11 +26,11 @@ use crate::model::hub::Token;
 use crate::model::hub::bar::Bar;
 use crate::model::hub::integrity;
 use crate::model::hub::refusal::DEFAULT_ENDPOINT;
-use crate::model::hub::refusal::Place;
+use crate::model::hub::refusal::HubLocation;
 use crate::model::hub::refusal::explain;
 use crate::model::hub::refusal::explain_first;
 use crate::model::hub::refusal::host_of;
-use crate::model::hub::refusal::is_away;
+use crate::model::hub::refusal::is_unavailable;
 use crate::model::hub::refusal::with_remedy;
 use crate::model::weights::INDEX;
 use crate::model::weights::Index;
@@ -38,14 +38,14 @@ use crate::model::weights::SINGLE;
 use crate::progress_bar::ProgressBar;
 use crate::text_file;
 
-/// Brings the files of a model into the cache, all of one commit, and none that is not needed.
+/// Fetches the files of a model into the cache: all from one commit, and only those needed.
 pub(in crate::model) fn fetch(
     repo: &str,
     revision: &str,
     settings: HubSettings,
 ) -> Result<Snapshot> {
     let mut checkout = Checkout::open(repo, revision, settings)?;
-    // A branch may move at any time: it is asked for once, and every file by its commit.
+    // A branch may move at any time, so it is resolved once, and every file is fetched by commit.
     let commit = checkout.commit()?;
     let config = checkout.file(CONFIG, &commit)?;
     checkout.file("tokenizer.json", &commit)?;
@@ -69,10 +69,10 @@ pub(in crate::model) fn fetch(
 /// One repository of one hub.
 struct Checkout {
     handle: HFRepositorySync<RepoTypeModel>,
-    place: Place,
+    location: HubLocation,
     repo: String,
     revision: String,
-    offline: bool, // as asked for, or since the hub was found to be away
+    offline: bool, // as set, or because the hub is unavailable
 }
 
 impl Checkout {
@@ -88,7 +88,7 @@ impl Checkout {
             .retry_base_delay(RETRY_DELAY)
             .build()
             .map_err(fault)?;
-        let place = Place {
+        let location = HubLocation {
             endpoint: client.endpoint().into(),
             cache: client.cache_dir().into(),
             repo: repo.into(),
@@ -96,14 +96,14 @@ impl Checkout {
         let (owner, name) = hf_hub::split_id(repo);
         Ok(Self {
             handle: HFClientSync::from_inner(client).map_err(fault)?.model(owner, name),
-            place,
+            location,
             repo: repo.into(),
             revision: revision.into(),
             offline: settings.offline,
         })
     }
 
-    /// Which commit the revision is: as the hub says, or the cache where there is no hub.
+    /// Resolves the revision to a commit: by the hub, or by the cache if the hub is not available.
     fn commit(&mut self) -> Result<String> {
         let known = self.cached(CONFIG, &self.revision).map(|config| commit_of(&config));
         match known {
@@ -116,7 +116,7 @@ impl Checkout {
         }
         match (self.metadata(), known) {
             (Ok(metadata), _) => Ok(metadata.commit_hash),
-            (Err(fault), Ok(commit)) if is_away(&fault) => {
+            (Err(fault), Ok(commit)) if is_unavailable(&fault) => {
                 warn!(%commit, %fault, "the hub is away, using the model in the cache");
                 self.offline = true;
                 Ok(commit)
@@ -125,13 +125,15 @@ impl Checkout {
         }
     }
 
-    /// What the hub says of `config.json` now.
+    /// Returns the hub's current metadata of `config.json`.
     ///
-    /// A download would ask whether that file has changed since it was cached, and take "no" to
-    /// mean that the branch has not moved, whatever has become of the weights.
+    /// A download would only check whether that file has changed since it was cached; if not, it
+    /// would assume that the branch has not moved, even if the weights have changed.
     fn metadata(&self) -> Result<FileMetadataInfo, HFError> {
         let (handle, revision) = (self.handle.clone(), self.revision.clone());
-        in_time(move || handle.get_file_metadata().filepath(CONFIG).revision(&revision).send())
+        with_deadline(move || {
+            handle.get_file_metadata().filepath(CONFIG).revision(&revision).send()
+        })
     }
 
     fn file(&self, name: &str, commit: &str) -> Result<PathBuf> {
@@ -140,7 +142,8 @@ impl Checkout {
         path.map_err(|fault| self.fault(name, fault))
     }
 
-    /// `None` if the repository has no such file; offline also if the cache has none.
+    /// Returns the path of a file, or `None` if the repository has no such file; offline, also
+    /// `None` if the cache has none.
     fn optional_file(&self, name: &str, commit: &str) -> Result<Option<PathBuf>> {
         let path = match self.cached(name, commit) {
             Err(HFError::LocalEntryNotFound { .. }) if self.offline => {
@@ -149,7 +152,7 @@ impl Checkout {
                 return Ok(None);
             }
             Err(HFError::LocalEntryNotFound { .. }) => self.download(name, commit),
-            // A commit never changes, so neither does what it lacks.
+            // A commit is immutable, so a file that it is known to lack stays missing.
             known => known,
         };
         match path {
@@ -159,7 +162,8 @@ impl Checkout {
         }
     }
 
-    /// A file of the cache. A damaged one is removed and as good as none where there is a hub.
+    /// Returns a file in the cache. If the file is damaged, this is an error when offline;
+    /// otherwise the file is removed and reported as missing.
     fn cached(&self, name: &str, revision: &str) -> Result<PathBuf, HFError> {
         let request = self.handle.download_file().filename(name).revision(revision);
         let path = request.local_files_only(true).send()?;
@@ -176,7 +180,7 @@ impl Checkout {
         }
     }
 
-    /// A file, from the cache if it is there.
+    /// Returns a file from the cache, downloading it if it is missing.
     fn download(&self, name: &str, commit: &str) -> Result<PathBuf, HFError> {
         if let Ok(path) = self.cached(name, commit) {
             return Ok(path);
@@ -191,13 +195,13 @@ impl Checkout {
                 request.progress(bar).send()
             }
         };
-        let path = while_it_moves(&announced, download)
-            .map_err(|fault| with_remedy(fault, &self.place))?;
-        // The client keeps what it is sent, be it the page of an error.
+        let path = with_stall_timeout(&announced, download)
+            .map_err(|fault| with_remedy(fault, &self.location))?;
+        // The client stores any response body, even an error page.
         let Some(fault) = integrity::fault(&path, announced.length())? else { return Ok(path) };
         integrity::remove(&path)?;
-        // The client tells the status of an answer only where it does not write it to a file.
-        let again = in_time(move || {
+        // The client reports the response status only if it does not write the body to a file.
+        let again = with_deadline(move || {
             handle.download_file_to_bytes().filename(&file).revision(&commit).range(0..1).send()
         });
         match again {
@@ -206,7 +210,8 @@ impl Checkout {
         }
     }
 
-    /// Notes in the cache which commit the revision is; last, so that what is noted is whole.
+    /// Records in the cache which commit the revision refers to. Must be called last, so that every
+    /// recorded commit is complete.
     fn remember(&self, folder: &Path, commit: &str) -> Result<()> {
         let repo = folder.ancestors().nth(2).expect("a snapshot is in snapshots/ of a repo");
         let path = repo.join("refs").join(&self.revision);
@@ -221,13 +226,13 @@ impl Checkout {
     }
 
     fn fault(&self, file: &str, fault: HFError) -> Error {
-        let message = explain(&fault, &self.place);
+        let message = explain(&fault, &self.location);
         self.explained(file, fault, message)
     }
 
-    /// The same where the repository is looked up.
+    /// Does the same for the first request, which looks up the repository.
     fn first_fault(&self, fault: HFError) -> Error {
-        let message = explain_first(&fault, &self.place);
+        let message = explain_first(&fault, &self.location);
         self.explained(CONFIG, fault, message)
     }
 
@@ -244,21 +249,21 @@ impl Checkout {
     }
 }
 
-/// Asks the hub for something short. The client has no deadline of its own; a hub that is silent
-/// would hold us for ever.
-fn in_time<T: Send + 'static>(
+/// Runs a short request to the hub, with a deadline. The client has none of its own: a silent hub
+/// would block it for ever.
+fn with_deadline<T: Send + 'static>(
     request: impl FnOnce() -> Result<T, HFError> + Send + 'static,
 ) -> Result<T, HFError> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    // After the deadline nobody listens.
+    // After the deadline there is no receiver, and the result is dropped.
     std::thread::spawn(move || sender.send(request()).is_ok());
     receiver
         .recv_timeout(DEADLINE)
         .unwrap_or_else(|_| Err(HFError::Other(format!("no answer within {DEADLINE:?}"))))
 }
 
-/// A client of the hub that is meant. Whatever it is not told it would look for in the environment
-/// itself, where it takes an empty variable for a value.
+/// Creates a client builder for the configured hub. The client would read missing settings from the
+/// environment itself, and take an empty variable for a value.
 fn builder(settings: &HubSettings) -> Result<HFClientBuilder> {
     let endpoint = settings.endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT);
     check_endpoint(endpoint)?;
@@ -270,8 +275,8 @@ fn builder(settings: &HubSettings) -> Result<HFClientBuilder> {
     })
 }
 
-/// Refuses what is no base URL: the client would take `localhost:8080` for one with the scheme
-/// `localhost`.
+/// Refuses an endpoint that is not a base URL: the client would take `localhost:8080` for a URL
+/// with the scheme `localhost`.
 fn check_endpoint(endpoint: &str) -> Result<()> {
     let rest = ["https://", "http://"].iter().find_map(|scheme| endpoint.strip_prefix(scheme));
     if rest
@@ -285,13 +290,13 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     Err(Error::Config { name: "HF_ENDPOINT", reason })
 }
 
-/// Waits for a download as long as bytes come; the client itself would wait for ever.
-fn while_it_moves(
+/// Waits for a download as long as bytes arrive; the client itself would wait for ever.
+fn with_stall_timeout(
     bar: &ProgressBar,
     download: impl FnOnce() -> Result<PathBuf, HFError> + Send + 'static,
 ) -> Result<PathBuf, HFError> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    // After the deadline nobody listens.
+    // After the deadline there is no receiver, and the result is dropped.
     std::thread::spawn(move || sender.send(download()).is_ok());
     loop {
         let n_bytes = bar.position();
@@ -308,25 +313,25 @@ fn while_it_moves(
     }
 }
 
-/// The commit of a file in the cache: `.../snapshots/COMMIT/NAME`.
+/// Returns the commit of a file in the cache: `.../snapshots/COMMIT/NAME`.
 fn commit_of(file: &Path) -> String {
     let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
     folder.to_string_lossy().into_owned()
 }
 
-/// An index that has been fetched.
+/// Reads an index that has been fetched.
 fn read_index(path: &Path) -> Result<Index> {
     let json = text_file::read(path)?;
     Index::parse(&path.display().to_string(), &json)
 }
 
 const CONFIG: &str = "config.json";
-/// No header can hold it, so none is sent, and the client does not look for a token of its own.
+/// Not a valid header value, so no token is sent, and the client does not look for one itself.
 const NO_TOKEN: &str = "\n";
 
-/// A start should fail within seconds when the hub is away.
+/// A start should fail within seconds if the hub is unavailable.
 const RETRIES: usize = 3;
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// What the hub's Python client waits too (`HF_HUB_ETAG_TIMEOUT`).
+/// The default timeout of the hub's Python client (`HF_HUB_ETAG_TIMEOUT`).
 const DEADLINE: Duration = Duration::from_secs(10);

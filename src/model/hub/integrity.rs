@@ -1,4 +1,4 @@
-//! Whether a file in the cache is what the hub said it would be.
+//! Checks cached files against the length and the SHA-256 given by the hub.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::model::sha256;
 
-/// What is wrong with a file that has just been downloaded: its length or its SHA-256.
+/// Returns what is wrong with the length or the SHA-256 of a file that has just been downloaded;
+/// `None` if the file is intact.
 pub(super) fn fault(path: &Path, announced: Option<u64>) -> io::Result<Option<String>> {
     let came = path.metadata()?.len();
     if let Some(n_bytes) = announced.filter(|&n_bytes| n_bytes > 0 && n_bytes != came) {
@@ -21,10 +22,11 @@ pub(super) fn fault(path: &Path, announced: Option<u64>) -> io::Result<Option<St
     }))
 }
 
-/// What is wrong with a file that was in the cache before: its SHA-256.
+/// Returns what is wrong with the SHA-256 of a file that was already in the cache; `None` if the
+/// file is intact.
 ///
-/// An earlier process may have been killed after its client had put the file there, and before it
-/// was checked; and disks fail.
+/// An earlier process may have been killed after its client had stored the file and before the
+/// check; and disks fail.
 pub(super) fn damage(path: &Path) -> io::Result<Option<String>> {
     let Some(Mismatch { found, expected }) = mismatch(path)? else { return Ok(None) };
     let blob = path.canonicalize()?;
@@ -32,7 +34,7 @@ pub(super) fn damage(path: &Path) -> io::Result<Option<String>> {
     Ok(Some(format!("{blob} is damaged: its SHA-256 is {found}, and the hub says {expected}")))
 }
 
-/// Takes a file out of the cache, of which another process may do the same.
+/// Removes a file from the cache. Another process may do so at the same time.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     for file in [path.canonicalize()?.as_path(), path] {
         match std::fs::remove_file(file) {
@@ -43,14 +45,15 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Two SHA-256 that should be one.
+/// Two SHA-256 values that should be equal.
 struct Mismatch {
     found: String,
     expected: String,
 }
 
-/// The cache names a blob by its `ETag`, and the hub makes that of the SHA-256 for every file in Git
-/// LFS; small files in Git itself have another kind of name, and only their length is known.
+/// Compares a file with the SHA-256 in the name of its blob. The cache names a blob by its `ETag`,
+/// which is the SHA-256 for every file in Git LFS; small files in Git itself have another kind of
+/// name, and only their length is known.
 fn mismatch(path: &Path) -> io::Result<Option<Mismatch>> {
     let blob = path.canonicalize()?;
     let expected = blob.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! What the faults of the hub's client mean, and what to do about them.
+//! Explains the errors of the hub's client, with their remedies.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
@@ -6,46 +6,46 @@ use std::path::PathBuf;
 
 use hf_hub::HFError;
 
-/// Where a model is looked for.
+/// Where a model is looked up.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct HubLocation {
     pub(super) endpoint: String,
     pub(super) cache: PathBuf,
     pub(super) repo: String,
 }
 
-/// The cause and its remedy, where the client's own words do not tell them.
-pub(super) fn explain(fault: &HFError, place: &Place) -> Option<String> {
+/// Returns the cause and its remedy, if the client's own message does not state them.
+pub(super) fn explain(fault: &HFError, location: &HubLocation) -> Option<String> {
     match fault {
-        HFError::Io(fault) => Some(unusable_cache(fault, place)),
-        // The client keeps the kind of this fault to itself; its text begins with it.
+        HFError::Io(fault) => Some(unusable_cache(fault, location)),
+        // The client does not expose the kind of this error, but the text starts with it.
         HFError::Xet { source, .. } if source.to_string().starts_with("I/O error") => {
-            Some(unusable_cache(source, place))
+            Some(unusable_cache(source, location))
         }
         HFError::Xet { operation, source } => {
             let cause = format!("Xet {operation} failed: {source}");
-            Some(unreached(&cause, &cause, place))
+            Some(unreached(&cause, &cause, location))
         }
-        // Where no connection was made, the URL is the hub's, whichever host was asked last.
+        // If no connection was made, the URL is that of the hub, whichever host was contacted last.
         HFError::Request { source, url } => {
             let cause = innermost(source).to_string();
-            Some(unreached(&cause, url.as_deref().unwrap_or(&cause), place))
+            Some(unreached(&cause, url.as_deref().unwrap_or(&cause), location))
         }
-        _ => missing(fault, place).or_else(|| refused(fault, place)),
+        _ => missing(fault, location).or_else(|| refused(fault, location)),
     }
 }
 
-/// The fault of a download that stands still, of which nobody knows the cause, with the usual one.
-pub(super) fn with_remedy(fault: HFError, place: &Place) -> HFError {
+/// Adds the usual cause and remedy to the error of a stalled download, whose cause is unknown.
+pub(super) fn with_remedy(fault: HFError, location: &HubLocation) -> HFError {
     match fault {
-        HFError::Other(message) => HFError::Other(unreached(&message, &message, place)),
+        HFError::Other(message) => HFError::Other(unreached(&message, &message, location)),
         fault => fault,
     }
 }
 
-/// The same for the first file: what is not on the hub may have been meant as a folder.
-pub(super) fn explain_first(fault: &HFError, place: &Place) -> Option<String> {
-    let (repo, cache) = (&place.repo, place.cache.display());
+/// Does the same for the first file: a name that is not on the hub may have been meant as a folder.
+pub(super) fn explain_first(fault: &HFError, location: &HubLocation) -> Option<String> {
+    let (repo, cache) = (&location.repo, location.cache.display());
     match fault {
         HFError::LocalEntryNotFound { .. } => {
             Some(format!("not found in local cache {cache}, nor is there a folder {repo} here"))
@@ -53,12 +53,12 @@ pub(super) fn explain_first(fault: &HFError, place: &Place) -> Option<String> {
         HFError::Request { .. } | HFError::Other(_) => {
             Some(format!("{}; nor is there a folder {repo} here", with_cause(fault)))
         }
-        _ => explain(fault, place),
+        _ => explain(fault, location),
     }
 }
 
-/// Whether the fault is that of a hub which may well have what was asked for.
-pub(super) fn is_away(fault: &HFError) -> bool {
+/// Returns whether the error means that the hub is unavailable, though it may well have the file.
+pub(super) fn is_unavailable(fault: &HFError) -> bool {
     match fault {
         HFError::Request { .. } | HFError::RateLimited { .. } | HFError::Other(_) => true,
         HFError::Http { context } => context.status.is_server_error(),
@@ -66,7 +66,7 @@ pub(super) fn is_away(fault: &HFError) -> bool {
     }
 }
 
-/// The host that answered with a status of refusal.
+/// Returns the host that answered with an error status.
 pub(super) fn host_of(fault: &HFError) -> Option<&str> {
     match fault {
         HFError::Http { context }
@@ -77,16 +77,16 @@ pub(super) fn host_of(fault: &HFError) -> Option<&str> {
     }
 }
 
-fn unusable_cache(fault: impl Display, place: &Place) -> String {
+fn unusable_cache(fault: impl Display, location: &HubLocation) -> String {
     format!(
         "the cache {} cannot be used ({fault}); HF_HOME or HF_HUB_CACHE names another folder",
-        place.cache.display()
+        location.cache.display()
     )
 }
 
-/// Nothing comes of a file, perhaps since the host behind the hub is out of reach; which one that is
-/// may be found in a text with a URL.
-fn unreached(cause: &str, url: &str, Place { endpoint, .. }: &Place) -> String {
+/// Returns the message for a file that does not arrive, perhaps because the storage host behind the
+/// hub is unreachable. `url` is a text that may contain the URL of that host.
+fn unreached(cause: &str, url: &str, HubLocation { endpoint, .. }: &HubLocation) -> String {
     let cause = without_queries(cause);
     if let Some(store) = host(url).filter(|_| !is_same_host(url, endpoint)) {
         return format!("{cause}; the hub keeps the file on {store}: {PASS}");
@@ -95,15 +95,15 @@ fn unreached(cause: &str, url: &str, Place { endpoint, .. }: &Place) -> String {
     format!("{cause}; if the hub keeps the file on another host{usual}, {PASS}")
 }
 
-/// What is missing, if the hub says that something is; the client always blames the file.
-fn missing(fault: &HFError, place: &Place) -> Option<String> {
+/// Returns what is missing, by the hub's error code; the client always blames the file.
+fn missing(fault: &HFError, location: &HubLocation) -> Option<String> {
     let code = match fault {
         HFError::EntryNotFound { context: Some(context), .. }
         | HFError::AuthRequired { context } => context.error_code.as_deref(),
         HFError::EntryNotFound { context: None, .. } => return Some("no such file".into()),
         _ => None,
     };
-    let no_repo = format!("no such repository (nor a folder {} here)", place.repo);
+    let no_repo = format!("no such repository (nor a folder {} here)", location.repo);
     match (code?, fault) {
         ("EntryNotFound", _) => Some("no such file".into()),
         ("RevisionNotFound", _) => Some("no such revision".into()),
@@ -115,8 +115,8 @@ fn missing(fault: &HFError, place: &Place) -> Option<String> {
     }
 }
 
-/// Who refuses what is there.
-fn refused(fault: &HFError, Place { endpoint, repo, .. }: &Place) -> Option<String> {
+/// Returns which host refused the request, with the likely remedy.
+fn refused(fault: &HFError, HubLocation { endpoint, repo, .. }: &HubLocation) -> Option<String> {
     let (HFError::Forbidden { context }
     | HFError::AuthRequired { context }
     | HFError::RateLimited { context, .. }
@@ -132,7 +132,7 @@ fn refused(fault: &HFError, Place { endpoint, repo, .. }: &Place) -> Option<Stri
         return Some(format!("{status} from {answered}, where the hub keeps the file: {remedy}"));
     }
     match fault {
-        // The hub gives a code with what it refuses; an answer without one may come from a proxy.
+        // The hub sends an error code with a refusal; a response without one may come from a proxy.
         HFError::Forbidden { .. } | HFError::AuthRequired { .. }
             if context.error_code.is_none() =>
         {
@@ -153,7 +153,7 @@ fn refused(fault: &HFError, Place { endpoint, repo, .. }: &Place) -> Option<Stri
     }
 }
 
-/// The message with its innermost cause; those between repeat each other.
+/// Returns the message with its innermost cause; the causes in between repeat each other.
 fn with_cause(fault: &HFError) -> String {
     let message = fault.to_string();
     let cause = innermost(fault).to_string();
@@ -168,7 +168,7 @@ fn innermost<'a>(fault: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'st
     innermost
 }
 
-/// Whether two URLs name one host, in small or large letters and with or without the usual port.
+/// Returns whether two URLs have the same host, ignoring case and a default port.
 fn is_same_host(one: &str, other: &str) -> bool {
     let plain = |url| {
         let host = host(url)?.to_ascii_lowercase();
@@ -178,15 +178,15 @@ fn is_same_host(one: &str, other: &str) -> bool {
     plain(one) == plain(other)
 }
 
-/// The host of the first URL in a text, with its port; the rest may hold a signature, which stays
-/// out of logs.
+/// Returns the host of the first URL in a text, with its port. The rest may contain a signature,
+/// which must stay out of logs.
 fn host(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("://")?;
     let host = rest.split(['/', '?', '#', ' ', ')', '"']).next()?;
     Some(host.rsplit('@').next().unwrap_or(host))
 }
 
-/// A message without the queries of its URLs, which may hold a signature.
+/// Removes the query strings of the URLs in a message, which may contain a signature.
 fn without_queries(message: &str) -> String {
     let cut = |word: &str| match word.split_once('?') {
         Some((url, query)) if url.contains("://") => {
@@ -239,11 +239,11 @@ mod tests {
             ),
         ] {
             let fault = HFError::xet(XetOperation::Download, io::Error::other(cause));
-            let message = explain(&fault, &place(endpoint)).unwrap();
+            let message = explain(&fault, &location(endpoint)).unwrap();
             let expected = format!("Xet download failed: {told}");
             assert!(message.starts_with(&expected), "{message}");
             assert!(message.ends_with("fetch the files elsewhere and name their folder"));
-            let fault = with_remedy(HFError::Other(cause.into()), &place(endpoint));
+            let fault = with_remedy(HFError::Other(cause.into()), &location(endpoint));
             assert!(fault.to_string().starts_with(told), "{fault}");
         }
     }
@@ -252,7 +252,7 @@ mod tests {
     fn a_disk_that_a_store_cannot_write_is_that_of_the_cache() {
         let fault = HFError::xet(XetOperation::Download, io::Error::other("I/O error: disk full"));
         assert_eq!(
-            explain(&fault, &place(DEFAULT_ENDPOINT)).unwrap(),
+            explain(&fault, &location(DEFAULT_ENDPOINT)).unwrap(),
             "the cache /caches/hub cannot be used (I/O error: disk full); HF_HOME or HF_HUB_CACHE \
              names another folder"
         );
@@ -276,7 +276,11 @@ mod tests {
         }
     }
 
-    fn place(endpoint: &str) -> Place {
-        Place { endpoint: endpoint.into(), cache: "/caches/hub".into(), repo: "org/tiny".into() }
+    fn location(endpoint: &str) -> HubLocation {
+        HubLocation {
+            endpoint: endpoint.into(),
+            cache: "/caches/hub".into(),
+            repo: "org/tiny".into(),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Functions of one number, applied to all of a slice.
+//! Element-wise activation functions.
 #![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
 
 use ndarray::ArrayViewMut2;
@@ -13,13 +13,13 @@ use crate::model::ops::exp::erf;
 use crate::model::ops::exp::tanh;
 use crate::model::ops::panel;
 
-/// What is done to the outcome of a product.
+/// The activation applied to the result of a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     None,
-    /// x/2 (1 + erf(x / sqrt 2)); erf is right to 7e-7.
+    /// x/2 (1 + erf(x / sqrt 2)), with erf to within 7e-7.
     Gelu,
-    /// With tanh in place of erf.
+    /// The tanh approximation of GELU.
     GeluTanh,
     Relu,
     Tanh,
@@ -36,7 +36,7 @@ impl From<HiddenAct> for Activation {
 }
 
 impl Activation {
-    /// Replaces every number by its outcome.
+    /// Applies the activation to every number in place.
     pub(super) fn apply(self, rows: ArrayViewMut2<'_, f32>) {
         if self != Self::None {
             Activate { activation: self, rows }.dispatch();
@@ -44,7 +44,7 @@ impl Activation {
     }
 }
 
-/// Replaces each number by its outcome, many at a time.
+/// Applies a function to each number in place, with SIMD.
 macro_rules! map {
     ($isa:expr, $values:expr, |$x:ident| $outcome:expr) => {
         _ = simd_apply::<_, _, _, 2>(
@@ -84,7 +84,7 @@ impl SimdOp for Activate<'_> {
                     ops.mul_add(half, tanh(isa, scaled), half)
                 }),
                 Activation::Tanh => map!(isa, values, |x| tanh(isa, x)),
-                // Not the maximum, which would hide NaN on some processors.
+                // Not a maximum instruction, which would hide NaN on some processors.
                 Activation::Relu => {
                     map!(isa, values, |x| ops.select(ops.zero(), x, ops.lt(x, ops.zero())));
                 }

@@ -19,7 +19,7 @@ use crate::model::ops::panel;
 
 /// Queries, keys and values of one window: (token, head x column) each.
 ///
-/// There may be fewer queries than keys: the last layer asks for the first token only.
+/// There may be fewer queries than keys: the last layer has queries for the first token only.
 #[derive(Debug, Clone, Copy)]
 pub struct Attention<'a> {
     pub queries: ArrayView2<'a, f32>,
@@ -28,7 +28,7 @@ pub struct Attention<'a> {
     pub head_size: usize,
 }
 
-/// Memory that is used again for each head.
+/// Memory that is reused for each head.
 #[derive(Debug)]
 pub struct AttentionScratch {
     kernel: F32Kernel,
@@ -38,7 +38,7 @@ pub struct AttentionScratch {
 }
 
 impl Attention<'_> {
-    /// softmax(Q K^T / sqrt(head size)) V for some heads: (query, column of these heads).
+    /// Computes softmax(Q K^T / sqrt(head size)) V for some heads, (query, column of these heads).
     pub fn attend(
         &self,
         heads: Range<usize>,
@@ -61,18 +61,19 @@ impl Attention<'_> {
 }
 
 impl AttentionScratch {
-    /// Lays out the keys of a head, (token, column).
+    /// Packs the keys of a head, (token, column).
     fn pack_keys(&mut self, keys: ArrayView2<'_, f32>) {
         let width = self.kernel.panel_columns();
         let (n_tokens, head_size) = keys.dim();
-        // Tokens beyond the last are left as they are: what they give is never read.
+        // Padding after the last token is not cleared: the scores computed from it are never read.
         self.keys.resize(n_tokens.next_multiple_of(width) * head_size, 0.0);
         let scale = (head_size as f32).sqrt().recip();
         for (place, panel) in self.keys.chunks_exact_mut(width * head_size).enumerate() {
             let tokens = panel::columns(place, width, n_tokens);
             let keys = keys.slice(s![tokens, ..]);
             for (place, keys) in keys.axis_chunks_iter(Axis(0), 4).enumerate() {
-                // Four at a time, which is one store in place of four; of fewer the last again.
+                // Four tokens at a time, with one store instead of four; if fewer are left, the
+                // last repeats.
                 let key = |token: usize| panel::slice(&keys, token.min(keys.nrows() - 1));
                 let (first, second, third, fourth) = (key(0), key(1), key(2), key(3));
                 for (column, row) in panel.chunks_exact_mut(width).enumerate() {
@@ -87,7 +88,7 @@ impl AttentionScratch {
         }
     }
 
-    /// Lays out the values of a head, (token, column).
+    /// Packs the values of a head, (token, column).
     fn pack_values(&mut self, values: ArrayView2<'_, f32>) {
         let width = self.kernel.panel_columns();
         let (n_tokens, head_size) = values.dim();
@@ -96,7 +97,7 @@ impl AttentionScratch {
             let columns = panel::columns(place, width, head_size);
             for (token, row) in panel.chunks_exact_mut(width).enumerate() {
                 let value = panel::slice(&values, token);
-                // In pieces of a fixed length, which need no call.
+                // In chunks of a fixed length, which are copied without a function call.
                 let (to, to_tail) = row[..columns.len()].as_chunks_mut::<16>();
                 let (from, from_tail) = value[columns.clone()].as_chunks::<16>();
                 for (to, from) in to.iter_mut().zip(from) {
@@ -107,7 +108,7 @@ impl AttentionScratch {
         }
     }
 
-    /// A block of queries of a head, (query, column), to what they read, (query, column).
+    /// Computes the context, (query, column), of a block of queries of a head, (query, column).
     fn attend(
         &mut self,
         queries: ArrayView2<'_, f32>,
@@ -146,11 +147,11 @@ impl Default for AttentionScratch {
     }
 }
 
-/// exp(score - the largest of its row), not yet divided by the sum of its row.
+/// Computes exp(score - maximum of the row), not yet divided by the sum of the row.
 struct Softmax<'a> {
     scores: ArrayViewMut2<'a, f32>, // (query, token), padded to whole panels
     n_keys: usize,
-    sums: &'a mut [f32], // of each row
+    sums: &'a mut [f32], // one per row
 }
 
 impl SimdOp for Softmax<'_> {
@@ -161,13 +162,13 @@ impl SimdOp for Softmax<'_> {
         let ops = isa.f32();
         for row in 0..self.scores.nrows() {
             let scores = panel::slice_mut(&mut self.scores, row);
-            scores[self.n_keys..].fill(f32::NEG_INFINITY); // whose exp is next to 0
+            scores[self.n_keys..].fill(f32::NEG_INFINITY); // the exp is almost 0
             let mut most = ops.splat(f32::NEG_INFINITY);
             for chunk in scores.chunks_exact(ops.len()) {
                 most = ops.max(most, ops.load(chunk));
             }
             let most = ops.fold_splat(most, f32::NEG_INFINITY, f32::max);
-            // One that is NaN may not be the largest, but its exp is NaN, and so is the sum.
+            // The maximum may miss a NaN, but the exp of NaN is NaN, and so is the sum.
             let mut sums = ops.zero();
             for chunk in scores.chunks_exact_mut(ops.len()) {
                 let weight = exp(isa, ops.sub(ops.load(chunk), most));
@@ -179,8 +180,9 @@ impl SimdOp for Softmax<'_> {
     }
 }
 
-/// Queries whose scores are in memory together: with 512 tokens 48 KiB; whole tiles of any height.
+/// Queries whose scores are in memory together, 48 KiB with 512 tokens; a multiple of every tile
+/// height.
 const BLOCK_QUERIES: usize = 24;
 
-/// What the sums of a panel start from.
-const ZEROS: [f32; F32Kernel::MOST_COLUMNS] = [0.0; F32Kernel::MOST_COLUMNS];
+/// Initial sums of a panel.
+const ZEROS: [f32; F32Kernel::MAX_COLUMNS] = [0.0; F32Kernel::MAX_COLUMNS];

@@ -1,4 +1,4 @@
-//! Token ids to hidden states: three embeddings summed and normalised.
+//! Converts token ids to hidden states: three embeddings, summed and normalised.
 
 use ndarray::ArrayViewMut2;
 use rten_simd::Isa;
@@ -8,20 +8,21 @@ use crate::model::ops::norm::LayerNorm;
 use crate::model::ops::panel::slice_mut;
 use crate::model::raw::Raw;
 
-/// Words, positions and the one token type in use.
+/// The embeddings of words, positions and the one token type in use.
 #[derive(Debug)]
 pub struct Embeddings {
-    /// (word, hidden), as stored: of this largest table few rows are read.
+    /// (word, hidden), in the stored format: the largest table, of which few rows are read.
     pub words: Raw,
     /// (position, hidden), the embedding of token type 0 added.
     pub positions: Vec<f32>,
     pub norm: LayerNorm,
-    /// Where position 0 of a window is in `positions`.
+    /// Row of `positions` that holds position 0 of a window.
     pub first_position: usize,
 }
 
 impl Embeddings {
-    /// The normalised sums for tokens at `positions` of their windows, (token, hidden).
+    /// Computes the normalised embeddings, (token, hidden), of tokens at `positions` of their
+    /// windows.
     pub fn embed(&self, ids: &[u32], positions: &[u32], output: ArrayViewMut2<'_, f32>) {
         Embed { embeddings: self, ids, positions, output }.dispatch();
     }

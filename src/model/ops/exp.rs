@@ -1,7 +1,7 @@
 //! e^x, erf(x) and tanh(x) of vectors.
 //!
-//! Made of calls that are always inlined: the same functions of `rten-vecmath` are as precise, but
-//! what they call is at times not inlined, and then takes three times as long.
+//! All calls are always inlined: the same functions of `rten-vecmath` are as precise, but their
+//! inner calls are sometimes not inlined, and then they take three times as long.
 #![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
 
 use rten_simd::Isa;
@@ -11,16 +11,16 @@ use rten_simd::ops::FloatOps;
 use rten_simd::ops::IntOps;
 use rten_simd::ops::NumOps;
 
-/// e^x for x <= 0, to 2 ulp; e^-86 below that; NaN stays NaN.
+/// Computes e^x for x <= 0, to 2 ulp; e^-86 for x < -86; NaN stays NaN.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2; e^r is the Taylor polynomial of degree 7, whose error is
-/// 5e-9, and 2^n is added to its exponent. (Cody and Waite, Software Manual for the Elementary
+/// 5e-9, and n is added to its exponent. (Cody and Waite, Software Manual for the Elementary
 /// Functions, 1980, chapter 6.)
 #[inline(always)]
 pub(super) fn exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     let ops = isa.f32();
     let least = ops.splat(-86.0);
-    // Not the maximum, which would hide NaN on some processors.
+    // Not a maximum instruction, which would hide NaN on some processors.
     let x = ops.select(least, x, ops.lt(x, least));
     let rounder = ops.splat(ROUNDER);
     let shifted = ops.mul_add(x, ops.splat(std::f32::consts::LOG2_E), rounder);
@@ -31,13 +31,13 @@ pub(super) fn exp<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     for coefficient in &TAYLOR[1..] {
         sum = ops.mul_add(sum, r, ops.splat(*coefficient));
     }
-    // The last bits of `shifted` are n; all others leave at the top.
+    // The lowest bits of `shifted` are n; the shift drops all others.
     let exponent = isa.i32().shift_left::<23>(I::I32::from_bits(shifted.to_bits()));
     let sum = isa.i32().add(I::I32::from_bits(sum.to_bits()), exponent);
     I::F32::from_bits(sum.to_bits())
 }
 
-/// erf(x) to 7e-7.
+/// Computes erf(x) to within 7e-7.
 ///
 /// 1 - (a1 t + ... + a5 t^5) e^(-x^2) with t = 1 / (1 + p |x|). (Abramowitz and Stegun, Handbook of
 /// Mathematical Functions, 1964, formula 7.1.26.)
@@ -55,7 +55,7 @@ pub(super) fn erf<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     ops.select(ops.neg(result), result, ops.lt(x, ops.zero()))
 }
 
-/// tanh(x) to 2e-7: (1 - e^(-2 |x|)) / (1 + e^(-2 |x|)) with the sign of x.
+/// Computes tanh(x) to within 2e-7: (1 - e^(-2 |x|)) / (1 + e^(-2 |x|)) with the sign of x.
 #[inline(always)]
 pub(super) fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     let ops = isa.f32();
@@ -64,13 +64,14 @@ pub(super) fn tanh<I: Isa>(isa: I, x: I::F32) -> I::F32 {
     ops.select(ops.neg(result), result, ops.lt(x, ops.zero()))
 }
 
-/// Added to a number of at most 2^22, it leaves no place for digits behind the point: 1.5 x 2^23.
+/// 1.5 x 2^23: added to a number of at most 2^22, it leaves no bits for a fraction, so the sum is
+/// rounded to an integer.
 const ROUNDER: f32 = 12_582_912.0;
 
-/// ln 2 to so few digits that n times it is exact.
+/// ln 2 to so few bits that n times it is exact.
 const LN_2_HIGH: f32 = 0.693_359_4;
 
-/// What is left of ln 2.
+/// The rest of ln 2.
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// 1/7! to 1/0!.

@@ -1,10 +1,11 @@
-//! The inner loops of all products, f32 and int8: the only `unsafe` code of the crate.
+//! The inner loops of all products, f32 and int8: the only `unsafe` code besides
+//! `cli/allocator.rs`.
 //!
-//! Written by hand after two other ways were measured on two cores with AVX-512 (GFLOP/s of the
-//! products of a layer): the `gemm` crate 240, `rten-gemm` 455, these 490; and 1,250 to 1,450 GOP/s
-//! in int8 where these reach 1,900. Portable SIMD reached as much in a small program, but in a large
-//! one the compiler ran out of patience with its registers and gave half. Besides, `rten-gemm`
-//! saturates in int8 without VNNI; these are exact everywhere.
+//! Written by hand after measuring two alternatives on two cores with AVX-512 (GFLOP/s of the
+//! products of a layer): the `gemm` crate 240, `rten-gemm` 455, these kernels 490; and in int8
+//! 1,250 to 1,450 GOP/s, these kernels 1,900. Portable SIMD was as fast in a small program, but
+//! half as fast in a large one, where the compiler did not keep the sums in registers. Besides,
+//! `rten-gemm` saturates in int8 without VNNI; these kernels are exact everywhere.
 #![expect(unsafe_code, reason = "a loop whose sums must stay in registers, on matrices in pieces")]
 
 mod f32;
@@ -15,9 +16,9 @@ pub(super) use self::f32::F32Tile;
 pub(super) use self::int8::Int8Kernel;
 pub(super) use self::int8::Int8Tile;
 
-/// A tile as a kernel sees it.
+/// The pointers and sizes of a tile.
 #[derive(Clone, Copy)]
-struct Pieces<Input, Weight, Sum> {
+struct RawTile<Input, Weight, Sum> {
     n_rows: usize,
     n_steps: usize,
     rows: *const Input, // (row, step, input of the step)
@@ -28,12 +29,13 @@ struct Pieces<Input, Weight, Sum> {
     output_stride: usize,
 }
 
-/// A kernel: a module whose `multiply` goes over all rows, some at a time, with all their sums in
-/// registers.
+/// Defines a kernel: a module whose `multiply` computes all rows, a tile of rows at a time, with
+/// all sums of the tile in registers.
 ///
-/// A vector holds the sums of `lanes` columns, `vectors` of them make a panel, and a step takes
-/// `inputs` of each row. `start` makes the first sums, `spread` makes a vector of the inputs of a
-/// step, `load` one of weights, `add` makes the next sums of the last, and `store` writes them.
+/// A vector holds the sums of `lanes` columns, a panel has `vectors` vectors, and a step takes
+/// `inputs` inputs of each row. `start` loads the initial sums, `spread` broadcasts the inputs of a
+/// step to a vector, `load` loads a vector of weights, `add` adds the products to the sums, and
+/// `store` writes the sums.
 macro_rules! kernel {
     (
         $name:ident: $input:ty, $weight:ty, $sum:ty,
@@ -48,21 +50,23 @@ macro_rules! kernel {
         mod $name {
             $(use $intrinsics::*;)?
 
-            type Pieces = super::Pieces<$input, $weight, $sum>;
+            type RawTile = super::RawTile<$input, $weight, $sum>;
 
             /// # Safety
             ///
-            /// The features must be there. Behind the pointers there must be as much as the
-            /// numbers say: `n_rows` rows of `n_steps` x inputs, `n_steps` x columns x inputs
-            /// weights, one start a column, `n_rows` rows of columns that nobody else uses.
+            /// The processor must support the features. The pointers must be valid for the given
+            /// sizes: `n_rows` rows of `n_steps` x inputs, `n_steps` x columns x inputs weights,
+            /// one start per column, and `n_rows` output rows of columns that nothing else
+            /// accesses.
             $(#[target_feature(enable = $features)])?
-            pub(super) unsafe fn multiply(pieces: Pieces) {
+            pub(super) unsafe fn multiply(pieces: RawTile) {
                 let n_tiles = pieces.n_rows.div_ceil($most_rows);
                 for tile in 0..n_tiles {
-                    // Of about the same height: a low one has too few sums to keep busy with.
+                    // Tiles have about the same height: a low one has too few sums to keep the
+                    // processor busy.
                     let first = tile * pieces.n_rows / n_tiles;
                     let n_rows = (tile + 1) * pieces.n_rows / n_tiles - first;
-                    // SAFETY: there are as many rows from `first` on.
+                    // SAFETY: there are `n_rows` rows from `first` on.
                     unsafe {
                         match n_rows {
                             8.. => rows::<8>(pieces, first),
@@ -83,13 +87,13 @@ macro_rules! kernel {
             /// # Safety
             ///
             /// As for `multiply`; and there must be `ROWS` rows from `first` on.
-            // Inlined side by side, the variants take the registers from each other.
+            // If inlined side by side, the variants compete for registers.
             #[inline(never)]
             $(#[target_feature(enable = $features)])?
-            unsafe fn rows<const ROWS: usize>(pieces: Pieces, first: usize) {
-                let Pieces { n_steps, row_stride, output_stride, .. } = pieces;
-                // SAFETY: every offset is one of a row, a step and a column that the caller says
-                // are there.
+            unsafe fn rows<const ROWS: usize>(pieces: RawTile, first: usize) {
+                let RawTile { n_steps, row_stride, output_stride, .. } = pieces;
+                // SAFETY: every offset is that of a row, a step and a column whose existence the
+                // caller guarantees.
                 unsafe {
                     let rows = pieces.rows.add(first * row_stride);
                     let start = |vector: usize| pieces.start.add(vector * $lanes);

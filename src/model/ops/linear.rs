@@ -21,15 +21,15 @@ pub enum Linear {
     Int8(PackedInt8),
 }
 
-/// Rows as the weights want them.
+/// Rows in the number type that the weights need.
 #[derive(Debug, Clone, Copy)]
-pub enum Input<'a> {
+pub enum LinearInput<'a> {
     F32(ArrayView2<'a, f32>),
     Int8(QuantizedView<'a>),
 }
 
-impl Input<'_> {
-    /// Some of the rows.
+impl LinearInput<'_> {
+    /// Returns a range of the rows.
     #[must_use]
     pub fn rows(self, rows: Range<usize>) -> Self {
         match self {
@@ -56,7 +56,7 @@ impl Linear {
         }
     }
 
-    /// Columns that are computed together.
+    /// Returns the number of columns that are computed together.
     pub fn panel_columns(&self) -> usize {
         match self {
             Self::F32(packed) => packed.panel_columns(),
@@ -64,8 +64,8 @@ impl Linear {
         }
     }
 
-    /// Work that a row times a panel is, in multiplications of f32: a core does about four times as
-    /// many in int8 (`benches/ops.rs`).
+    /// Returns the work of one row times one panel, in f32 multiplications: a core does about four
+    /// times as many in int8 (`benches/ops.rs`).
     pub fn panel_work(&self) -> usize {
         match self {
             Self::F32(packed) => packed.panel_len(),
@@ -73,30 +73,34 @@ impl Linear {
         }
     }
 
-    /// Makes rows ready for [`Linear::multiply`]: int8 weights want them quantised.
-    pub fn input<'a>(&self, rows: ArrayView2<'a, f32>, buffer: &'a mut QuantizedRows) -> Input<'a> {
+    /// Prepares rows for [`Linear::multiply`]: quantises them if the weights are int8.
+    pub fn input<'a>(
+        &self,
+        rows: ArrayView2<'a, f32>,
+        buffer: &'a mut QuantizedRows,
+    ) -> LinearInput<'a> {
         match self {
-            Self::F32(_) => Input::F32(rows),
+            Self::F32(_) => LinearInput::F32(rows),
             Self::Int8(_) => {
                 let (n_rows, n_columns) = rows.dim();
-                Input::Int8(buffer.rows_mut(n_rows, n_columns).quantize(rows))
+                LinearInput::Int8(buffer.rows_mut(n_rows, n_columns).quantize(rows))
             }
         }
     }
 
-    /// `activation(input x weights + bias)` for the columns of some panels, (row, column).
+    /// Computes `activation(input x weights + bias)` for the columns of some panels, (row, column).
     pub fn multiply(
         &self,
-        input: Input<'_>,
+        input: LinearInput<'_>,
         panels: Range<usize>,
         activation: Activation,
         output: ArrayViewMut2<'_, f32>,
     ) {
         match (self, input) {
-            (Self::F32(packed), Input::F32(rows)) => {
+            (Self::F32(packed), LinearInput::F32(rows)) => {
                 packed.multiply(rows, panels, activation, output);
             }
-            (Self::Int8(packed), Input::Int8(rows)) => {
+            (Self::Int8(packed), LinearInput::Int8(rows)) => {
                 packed.multiply(rows, panels, activation, output);
             }
             _ => unreachable!("the input was made by the same layer"),

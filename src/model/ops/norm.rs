@@ -1,4 +1,4 @@
-//! Layer normalisation, with what is added before it.
+//! Layer normalisation, fused with the preceding residual sum.
 #![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
 
 use ndarray::ArrayView2;
@@ -12,7 +12,7 @@ use crate::model::ops::panel::slice;
 use crate::model::ops::panel::slice_mut;
 use crate::model::parameters::Norm;
 
-/// (x - mean) / sqrt(variance + eps) x weight + bias, over each row.
+/// Layer normalisation of each row: (x - mean) / sqrt(variance + eps) x weight + bias.
 #[derive(Debug)]
 pub struct LayerNorm {
     weight: Vec<f32>,
@@ -27,7 +27,7 @@ impl LayerNorm {
         Self { weight, bias, eps: eps as f32 }
     }
 
-    /// Normalises `rows + residual` in place of `rows`, (row, column) both.
+    /// Normalises `rows + residual` in place of `rows`; both are (row, column).
     pub fn add_and_normalize(&self, rows: ArrayViewMut2<'_, f32>, residual: ArrayView2<'_, f32>) {
         AddAndNormalize { norm: self, rows, residual }.dispatch();
     }
@@ -55,7 +55,7 @@ impl LayerNorm {
         self.scale(isa, row, scale);
     }
 
-    /// `row x scale x weight + bias`.
+    /// Computes `row x scale x weight + bias` in place.
     #[inline(always)]
     fn scale<I: Isa>(&self, isa: I, row: &mut [f32], scale: f32) {
         let ops = isa.f32();

@@ -1,4 +1,4 @@
-//! Matrices in panels of columns, as the kernels read them.
+//! Matrices in panels of columns, the layout that the kernels read.
 
 use std::ops::Range;
 
@@ -10,15 +10,16 @@ use ndarray::s;
 use crate::model::ops::kernel::F32Kernel;
 use crate::model::ops::kernel::F32Tile;
 
-/// Rows times one panel, of which `output` has the first columns: all, or fewer in the last panel.
+/// Multiplies rows by one panel; `output` has the first columns of the panel: all, or fewer in the
+/// last panel.
 pub(super) fn multiply(kernel: F32Kernel, tile: F32Tile<'_>) {
     let F32Tile { rows, panel, start, mut output } = tile;
     let (width, n_columns) = (kernel.panel_columns(), output.ncols());
     if n_columns == width {
         return kernel.multiply(F32Tile { rows, panel, start, output });
     }
-    // Whole panels into memory of our own, and of that the columns that are wanted.
-    let mut whole = [0.0; BLOCK_ROWS * F32Kernel::MOST_COLUMNS];
+    // Computes the whole panel in a local buffer and copies the wanted columns.
+    let mut whole = [0.0; BLOCK_ROWS * F32Kernel::MAX_COLUMNS];
     let blocks = output.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS);
     for (rows, mut output) in rows.axis_chunks_iter(Axis(0), BLOCK_ROWS).zip(blocks) {
         let shape = (rows.nrows(), width);
@@ -29,8 +30,8 @@ pub(super) fn multiply(kernel: F32Kernel, tile: F32Tile<'_>) {
     }
 }
 
-/// Lays the columns of a matrix out in panels of `width`, the last padded with zeros; `value`
-/// gives the number at (row, column).
+/// Packs a matrix into panels of `width` columns, the last padded with zeros; `value` returns the
+/// number at (row, column).
 pub(super) fn pack(
     width: usize,
     [n_rows, n_columns]: [usize; 2],
@@ -50,23 +51,23 @@ pub(super) fn pack(
     panels
 }
 
-/// The columns of a panel, of `n_columns` in all.
+/// Returns the columns of a panel, of `n_columns` in total.
 pub(super) fn columns(panel: usize, width: usize, n_columns: usize) -> Range<usize> {
     panel * width..((panel + 1) * width).min(n_columns)
 }
 
-/// A row, which lies in one piece.
+/// Returns a row, which must be contiguous.
 pub(super) fn slice<'a>(rows: &ArrayView2<'a, f32>, row: usize) -> &'a [f32] {
     rows.index_axis_move(Axis(0), row).to_slice().expect("columns lie side by side")
 }
 
-/// A row to write, which lies in one piece.
+/// Returns a row to write, which must be contiguous.
 pub(super) fn slice_mut<'a>(rows: &'a mut ArrayViewMut2<'_, f32>, row: usize) -> &'a mut [f32] {
     rows.row_mut(row).into_slice().expect("columns lie side by side")
 }
 
-/// Rows of a block that is computed at a time: whole tiles of any height.
+/// Rows that are computed at a time; a multiple of every tile height.
 const BLOCK_ROWS: usize = 24;
 
-/// Panels whose outcome is taken further together.
+/// Number of panels whose results are post-processed together.
 pub(super) const GROUP_PANELS: usize = 4;

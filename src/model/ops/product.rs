@@ -1,4 +1,4 @@
-//! Products with a matrix of f32 weights, the bias and the activation included.
+//! Products with a matrix of f32 weights, fused with bias and activation.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::model::ops::kernel::F32Kernel;
 use crate::model::ops::kernel::F32Tile;
 use crate::model::ops::panel;
 
-/// Weights in panels of columns.
+/// F32 weights in panels of columns.
 #[derive(Debug)]
 pub struct Packed {
     pub(super) n_out: usize,
@@ -37,12 +37,12 @@ impl Packed {
         self.kernel.panel_columns()
     }
 
-    /// Numbers in a panel.
+    /// Returns the number of weights in a panel.
     pub(super) fn panel_len(&self) -> usize {
         self.panel_columns() * self.n_in
     }
 
-    /// `activation(rows x weights + bias)` for the columns of some panels.
+    /// Computes `activation(rows x weights + bias)` for the columns of some panels.
     pub(super) fn multiply(
         &self,
         rows: ArrayView2<'_, f32>,
@@ -57,8 +57,8 @@ impl Packed {
             let columns = panel::columns(place, width, n_columns);
             let own = output.slice_mut(s![.., columns.clone()]);
             panel::multiply(self.kernel, F32Tile { rows: rows.view(), panel, start, output: own });
-            // While the outcome is still in a near cache, but not so few columns at a time that
-            // finding the rows costs as much as the function.
+            // The activation is applied while the result is still in cache, but to several panels
+            // at once: with few columns, locating the rows would cost as much as the function.
             let is_last = place + 1 == panels.len();
             if is_last || (place + 1).is_multiple_of(panel::GROUP_PANELS) {
                 let first = place / panel::GROUP_PANELS * panel::GROUP_PANELS * width;

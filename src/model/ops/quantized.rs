@@ -1,7 +1,8 @@
-//! Products in int8: weights with a scale for each output, rows with a scale and a zero for each.
+//! Products in int8: weights with a scale per output, rows with a scale and a zero point per row.
 //!
-//! A weight is round(w / scale), from -127 to 127. Sums of products are exact in i32, whatever the
-//! processor, so scores differ between processors only by the f32 arithmetic around the products.
+//! A quantised weight is round(w / scale), from -127 to 127. Sums of products are exact in i32 on
+//! every processor, so scores differ between processors only by the f32 arithmetic around the
+//! products.
 #![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
 
 use std::ops::Range;
@@ -21,11 +22,11 @@ use crate::model::ops::kernel::Int8Kernel;
 use crate::model::ops::kernel::Int8Tile;
 use crate::model::ops::panel;
 use crate::model::ops::panel::slice_mut;
+use crate::model::ops::quantized_rows::MinMax;
 use crate::model::ops::quantized_rows::QuantizedView;
 use crate::model::ops::quantized_rows::RowScale;
-use crate::model::ops::quantized_rows::Span;
 
-/// Weights in int8, in panels of columns, with what makes f32 of the sums.
+/// Int8 weights in panels of columns, with the values that convert sums to f32.
 #[derive(Debug)]
 pub struct PackedInt8 {
     pub(super) n_out: usize,
@@ -34,7 +35,7 @@ pub struct PackedInt8 {
     panels: Vec<i8>, // (panel, group of inputs, column, input of the group)
     // By column, padded to whole panels:
     totals: Vec<i32>,  // the sum of the weights
-    offsets: Vec<i32>, // -128 times that
+    offsets: Vec<i32>, // -128 times the total
     scales: Vec<f32>,
     bias: Vec<f32>,
 }
@@ -70,7 +71,7 @@ impl PackedInt8 {
     fn fill(&mut self, column: usize, row: &[f32]) {
         let width = self.kernel.panel_columns();
         let panel = &mut self.panels[column / width * width * self.n_in..][..width * self.n_in];
-        let (least, most) = Span(row).dispatch();
+        let (least, most) = MinMax(row).dispatch();
         let scale = most.max(-least) / 127.0;
         let mut total = 0;
         for (place, value) in row.iter().enumerate() {
@@ -88,12 +89,12 @@ impl PackedInt8 {
         self.kernel.panel_columns()
     }
 
-    /// Numbers in a panel.
+    /// Returns the number of weights in a panel.
     pub(super) fn panel_len(&self) -> usize {
         self.panel_columns() * self.n_in
     }
 
-    /// `activation(input x weights + bias)` for the columns of some panels.
+    /// Computes `activation(input x weights + bias)` for the columns of some panels.
     pub(super) fn multiply(
         &self,
         input: QuantizedView<'_>,
@@ -103,7 +104,7 @@ impl PackedInt8 {
     ) {
         let (width, n_columns) = (self.panel_columns(), output.ncols());
         let stride = panel::GROUP_PANELS * width;
-        let mut sums = [0; BLOCK_ROWS * panel::GROUP_PANELS * Int8Kernel::MOST_COLUMNS];
+        let mut sums = [0; BLOCK_ROWS * panel::GROUP_PANELS * Int8Kernel::MAX_COLUMNS];
         for first in panels.clone().step_by(panel::GROUP_PANELS) {
             let group = first..(first + panel::GROUP_PANELS).min(panels.end);
             let place = (first - panels.start) * width;
@@ -131,7 +132,7 @@ impl PackedInt8 {
     }
 }
 
-/// What makes numbers of the sums in a panel, by column.
+/// The values that convert the sums of panels to f32, by column.
 #[derive(Clone, Copy)]
 struct Columns<'a> {
     totals: &'a [i32],
@@ -139,13 +140,13 @@ struct Columns<'a> {
     bias: &'a [f32],
 }
 
-/// Sums to f32, with the bias.
+/// Converts sums to f32 and adds the bias.
 struct Dequantize<'a> {
     sums: &'a [i32], // (row, column), rows `stride` apart
     stride: usize,
     rows: &'a [RowScale],
     columns: Columns<'a>,
-    output: ArrayViewMut2<'a, f32>, // (row, column), the last panel perhaps in part
+    output: ArrayViewMut2<'a, f32>, // (row, column), the last panel may be partial
 }
 
 impl SimdOp for Dequantize<'_> {
@@ -176,8 +177,8 @@ impl SimdOp for Dequantize<'_> {
     }
 }
 
-/// Rows whose sums are in memory together, 12 KiB; whole tiles of any height.
+/// Rows whose sums are in memory together, 12 KiB; a multiple of every tile height.
 const BLOCK_ROWS: usize = 24;
 
-/// Inputs that the processor multiplies and adds in one lane.
+/// Number of inputs that the processor multiplies and adds in one lane.
 const GROUP: usize = Int8Kernel::GROUP;

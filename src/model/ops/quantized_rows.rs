@@ -1,7 +1,7 @@
-//! Rows of activations in int8, with a scale and a zero for each.
+//! Rows of activations in int8, with a scale and a zero point per row.
 //!
-//! A number is round(x / scale) + zero, from 0 to 255, which spends no bits on the side where an
-//! activation has nothing.
+//! A quantised value is round(x / scale) + zero point, from 0 to 255, so an asymmetric range of
+//! activations wastes no bits.
 #![expect(clippy::inline_always, reason = "code that is not inlined loses the SIMD of its caller")]
 
 use std::ops::Range;
@@ -18,7 +18,7 @@ use rten_simd::ops::NumOps;
 use crate::model::ops::kernel::Int8Kernel;
 use crate::model::ops::panel::slice;
 
-/// Memory for rows of activations in int8; it grows with the largest.
+/// Memory for rows of activations in int8; it grows to the size of the largest.
 #[derive(Debug, Default)]
 pub struct QuantizedRows {
     values: Vec<u8>, // rows padded to whole groups
@@ -33,7 +33,7 @@ pub struct QuantizedView<'a> {
     n_in: usize, // padded
 }
 
-/// Rows that are not quantised yet.
+/// Memory for rows that are not quantised yet.
 #[derive(Debug)]
 pub struct QuantizedViewMut<'a> {
     values: &'a mut [u8],
@@ -41,15 +41,15 @@ pub struct QuantizedViewMut<'a> {
     n_in: usize,
 }
 
-/// What the numbers of a row stand for: x = scale (q - 128 + shift).
+/// Quantisation parameters of a row: x = scale (q - 128 + shift).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct RowScale {
     pub(super) scale: f32,
-    pub(super) shift: i32, // 128 - zero, from -127 to 128
+    pub(super) shift: i32, // 128 - zero point, from -127 to 128
 }
 
 impl QuantizedRows {
-    /// Memory for so many rows, of so many columns; what it held before is lost.
+    /// Returns memory for `n_rows` rows of `n_columns` columns; its previous contents are lost.
     pub fn rows_mut(&mut self, n_rows: usize, n_columns: usize) -> QuantizedViewMut<'_> {
         let n_in = n_columns.next_multiple_of(GROUP);
         if self.values.len() < n_rows * n_in {
@@ -62,7 +62,7 @@ impl QuantizedRows {
         QuantizedViewMut { values, scales, n_in }
     }
 
-    /// So many rows, of so many columns, that were quantised part by part.
+    /// Returns `n_rows` rows of `n_columns` columns, which were quantised part by part.
     pub fn rows(&self, n_rows: usize, n_columns: usize) -> QuantizedView<'_> {
         let n_in = n_columns.next_multiple_of(GROUP);
         let (values, scales) = (&self.values[..n_rows * n_in], &self.scales[..n_rows]);
@@ -71,7 +71,7 @@ impl QuantizedRows {
 }
 
 impl<'a> QuantizedViewMut<'a> {
-    /// The first rows and the others.
+    /// Splits off the first `row` rows.
     pub fn split_at(self, row: usize) -> (Self, Self) {
         let Self { values, scales, n_in } = self;
         let (values, values_behind) = values.split_at_mut(row * n_in);
@@ -79,14 +79,14 @@ impl<'a> QuantizedViewMut<'a> {
         (Self { values, scales, n_in }, Self { values: values_behind, scales: scales_behind, n_in })
     }
 
-    /// Quantises rows, (row, column), into these.
+    /// Quantises `rows`, (row, column), into this memory.
     pub fn quantize(self, rows: ArrayView2<'_, f32>) -> QuantizedView<'a> {
         let Self { values, scales, n_in } = self;
         let memory = values.chunks_exact_mut(n_in.max(1)).zip(scales.iter_mut());
         for (row, (quantized, scale)) in memory.enumerate() {
             let row = slice(&rows, row);
             *scale = RowScale::of(row);
-            // What is in the padding does not matter: its weights are 0.
+            // The contents of the padding do not matter: its weights are 0.
             Quantize { row, scale: *scale, quantized }.dispatch();
         }
         QuantizedView { values, scales, n_in }
@@ -94,7 +94,7 @@ impl<'a> QuantizedViewMut<'a> {
 }
 
 impl QuantizedView<'_> {
-    /// Some of the rows.
+    /// Returns a range of the rows.
     #[must_use]
     pub fn rows(self, rows: Range<usize>) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl QuantizedView<'_> {
     }
 }
 
-/// round(x / scale) + zero.
+/// Computes round(x / scale) + zero point.
 struct Quantize<'a> {
     row: &'a [f32],
     scale: RowScale,
@@ -118,7 +118,7 @@ impl SimdOp for Quantize<'_> {
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
         let RowScale { scale, shift } = self.scale;
-        // Of a row of zeros every number is zero; of one with NaN every result will be NaN.
+        // A row of zeros becomes the zero point throughout; a row with NaN makes every result NaN.
         let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
         let zero = 128 - shift;
         let (ops, integers, shorts) = (isa.f32(), isa.i32(), isa.i16());
@@ -147,11 +147,11 @@ impl SimdOp for Quantize<'_> {
 }
 
 impl RowScale {
-    /// Spreads the range of a row, 0 included, over all numbers.
+    /// Maps the range of a row, extended to include 0, to all values from 0 to 255.
     ///
-    /// The scale is infinite or NaN if a number of the row is.
+    /// The scale is not finite if a number of the row is not.
     fn of(row: &[f32]) -> Self {
-        let (least, most) = Span(row).dispatch();
+        let (least, most) = MinMax(row).dispatch();
         let scale = (most - least) / 255.0;
         #[expect(clippy::cast_possible_truncation, reason = "0 to 255; 0 of NaN, as 0 / 0 is")]
         let zero = (-least / scale).round_ties_even() as i32;
@@ -159,10 +159,10 @@ impl RowScale {
     }
 }
 
-/// The least and the largest number of a row, 0 included; NaN if one is not finite.
-pub(super) struct Span<'a>(pub(super) &'a [f32]);
+/// Computes the minimum and maximum of a row and 0; both are NaN if a number is not finite.
+pub(super) struct MinMax<'a>(pub(super) &'a [f32]);
 
-impl SimdOp for Span<'_> {
+impl SimdOp for MinMax<'_> {
     type Output = (f32, f32);
 
     #[inline(always)]
@@ -172,7 +172,8 @@ impl SimdOp for Span<'_> {
         let mut take = |numbers: I::F32| {
             least = ops.min(least, numbers);
             most = ops.max(most, numbers);
-            // 0 x is NaN exactly if x is not finite; of minimum and maximum some hide NaN.
+            // 0 x is NaN exactly if x is not finite; the minimum and maximum of some processors
+            // hide NaN.
             poison = ops.mul_add(numbers, ops.zero(), poison);
         };
         let chunks = self.0.chunks_exact(ops.len());
@@ -188,5 +189,5 @@ impl SimdOp for Span<'_> {
     }
 }
 
-/// Inputs that the processor multiplies and adds in one lane.
+/// Number of inputs that the processor multiplies and adds in one lane.
 const GROUP: usize = Int8Kernel::GROUP;

@@ -16,7 +16,7 @@ use crate::model::parameters::LayerParameters;
 use crate::model::parameters::Norm;
 use crate::model::tensor::ops;
 
-/// Words, positions and the one token type in use, summed and normalised.
+/// The embeddings of words, positions and the one token type in use, summed and normalised.
 #[derive(Debug)]
 pub(super) struct Embeddings {
     word: Tensor,     // (word, hidden)
@@ -45,7 +45,7 @@ impl Embeddings {
         })
     }
 
-    /// Hidden states, (token, hidden).
+    /// Computes the hidden states, (token, hidden).
     pub(super) fn forward(&self, batch: &Batch) -> Result<Tensor> {
         let device = self.word.device();
         let positions: Vec<u32> =
@@ -58,7 +58,7 @@ impl Embeddings {
     }
 }
 
-/// Self-attention and a feed-forward network, each with a residual and a norm behind it.
+/// Self-attention and a feed-forward network, each followed by a residual sum and a norm.
 #[derive(Debug)]
 pub(super) struct Layer {
     query_key_value: Linear, // one product for all three
@@ -89,7 +89,7 @@ impl Layer {
         })
     }
 
-    /// Hidden states, (token, hidden), from those of the layer before.
+    /// Computes the hidden states, (token, hidden), from those of the previous layer.
     pub(super) fn forward(&self, hidden: &Tensor, batch: &Batch) -> Result<Tensor> {
         let query_key_value = self.query_key_value.forward(hidden)?; // (token, 3 x hidden)
         let context = ops::attention(&query_key_value, batch, self.n_heads)?;

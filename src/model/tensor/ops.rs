@@ -1,4 +1,4 @@
-//! The operations of a layer that are more than one call of the tensor library.
+//! The operations of a layer that take more than one call of the tensor library.
 
 use std::ops::Range;
 
@@ -10,7 +10,8 @@ use candle_nn::ops::softmax_last_dim;
 use crate::batch::Batch;
 use crate::model::config::HiddenAct;
 
-/// Scaled dot-product attention within each window: (token, 3 x hidden) to (token, hidden).
+/// Computes scaled dot-product attention within each window, from (token, 3 x hidden) to (token,
+/// hidden).
 ///
 /// The columns are those of query, key and value, each with its heads side by side.
 pub(super) fn attention(query_key_value: &Tensor, batch: &Batch, n_heads: usize) -> Result<Tensor> {
@@ -23,7 +24,7 @@ pub(super) fn attention(query_key_value: &Tensor, batch: &Batch, n_heads: usize)
     Tensor::cat(&contexts, 0)
 }
 
-/// Attention of every token of one window to every other: softmax(Q K^T / sqrt(d)) V.
+/// Computes the attention of all tokens of one window to each other: softmax(Q K^T / sqrt(d)) V.
 fn attend(query_key_value: &Tensor, n_heads: usize) -> Result<Tensor> {
     let (n_tokens, columns) = query_key_value.dims2()?;
     let hidden = columns / 3;
@@ -39,7 +40,7 @@ fn attend(query_key_value: &Tensor, n_heads: usize) -> Result<Tensor> {
     context.transpose(0, 1)?.reshape((n_tokens, hidden))
 }
 
-/// The activation between the two products of a layer.
+/// Applies the activation between the two products of the feed-forward network.
 pub(super) fn activate(inner: &Tensor, hidden_act: HiddenAct) -> Result<Tensor> {
     match hidden_act {
         HiddenAct::Gelu => inner.gelu_erf(),
@@ -54,7 +55,7 @@ mod tests {
     use candle_nn::attention::flash_attn_varlen_cpu;
 
     use super::*;
-    use crate::encode::Window;
+    use crate::tokenize::Window;
 
     fn batch(lens: &[usize]) -> Batch {
         let windows: Vec<_> =
@@ -62,8 +63,8 @@ mod tests {
         Batch::pack(&windows)
     }
 
-    /// The tensor library's own attention over ragged sequences.
-    fn twin(query_key_value: &Tensor, lens: &[usize], n_heads: usize) -> Result<Tensor> {
+    /// Reference implementation: the tensor library's own attention over ragged sequences.
+    fn reference(query_key_value: &Tensor, lens: &[usize], n_heads: usize) -> Result<Tensor> {
         let (n_tokens, columns) = query_key_value.dims2()?;
         let hidden = columns / 3;
         let part = |place: usize| {
@@ -82,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn attention_agrees_with_its_twin_on_odd_sizes() {
+    fn attention_agrees_with_its_reference_on_odd_sizes() {
         for lens in [&[1][..], &[3, 1, 7], &[33, 2], &[511, 1, 512]] {
             let n_tokens = lens.iter().sum::<usize>();
             let input = Tensor::randn(0_f32, 1.0, (n_tokens, 3 * 12), &Device::Cpu).unwrap();
             let ours = attention(&input, &batch(lens), 3).unwrap();
-            let theirs = twin(&input, lens, 3).unwrap();
+            let theirs = reference(&input, lens, 3).unwrap();
             let difference = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap();
             let difference = difference.to_scalar::<f32>().unwrap();
             // Sums of 512 products in another order.

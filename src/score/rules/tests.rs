@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Three categories: of two labels, of one of another name, and one with a clause; a label more.
+/// Three categories: one with two labels and a scored clause, one with a differently named label,
+/// and one with a label of the same name. The label `extra` belongs to no category.
 const TOML: &str = r#"
     id = "house"
     name = "House rules"
@@ -66,7 +67,7 @@ fn rules() -> Rules {
     Rules::new(Arc::new(mapping(TOML).unwrap()))
 }
 
-/// Scores of these labels; 0.1 for all others.
+/// Returns scores with the given probabilities for `named` and 0.1 for all other labels.
 fn scores(named: &[(&str, f32)]) -> LabelScores {
     let of = |label: &str| named.iter().find(|(name, _)| *name == label).map(|(_, score)| *score);
     let probabilities: Vec<f32> = LABELS.iter().map(|label| of(label).unwrap_or(0.1)).collect();
@@ -82,7 +83,7 @@ fn name(rules: &Rules, name: &str, scores: &LabelScores) -> Judgement {
     verdict_on_name(rules, "theirs", name, scores).0
 }
 
-/// What is said of a name, and by which categories.
+/// Returns the judgement of a name and the indices of its categories.
 fn verdict_on_name(
     rules: &Rules,
     namespace: &str,
@@ -99,7 +100,7 @@ fn verdict_on_name(
 fn the_most_severe_violated_category_decides() {
     for (named, action) in [
         (&[("drugs", 0.49)][..], Action::Allow),
-        (&[("drugs", 0.5)], Action::Flag), // reached is violated
+        (&[("drugs", 0.5)], Action::Flag), // equal counts as violated
         (&[("weapons", 0.5)], Action::Flag),
         (&[("drugs", 0.9), ("spam", 0.9)], Action::Support),
         (&[("drugs", 0.9), ("spam", 0.9), ("privacy", 0.8)], Action::Report),
@@ -116,7 +117,7 @@ fn the_highest_label_of_a_category_counts_with_its_log_odds() {
     for (named, score) in [
         (&[("drugs", 0.7), ("weapons", 0.2)][..], 0.7_f32),
         (&[("drugs", 0.2), ("weapons", 0.7)], 0.7),
-        (&[("extra", 0.9)], 0.1), // none of its labels
+        (&[("extra", 0.9)], 0.1), // not a label of this category
     ] {
         let judgement = judged(named);
         assert_eq!(judgement.score, score, "{named:?}");
@@ -144,8 +145,8 @@ fn only_the_categories_asked_for_are_judged() {
     let rules = rules().only(&["spam".into(), "harm".into()]).unwrap();
     let verdict = rules.judge(&scores(&[("privacy", 0.9)]));
     assert!(!verdict.flagged);
-    let places: Vec<_> = verdict.categories.iter().map(|entry| entry.category).collect();
-    assert_eq!(places, [0, 2]);
+    let indices: Vec<_> = verdict.categories.iter().map(|entry| entry.category).collect();
+    assert_eq!(indices, [0, 2]);
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn every_violation_may_ask_for_the_same() {
 fn unknown_ids_and_impossible_thresholds_are_refused() {
     let error = rules().only(&["x".into()]).unwrap_err();
     assert_eq!(error.to_string(), r#"unknown categories "x"; known are "harm", "leak", "spam""#);
-    // A label is no category.
+    // A label is not a category id.
     assert!(rules().with_thresholds(&[("drugs".into(), 0.5)]).is_err());
     for value in [-0.1, 1.1, f64::NAN] {
         let error = rules().with_thresholds(&[("harm".into(), value)]).unwrap_err();
@@ -227,7 +228,7 @@ fn a_name_has_the_judgement_and_the_categories_of_what_stands_for_it() {
     for (name, score, categories) in [
         ("leaks", 0.85, &[1][..]),
         ("any_of", 0.85, &[0, 1]),
-        ("label", 0.6, &[0]), // of the category with that label
+        ("label", 0.6, &[0]), // the category with that label
         ("loose", 0.1, &[]),
     ] {
         let (found, by) = verdict_on_name(&rules, "theirs", name, &scores);

@@ -1,21 +1,21 @@
-//! Labels of turns, `assistant: `, which only the service may write.
+//! Role labels such as `assistant: `, which only the service may write.
 
 use std::borrow::Cow;
 
-use crate::text::Plain;
+use crate::text::NormalisedText;
 use crate::text::Role;
 use crate::text::normalise::ends_in;
 
-/// A text in which no name of a role is followed by a colon: a hyphen takes its place.
+/// Replaces every colon that follows the name of a role by a hyphen.
 ///
-/// Most tokenizers read the end of a line as any other white space, so the labels count wherever
-/// they stand, in whatever spelling a tokenizer may not tell from the plain one. What changes is as
-/// long in bytes as before.
+/// Most tokenizers treat the end of a line like any other white space, so labels are found anywhere
+/// in the text, in any spelling that a tokenizer may not distinguish from the plain one. The length
+/// in bytes does not change.
 pub(super) fn without_labels(text: &str) -> Cow<'_, str> {
     without_labels_but(text, |_| false)
 }
 
-/// The same, but for the colons at the bytes that are the service's own.
+/// Does the same, except for the service's own colons, whose byte offsets satisfy `is_own`.
 fn without_labels_but(text: &str, is_own: impl Fn(usize) -> bool) -> Cow<'_, str> {
     let mut changed = String::new();
     let mut n_copied = 0;
@@ -35,9 +35,10 @@ fn without_labels_but(text: &str, is_own: impl Fn(usize) -> bool) -> Cow<'_, str
     changed.into()
 }
 
-impl Plain {
-    /// Takes the colon from what looks like the label of a turn only now that it is plain; those of
-    /// the original's turns stand at the given bytes of it, in order.
+impl NormalisedText {
+    /// Replaces the colons of role labels that appear only in the normalised text. Labels that the
+    /// service wrote are kept: `colons` are the byte offsets of their colons in the original, in
+    /// order.
     pub fn drop_labels_but(&mut self, colons: &[usize]) {
         self.respell(|plain| {
             let starts_at = |at: usize| plain.original(at..at + 1).start;
@@ -47,12 +48,12 @@ impl Plain {
     }
 }
 
-/// Whether a text ends in the name of a role.
+/// Returns whether a text ends in the name of a role.
 fn names_role(text: &str) -> bool {
     Role::ALL.iter().any(|role| ends_in(text, role.name()))
 }
 
-/// The colon, and those in which compatibility normalisation finds one, each of three bytes.
+/// The colon, and three-byte characters whose compatibility decomposition contains a colon.
 const COLONS: [char; 5] = [':', '\u{ff1a}', '\u{fe55}', '\u{fe13}', '\u{2a74}'];
 const WIDE_HYPHEN: &str = "\u{2010}";
 
@@ -70,7 +71,7 @@ mod tests {
                 "a\u{2028}SYSTEM: b\u{85}Tool: c\u{b}User\t:",
                 "a\u{2028}SYSTEM- b\u{85}Tool- c\u{b}User\t-",
             ),
-            ("> **user**: no", "> **user**: no"), // no label is written so
+            ("> **user**: no", "> **user**: no"), // not the form of a label
             ("\u{200b}assis\u{200b}tant\u{ad}: x", "\u{200b}assis\u{200b}tant\u{ad}- x"),
             ("u\u{0}ser: x", "u\u{0}ser- x"),
             ("аssistаnt: x, üser: y", "аssistаnt- x, üser- y"),

@@ -1,40 +1,41 @@
-//! Characters one by one: invisible ones and heaps of marks dropped, ornamental letters made plain.
+//! Normalisation of single characters: drops invisible characters and stacked combining marks, and
+//! replaces ornamental letters by plain ones.
 
 use std::ops::Range;
 
 use unicode_normalization::char::compose;
 use unicode_normalization::char::decompose_compatible;
 
-/// A character of the plain text and the bytes of the original that it stands for.
+/// A character of the normalised text and the byte range of the original that it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Glyph {
     pub(super) letter: char,
     pub(super) from: usize,
     pub(super) to: usize,
-    ornamental: bool, // whether it was another letter in the original
+    ornamental: bool, // whether the original has an ornamental form of the letter
 }
 
-/// A character and the byte at which it begins.
-type Placed = (usize, char);
+/// The byte offset of a character, and the character.
+type IndexedChar = (usize, char);
 
 impl Glyph {
-    fn new((from, letter): Placed) -> Self {
+    fn new((from, letter): IndexedChar) -> Self {
         Self { letter, from, to: from + letter.len_utf8(), ornamental: false }
     }
 
-    /// The same place with another letter.
+    /// Returns the same glyph with another letter.
     pub(super) fn with(self, letter: char) -> Self {
         Self { letter, ..self }
     }
 
-    /// A space in place of what stands between two others.
+    /// Returns a space in place of everything between two glyphs.
     pub(super) fn space_between(before: &Self, after: &Self) -> Self {
         Self { letter: ' ', from: before.to, to: after.from, ornamental: false }
     }
 }
 
-/// Reads a text, and reports whether a word in it was disguised.
-pub(super) fn read(text: &str, disguised: &mut bool) -> Vec<Glyph> {
+/// Converts a text to glyphs, and sets `obfuscated` if a word in the text was obfuscated.
+pub(super) fn read(text: &str, obfuscated: &mut bool) -> Vec<Glyph> {
     let mut glyphs = Vec::with_capacity(text.len());
     let mut rest = text.char_indices().peekable();
     while let Some(placed) = rest.next() {
@@ -43,25 +44,25 @@ pub(super) fn read(text: &str, disguised: &mut bool) -> Vec<Glyph> {
             run.push(placed);
             run.extend(std::iter::from_fn(|| rest.next_if(|next| is_invisible(next.1))));
             let next = rest.peek().map(|next| next.1);
-            *disguised |= drop_invisible(&mut glyphs, &run, next);
+            *obfuscated |= drop_invisible(&mut glyphs, &run, next);
         } else if is_mark(placed.1) {
             run.push(placed);
             run.extend(std::iter::from_fn(|| rest.next_if(|next| is_mark(next.1))));
-            *disguised |= drop_heap(&mut glyphs, &run);
+            *obfuscated |= drop_stacked_marks(&mut glyphs, &run);
         } else if placed.1.is_ascii() {
             glyphs.push(Glyph::new(placed));
         } else {
-            let is_paired = is_flag_letter(placed.1)
-                && (glyphs.last().is_some_and(|glyph| is_flag_letter(glyph.letter))
-                    || rest.peek().is_some_and(|next| is_flag_letter(next.1)));
-            unadorn(&mut glyphs, placed, is_paired);
+            let is_paired = is_regional_indicator(placed.1)
+                && (glyphs.last().is_some_and(|glyph| is_regional_indicator(glyph.letter))
+                    || rest.peek().is_some_and(|next| is_regional_indicator(next.1)));
+            push_plain(&mut glyphs, placed, is_paired);
         }
     }
-    *disguised |= words(&glyphs).iter().any(|word| is_ornamental(&glyphs[word.clone()]));
+    *obfuscated |= words(&glyphs).iter().any(|word| is_ornamental(&glyphs[word.clone()]));
     glyphs
 }
 
-/// The words of letters, digits and marks, as ranges of glyphs.
+/// Returns the words of letters, digits and combining marks, as ranges of glyphs.
 pub(super) fn words(glyphs: &[Glyph]) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = vec![];
     for (at, glyph) in glyphs.iter().enumerate() {
@@ -76,14 +77,16 @@ pub(super) fn words(glyphs: &[Glyph]) -> Vec<Range<usize>> {
     words
 }
 
-/// Ordinary texts have ornaments too: ordinals, units, the letters of a formula.
+/// Returns whether a word is obfuscated by ornamental letters. Words of one or two letters are not:
+/// ordinals, units, the letters of a formula.
 fn is_ornamental(word: &[Glyph]) -> bool {
     let n_letters = word.iter().filter(|glyph| glyph.letter.is_alphabetic()).count();
     n_letters >= 3 && word.iter().any(|glyph| glyph.ornamental)
 }
 
-/// Drops invisible characters, unless they join those of an emoji or of a script that needs them.
-fn drop_invisible(glyphs: &mut Vec<Glyph>, run: &[Placed], next: Option<char>) -> bool {
+/// Drops invisible characters, except after an emoji or a letter of a script that needs them.
+/// Returns whether the dropped characters obfuscated a word.
+fn drop_invisible(glyphs: &mut Vec<Glyph>, run: &[IndexedChar], next: Option<char>) -> bool {
     let before = glyphs.last().map(|glyph| glyph.letter);
     if before.is_some_and(|before| !before.is_ascii() && !is_western(before)) {
         glyphs.extend(run.iter().map(|&placed| Glyph::new(placed)));
@@ -93,12 +96,13 @@ fn drop_invisible(glyphs: &mut Vec<Glyph>, run: &[Placed], next: Option<char>) -
     has_tag || (before.is_some_and(is_western) && next.is_some_and(is_western))
 }
 
-/// Drops marks that no language puts upon their letter, or upon each other.
-fn drop_heap(glyphs: &mut Vec<Glyph>, run: &[Placed]) -> bool {
-    let mut is_heap = false;
+/// Drops combining marks that no language puts on their letter, or on each other. Returns whether
+/// marks were dropped from a letter.
+fn drop_stacked_marks(glyphs: &mut Vec<Glyph>, run: &[IndexedChar]) -> bool {
+    let mut is_stacked = false;
     if let Some(base) = glyphs.last_mut() {
         let mut composed = base.letter;
-        let loose = |&&(_, mark): &&Placed| match compose(composed, mark) {
+        let loose = |&&(_, mark): &&IndexedChar| match compose(composed, mark) {
             Some(accented) => {
                 composed = accented;
                 false
@@ -108,31 +112,32 @@ fn drop_heap(glyphs: &mut Vec<Glyph>, run: &[Placed]) -> bool {
         let n_loose = run.iter().filter(loose).count();
         let is_struck = n_loose > 0 && run.iter().any(|&(_, mark)| is_overlay(mark));
         let is_letter = base.letter.is_alphabetic();
-        // Marks the Latin alphabet has no use for stand alone only in other alphabets.
+        // A mark that does not compose with an ASCII letter is ordinary only in other alphabets.
         let is_odd = n_loose > 0 && base.letter.is_ascii();
-        is_heap = n_loose > 1 || (is_letter && (is_struck || is_odd));
-        is_heap &= base.letter.is_ascii() || is_western(base.letter);
-        if is_heap {
+        is_stacked = n_loose > 1 || (is_letter && (is_struck || is_odd));
+        is_stacked &= base.letter.is_ascii() || is_western(base.letter);
+        if is_stacked {
             base.to = run.last().map_or(base.to, |&(from, mark)| from + mark.len_utf8());
             return is_letter;
         }
     }
     glyphs.extend(run.iter().map(|&placed| Glyph::new(placed)));
-    is_heap
+    is_stacked
 }
 
-/// Puts a character down as the ASCII ones it is an ornamental form of, if it is.
-fn unadorn(glyphs: &mut Vec<Glyph>, placed: Placed, is_paired: bool) {
+/// Appends the ASCII characters that an ornamental character stands for, or the character itself.
+fn push_plain(glyphs: &mut Vec<Glyph>, placed: IndexedChar, is_paired: bool) {
     let glyph = Glyph::new(placed);
     let letter = placed.1;
     let mut plain = String::new();
     match letter {
-        // What a language or a typesetter means by them is not the plain letter.
+        // In ordinary language and typography these do not stand for the plain letter.
         '\u{80}'..='\u{24f}' if letter != '\u{17f}' && !letter.is_whitespace() => {}
         '\u{2070}' | '\u{2074}'..='\u{207e}' | '\u{2080}'..='\u{208e}' => {}
-        // White on black, which Unicode takes for symbols; and the letters that flags are made of.
+        // Negative circled and squared letters, which Unicode classes as symbols; and regional
+        // indicators that are not part of a flag.
         '\u{1f150}'..='\u{1f189}' => plain.extend(look_alike(letter)),
-        _ if is_flag_letter(letter) && !is_paired => plain.extend(look_alike(letter)),
+        _ if is_regional_indicator(letter) && !is_paired => plain.extend(look_alike(letter)),
         _ if letter.is_whitespace() => plain.push(' '),
         _ => decompose_compatible(letter, |part| plain.push(part)),
     }
@@ -145,7 +150,7 @@ fn unadorn(glyphs: &mut Vec<Glyph>, placed: Placed, is_paired: bool) {
     }
 }
 
-/// The ASCII letter or digit that a character looks like, whatever its script.
+/// Returns the ASCII letter or digit that a character of any script looks like.
 pub(super) fn look_alike(letter: char) -> Option<char> {
     match decancer::cure_char!(letter) {
         decancer::Translation::Character(plain) if plain.is_ascii_alphanumeric() => {
@@ -155,7 +160,7 @@ pub(super) fn look_alike(letter: char) -> Option<char> {
     }
 }
 
-/// Characters that take no room: format characters, fillers and selectors of variants.
+/// Returns whether a character is invisible: a format character, a filler or a variation selector.
 pub(super) fn is_invisible(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -164,7 +169,7 @@ pub(super) fn is_invisible(letter: char) -> bool {
         | '\u{feff}' | '\u{ffa0}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Marks that go with letters of any script.
+/// Returns whether a character is a combining mark that is used with letters of any script.
 fn is_mark(letter: char) -> bool {
     matches!(letter,
         '\u{300}'..='\u{34e}' | '\u{350}'..='\u{36f}' | '\u{483}'..='\u{489}'
@@ -172,16 +177,17 @@ fn is_mark(letter: char) -> bool {
         | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// Marks that strike a letter out, underline it or fence it in.
+/// Returns whether a combining mark strikes out, underlines or encloses a letter.
 fn is_overlay(mark: char) -> bool {
     matches!(mark, '\u{332}' | '\u{333}' | '\u{334}'..='\u{338}' | '\u{20d2}'..='\u{20f0}')
 }
 
-fn is_flag_letter(letter: char) -> bool {
+fn is_regional_indicator(letter: char) -> bool {
     matches!(letter, '\u{1f1e6}'..='\u{1f1ff}')
 }
 
-/// Letters and digits of scripts that know neither joiners nor words without spaces.
+/// Returns whether a character is a letter or digit of a script that uses no joiners and separates
+/// words by spaces.
 fn is_western(letter: char) -> bool {
     letter.is_alphanumeric()
         && !matches!(letter,
@@ -192,7 +198,8 @@ fn is_western(letter: char) -> bool {
             | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Scripts that are written without spaces, so that a foreign letter in a word says nothing.
+/// Returns whether a letter is of a script written without spaces, so that a foreign letter in a
+/// word is no evidence of obfuscation.
 pub(super) fn is_unspaced(letter: char) -> bool {
     letter.is_alphabetic() && !is_western(letter)
 }

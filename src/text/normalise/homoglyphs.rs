@@ -1,4 +1,4 @@
-//! Letters of other alphabets that pass for Latin ones.
+//! Letters of other alphabets that look like Latin ones.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use super::glyphs::words;
 use super::leet;
 use super::lexicon::Lexicon;
 
-/// Replaces foreign letters by their Latin look-alikes, in words that they disguise.
-pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, disguised: &mut bool) {
-    // Most texts come here for a quotation mark or an emoji.
+/// Replaces foreign letters by their Latin look-alikes, in words that they obfuscate.
+pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, obfuscated: &mut bool) {
+    // Most texts that get here have a quotation mark or an emoji, and no foreign letter.
     if !glyphs.iter().any(|glyph| is_foreign(glyph.letter)) {
         return;
     }
-    let mut census = Census::default();
+    let mut census = ScriptCounts::default();
     let mut suspects = vec![];
     for word in words(glyphs) {
         suspects.extend(Suspect::of(&glyphs[word.clone()], word, lexicon, &mut census));
@@ -30,30 +30,30 @@ pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, disguised: &mut b
                 glyph.letter = letter;
             }
         }
-        *disguised = true;
+        *obfuscated = true;
     }
 }
 
-/// A letter, or the Latin one that a foreign letter looks like.
+/// Returns the Latin letter that a foreign letter looks like, or else the letter itself.
 pub(super) fn latin(letter: char) -> char {
     let is_replaced = is_foreign(letter) && !is_unspaced(letter);
     is_replaced.then(|| look_alike(letter)).flatten().unwrap_or(letter)
 }
 
-/// How many letters of a text speak for which alphabet.
+/// Counts of the letters of a text, by the alphabet that their words are evidence for.
 #[derive(Debug, Default)]
-struct Census {
+struct ScriptCounts {
     latin: usize,
     foreign: usize,
-    either: usize, // in foreign letters, and yet a known word
+    either: usize, // in foreign letters that look like a known word
 }
 
-impl Census {
+impl ScriptCounts {
     fn allows(&self, suspect: &Suspect) -> bool {
         match suspect.doubt {
             Doubt::None => true,
             Doubt::Mixed | Doubt::Great => self.latin > self.foreign,
-            // Words of a quotation in another language may look like Latin ones by chance.
+            // Words quoted from another language may look like Latin ones by chance.
             Doubt::Foreign => self.latin + self.either > 2 * self.foreign && self.latin > 0,
         }
     }
@@ -66,16 +66,16 @@ struct Suspect {
     doubt: Doubt,
 }
 
-/// What a suspect has against it.
+/// How doubtful it is that a suspect is an obfuscated word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doubt {
-    /// Some of its letters are Latin, and it is a known word.
+    /// Some of the letters are Latin, and the word is known.
     None,
-    /// Some of its letters are Latin, but it is no known word.
+    /// Some of the letters are Latin, but the word is unknown.
     Mixed,
-    /// It is a known word, but none of its letters are Latin.
+    /// The word is known, but none of the letters are Latin.
     Foreign,
-    /// It is too short or too strange to be believed without another.
+    /// The word is too short or too unusual to count without another, less doubtful suspect.
     Great,
 }
 
@@ -84,7 +84,7 @@ impl Suspect {
         glyphs: &[Glyph],
         word: Range<usize>,
         lexicon: &Lexicon,
-        census: &mut Census,
+        census: &mut ScriptCounts,
     ) -> Option<Self> {
         let is_letter = |glyph: &&Glyph| glyph.letter.is_alphabetic();
         let n_letters = glyphs.iter().filter(is_letter).count();
@@ -117,7 +117,8 @@ impl Suspect {
     }
 }
 
-/// The word in Latin letters; a stroke may be an i or an l.
+/// Returns the word in Latin letters, or `None` if a foreign letter has no look-alike. A vertical
+/// stroke may be an i or an l.
 fn read(glyphs: &[Glyph], lexicon: &Lexicon) -> Option<Vec<char>> {
     let letter = |glyph: &Glyph| {
         if is_foreign(glyph.letter) { look_alike(glyph.letter) } else { Some(glyph.letter) }
@@ -147,7 +148,7 @@ fn unaccented(letter: char) -> char {
     base.unwrap_or(letter)
 }
 
-/// Letters that are neither ASCII nor accented Latin ones.
+/// Returns whether a letter is neither ASCII nor an accented Latin letter.
 fn is_foreign(letter: char) -> bool {
     !letter.is_ascii()
         && letter.is_alphabetic()
@@ -159,14 +160,15 @@ fn is_foreign(letter: char) -> bool {
         }
 }
 
-/// Letters of the Latin alphabet in the widest sense, those of phonetics included.
+/// Returns whether a letter is Latin in the widest sense, phonetic letters included.
 fn is_latin(letter: char) -> bool {
     matches!(letter,
         '\0'..='\u{2af}' | '\u{1d00}'..='\u{1dbf}' | '\u{1e00}'..='\u{1eff}'
         | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}' | '\u{ab30}'..='\u{ab6f}')
 }
 
-/// Letters of phonetics and of far languages, which are no disguise by themselves.
+/// Returns whether a letter is phonetic or of a rare Latin alphabet, which alone is no evidence of
+/// obfuscation.
 fn is_fancy(glyph: &Glyph) -> bool {
     is_latin(glyph.letter) && is_foreign(glyph.letter)
 }

@@ -1,36 +1,38 @@
-//! Digits and signs that stand for letters.
+//! Digits and symbols that stand for letters.
 
 use std::ops::Range;
 
 use super::glyphs::Glyph;
 use super::lexicon::Lexicon;
 
-/// Replaces digits and signs by letters where that makes a known word.
-pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, disguised: &mut bool) {
+/// Replaces digits and symbols by letters where that makes a known word.
+pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, obfuscated: &mut bool) {
     let mut finds = vec![];
     for token in tokens(glyphs) {
         if !is_address(&glyphs[token.clone()]) {
-            finds.extend(words(glyphs, token).filter_map(|word| Find::of(glyphs, word, lexicon)));
+            finds.extend(
+                words(glyphs, token).filter_map(|word| Candidate::of(glyphs, word, lexicon)),
+            );
         }
     }
     let n_sure = finds.iter().filter(|find| find.is_sure).count();
-    // What may be an ordinary name or number is believed in the company of what may not.
-    let is_company = 2 * n_sure > finds.len() - n_sure;
-    for find in finds.into_iter().filter(|find| find.is_sure || is_company) {
+    // A find that may be an ordinary name or number counts only if enough finds cannot be.
+    let has_enough_sure = 2 * n_sure > finds.len() - n_sure;
+    for find in finds.into_iter().filter(|find| find.is_sure || has_enough_sure) {
         find.spell(glyphs);
-        *disguised = true;
+        *obfuscated = true;
     }
 }
 
-/// The known word that one with digits and signs in it stands for, with as many letters.
+/// Returns the known word that a word with digits and symbols stands for, of the same length.
 pub(super) fn read(word: &str, lexicon: &Lexicon) -> Option<String> {
     let n_letters = word.chars().filter(char::is_ascii_alphabetic).count();
     if word.len() > MAX_BYTES || n_letters == 0 && !word.contains('@') {
         return None;
     }
     let options: Vec<&[u8]> = word.chars().map(stands_for).collect::<Option<_>>()?;
-    let n_open = options.iter().filter(|letters| letters.len() > 1).count();
-    let n_readings = 1 << n_open.min(MAX_OPEN);
+    let n_ambiguous = options.iter().filter(|letters| letters.len() > 1).count();
+    let n_readings = 1 << n_ambiguous.min(MAX_AMBIGUOUS);
     let reading = |choices: usize| {
         let mut bits = choices;
         let letters = options.iter().map(|letters| {
@@ -44,7 +46,7 @@ pub(super) fn read(word: &str, lexicon: &Lexicon) -> Option<String> {
     (0..n_readings).map(reading).filter_map(ranked).min().map(|(_, word)| word)
 }
 
-/// The place of a word, of which only what stands before an apostrophe is looked up.
+/// Returns the frequency rank of a word; only the part before an apostrophe is looked up.
 fn rank(word: &str, lexicon: &Lexicon) -> Option<usize> {
     match word.split_once('\'') {
         None => lexicon.rank(word),
@@ -53,16 +55,17 @@ fn rank(word: &str, lexicon: &Lexicon) -> Option<usize> {
     }
 }
 
-/// A word with digits or signs in it, and what it reads.
-struct Find {
+/// A word with digits or symbols, and the known word that it stands for.
+struct Candidate {
     word: Range<usize>,
     reading: String,
     is_sure: bool,
 }
 
-impl Find {
+impl Candidate {
     fn of(glyphs: &[Glyph], word: Range<usize>, lexicon: &Lexicon) -> Option<Self> {
-        let raw: String = glyphs[word.clone()].iter().map(|glyph| straight(glyph.letter)).collect();
+        let raw: String =
+            glyphs[word.clone()].iter().map(|glyph| ascii_apostrophe(glyph.letter)).collect();
         let raw = raw.to_ascii_lowercase();
         if raw.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '\'') {
             return None;
@@ -77,18 +80,19 @@ impl Find {
 
     fn spell(self, glyphs: &mut [Glyph]) {
         let glyphs = &mut glyphs[self.word];
-        let is_loud = glyphs.iter().any(|glyph| glyph.letter.is_ascii_uppercase())
+        let is_all_caps = glyphs.iter().any(|glyph| glyph.letter.is_ascii_uppercase())
             && !glyphs.iter().any(|glyph| glyph.letter.is_ascii_lowercase());
         for (glyph, letter) in glyphs.iter_mut().zip(self.reading.chars()) {
-            let is_stand_in = straight(glyph.letter) != '\'' && !glyph.letter.is_alphabetic();
-            if is_stand_in {
-                glyph.letter = if is_loud { letter.to_ascii_uppercase() } else { letter };
+            let is_substitute =
+                ascii_apostrophe(glyph.letter) != '\'' && !glyph.letter.is_alphabetic();
+            if is_substitute {
+                glyph.letter = if is_all_caps { letter.to_ascii_uppercase() } else { letter };
             }
         }
     }
 }
 
-/// Whether no ordinary name, number or abbreviation is written like this.
+/// Returns whether no ordinary name, number or abbreviation is written like `raw`.
 fn is_sure(raw: &str, lexicon: &Lexicon) -> bool {
     let n_letters = raw.chars().filter(char::is_ascii_alphabetic).count();
     let core = raw.trim_matches(|letter: char| letter.is_ascii_digit() || "@!|+".contains(letter));
@@ -97,24 +101,25 @@ fn is_sure(raw: &str, lexicon: &Lexicon) -> bool {
     match raw.chars().count() {
         0..=2 => false,
         3 => is_inside && n_letters > 1 && !has_thin && !raw.ends_with('$'), // US$
-        // A name with a number behind it, a word with a number before it.
+        // Not sure: a name followed by a number, a word preceded by a number.
         _ => is_inside || (core.len() + 2 >= raw.len() && core.len() > 1 && !lexicon.knows(core)),
     }
 }
 
-/// A number with its unit or its ending: 10am, 4th, 70s.
+/// Returns whether a word is a number with a unit or a suffix: 10am, 4th, 70s.
 fn is_quantity(raw: &str) -> bool {
     let unit = raw.trim_start_matches(|letter: char| letter.is_ascii_digit());
     unit.len() < raw.len() && UNITS.contains(&unit)
 }
 
-/// A word with the number of its inner letters in their place: a11y, i18n.
+/// Returns whether a word has the number of its inner letters in their place: a11y, i18n.
 fn is_numeronym(raw: &str) -> bool {
     let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or("");
     inner.len() == 2 && inner.starts_with('1') && inner.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The letters a character may stand for, the likeliest first; itself, if it is one.
+/// Returns the letters that a character may stand for, the likeliest first; a letter stands for
+/// itself.
 fn stands_for(letter: char) -> Option<&'static [u8]> {
     Some(match letter {
         'a'..='z' => {
@@ -135,22 +140,23 @@ fn stands_for(letter: char) -> Option<&'static [u8]> {
     })
 }
 
-/// Whether a character is a digit or sign that may stand for a letter.
-pub(super) fn is_stand_in(letter: char) -> bool {
+/// Returns whether a character is a digit or symbol that may stand for a letter.
+pub(super) fn is_substitute(letter: char) -> bool {
     !letter.is_ascii_alphabetic() && letter != '\'' && stands_for(letter).is_some()
 }
 
-/// What stands between white space.
+/// Returns the tokens between white space, as ranges of glyphs.
 fn tokens(glyphs: &[Glyph]) -> impl Iterator<Item = Range<usize>> {
     ranges(glyphs, 0..glyphs.len(), |letter| !letter.is_whitespace())
 }
 
-/// The words of a token, without the signs that are rather marks of punctuation.
+/// Returns the words of a token, without leading and trailing punctuation.
 fn words(glyphs: &[Glyph], token: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let is_part =
-        |letter: char| letter.is_alphanumeric() || straight(letter) == '\'' || is_stand_in(letter);
+    let is_part = |letter: char| {
+        letter.is_alphanumeric() || ascii_apostrophe(letter) == '\'' || is_substitute(letter)
+    };
     ranges(glyphs, token, is_part).filter_map(|mut word| {
-        let is_edge = |at: usize, signs: &str| signs.contains(straight(glyphs[at].letter));
+        let is_edge = |at: usize, signs: &str| signs.contains(ascii_apostrophe(glyphs[at].letter));
         while !word.is_empty() && is_edge(word.end - 1, "'!|+") {
             word.end -= 1;
         }
@@ -161,7 +167,7 @@ fn words(glyphs: &[Glyph], token: Range<usize>) -> impl Iterator<Item = Range<us
     })
 }
 
-/// The longest ranges of glyphs that are all of a kind.
+/// Returns the maximal ranges of glyphs that all satisfy `is_part`.
 fn ranges(
     glyphs: &[Glyph],
     within: Range<usize>,
@@ -181,12 +187,12 @@ fn ranges(
     })
 }
 
-/// The apostrophe of typewriters for that of typesetters.
-fn straight(letter: char) -> char {
+/// Replaces the typographic apostrophe by the ASCII one.
+fn ascii_apostrophe(letter: char) -> char {
     if letter == '\u{2019}' { '\'' } else { letter }
 }
 
-/// Whether a token is the address of a page, a file or a mailbox.
+/// Returns whether a token is a URL, the address of a website or an email address.
 fn is_address(token: &[Glyph]) -> bool {
     let at = |part: &str| {
         let part: Vec<char> = part.chars().collect();
@@ -208,9 +214,10 @@ fn is_address(token: &[Glyph]) -> bool {
 const ALPHABET: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 /// The longest words of a vocabulary have about twenty letters.
 const MAX_BYTES: usize = 24;
-/// Beyond this many strokes that may be an i or an l, the rest are taken for what they look like.
-const MAX_OPEN: usize = 4;
-/// What ordinarily follows a number without a space.
+/// Maximum number of strokes in a word to try as both i and l; the rest are read as the likelier
+/// letter.
+const MAX_AMBIGUOUS: usize = 4;
+/// Units and suffixes that ordinarily follow a number without a space.
 const UNITS: &[&str] = &[
     "", "am", "b", "bn", "c", "cc", "cm", "d", "db", "e", "f", "ft", "g", "gb", "h", "hp", "hr",
     "hrs", "hz", "in", "k", "kb", "kg", "km", "ks", "l", "lb", "lbs", "m", "mb", "mg", "mi", "min",

@@ -1,18 +1,19 @@
-//! The words of a language, the more frequent the cheaper.
+//! The words of a language, ranked by frequency.
 
 use std::collections::HashMap;
 
-/// Words in the order of how frequent they are; what tells a disguised word from noise.
+/// Words ranked by frequency, to distinguish obfuscated words from noise.
 #[derive(Debug, Clone)]
 pub struct Lexicon {
     ranks: HashMap<Box<str>, usize>,
-    ln_words: f32, // the logarithm of their number
+    ln_words: f32, // natural logarithm of the number of words
 }
 
 impl Lexicon {
-    /// Takes words from the most frequent on; only lower-case ASCII words of letters count.
+    /// Creates a lexicon from words in descending order of frequency; only words of lower-case
+    /// ASCII letters count.
     ///
-    /// Of single letters only `a` and `i` are words, though every vocabulary has them all.
+    /// Of the single letters only `a` and `i` are words, though every vocabulary has them all.
     pub fn new(words: impl IntoIterator<Item = String>) -> Self {
         let mut ranks = HashMap::new();
         for word in words {
@@ -25,24 +26,25 @@ impl Lexicon {
         Self { ranks, ln_words }
     }
 
-    /// Whether a word or the word it is a form of is known.
+    /// Returns whether a word is known, or is a form of a known word.
     pub(super) fn knows(&self, word: &str) -> bool {
         self.rank(word).is_some()
     }
 
-    /// The place of a word among the known; forms of a word come after all words.
+    /// Returns the frequency rank of a word, from 0; forms of known words rank after all words.
     pub(super) fn rank(&self, word: &str) -> Option<usize> {
         let direct = self.ranks.get(word).copied();
         direct.or_else(|| self.knows_stem(word).then_some(self.ranks.len()))
     }
 
-    /// How surprising a word is, taking its frequency to fall with its rank as Zipf saw it.
+    /// Returns the surprisal of a word in nats, with its frequency estimated from its rank by
+    /// Zipf's law; `None` unless the word itself is known.
     pub(super) fn cost(&self, word: &str) -> Option<f32> {
         let rank = *self.ranks.get(word)?;
         Some(((rank + 1) as f32 * self.ln_words).ln())
     }
 
-    /// More than any word costs.
+    /// Returns a cost above that of any known word, in nats.
     pub(super) fn cost_of_unknown(&self) -> f32 {
         2.0 * (self.ln_words + self.ln_words.ln())
     }
@@ -60,7 +62,7 @@ fn is_word(word: &str) -> bool {
     alphabetic && (word.len() > 1 || matches!(word, "a" | "i"))
 }
 
-/// `stab` for `stabb`, the stem of `stabbing`.
+/// Drops a doubled last letter: returns `stab` for `stabb`, the stem of `stabbing`.
 fn undoubled(stem: &str) -> Option<&str> {
     let [.., before, last] = stem.as_bytes() else {
         return None;
@@ -68,9 +70,9 @@ fn undoubled(stem: &str) -> Option<&str> {
     (before == last && stem.is_ascii()).then(|| &stem[..stem.len() - 1])
 }
 
-/// Endings of English words, the language of most lexicons there are.
+/// English suffixes, since most lexicons are English.
 const SUFFIXES: [&str; 7] = ["s", "es", "ed", "d", "ing", "er", "ly"];
-/// With shorter stems every other string of letters is a form of something.
+/// With shorter stems, too many strings of letters would be forms of known words.
 const MIN_STEM: usize = 4;
 
 #[cfg(test)]

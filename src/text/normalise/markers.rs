@@ -1,4 +1,4 @@
-//! Noise between words: names of control tokens, and the same mark again and again.
+//! Noise between words: names of control tokens, and the same marker repeated.
 
 mod mark;
 
@@ -11,7 +11,7 @@ use super::glyphs::Glyph;
 use super::lexicon::Lexicon;
 use crate::text::control::control_name_at;
 
-/// Whether a text may have marks to drop; nearly no ordinary one may.
+/// Returns whether a text may have markers to drop; hardly any ordinary text may.
 pub(super) fn are_likely(text: &str) -> bool {
     let bytes = text.as_bytes();
     let n_brackets = bytes.iter().filter(|byte| b"[<{(".contains(byte)).count();
@@ -27,13 +27,13 @@ pub(super) fn are_likely(text: &str) -> bool {
         || (n_brackets > 0 && names_control())
 }
 
-/// Drops the names of control tokens, and other marks where they part most words of a phrase.
-pub(super) fn drop(glyphs: Vec<Glyph>, lexicon: &Lexicon, disguised: &mut bool) -> Vec<Glyph> {
+/// Drops the names of control tokens, and other markers that separate most words of a phrase.
+pub(super) fn drop(glyphs: Vec<Glyph>, lexicon: &Lexicon, obfuscated: &mut bool) -> Vec<Glyph> {
     let marks = noise(marks(&glyphs));
     if marks.is_empty() {
         return glyphs;
     }
-    *disguised = true;
+    *obfuscated = true;
     let mut is_dropped = vec![false; glyphs.len()];
     for mark in &marks {
         is_dropped[mark.places.clone()].fill(true);
@@ -49,7 +49,7 @@ pub(super) fn drop(glyphs: Vec<Glyph>, lexicon: &Lexicon, disguised: &mut bool) 
     kept
 }
 
-/// The marks that are no part of a text: control tokens', and those of runs that are long enough.
+/// Returns the markers that are noise: names of control tokens, and markers of long enough runs.
 fn noise(marks: Vec<Mark>) -> Vec<Mark> {
     let mut runs: HashMap<String, Run> = HashMap::new();
     let mut is_noise = vec![false; marks.len()];
@@ -75,13 +75,13 @@ fn noise(marks: Vec<Mark>) -> Vec<Mark> {
         .collect()
 }
 
-/// The same mark several times, with hardly a word between.
+/// Repetitions of the same marker, with few words between them.
 #[derive(Debug, Default)]
 struct Run {
     places: Vec<usize>,
-    last: usize,         // words before the last mark
-    n_between: usize, // marks with words on both sides, counted once where several stand together
-    n_after_word: usize, // of these, those that follow a word and no number or letter
+    last: usize,         // words before the last marker
+    n_between: usize,    // markers with words on both sides; adjacent markers count once
+    n_after_word: usize, // of these, those that follow a word, not a number or a single letter
     is_ordinary: bool,
 }
 
@@ -102,7 +102,7 @@ impl Run {
         self.last = mark.n_words;
     }
 
-    /// Ends the run, and marks it as noise if it was long enough.
+    /// Ends the run, and sets `is_noise` for its markers if the run was long enough.
     fn close(&mut self, is_noise: &mut [bool]) {
         let Self { places, n_between, n_after_word, is_ordinary, .. } = std::mem::take(self);
         let n_enough = if is_ordinary { MIN_ORDINARY } else { MIN_MARKS };
@@ -114,7 +114,7 @@ impl Run {
     }
 }
 
-/// A text and what of it is dropped.
+/// A text, and which of its glyphs are dropped.
 struct Marked<'a> {
     glyphs: &'a [Glyph],
     is_dropped: &'a [bool],
@@ -122,7 +122,7 @@ struct Marked<'a> {
 }
 
 impl Marked<'_> {
-    /// Joins what stood on both sides of a mark; returns how many glyphs after it are dropped too.
+    /// Closes the gap that a marker leaves; returns how many glyphs after it are dropped too.
     fn close_up(&self, kept: &mut Vec<Glyph>, mark: &Mark) -> usize {
         let is_space = |glyph: &Glyph| glyph.letter.is_whitespace() && glyph.letter != '\n';
         let next = self.glyphs.get(mark.places.end);
@@ -147,7 +147,7 @@ impl Marked<'_> {
         }
     }
 
-    /// Whether the letters around a mark, other marks left out, are a word.
+    /// Returns whether the letters around a marker, other markers left out, form a known word.
     fn is_within_word(&self, mark: &Mark) -> bool {
         let letter = |place: usize| (!self.is_dropped[place]).then(|| self.glyphs[place].letter);
         let near = |letters: &mut dyn Iterator<Item = Option<char>>| -> String {
@@ -165,11 +165,11 @@ fn is_of_word(letter: char) -> bool {
     letter.is_alphanumeric()
 }
 
-/// Two may be quotation marks or brackets of a kind.
+/// Two may be a pair of quotation marks or brackets.
 const MIN_MARKS: usize = 3;
-/// What lists and tables have between words parts five of them rarely.
+/// The separators of ordinary lists and tables rarely form a run of five.
 const MIN_ORDINARY: usize = 5;
-/// Words between two marks of a run.
+/// Maximum number of words between two markers of a run.
 const MAX_WORDS: usize = 2;
-/// How far the letters of one word are looked for.
+/// How far to look for the letters of one word, in glyphs.
 const MAX_NEAR: usize = 64;

@@ -1,4 +1,4 @@
-//! Words whose letters are spread out: k i t t e n, k.i.t.t.e.n.
+//! Words whose letters are separated: k i t t e n, k.i.t.t.e.n.
 
 mod run;
 mod segment;
@@ -10,8 +10,8 @@ use super::homoglyphs::latin;
 use super::leet;
 use super::lexicon::Lexicon;
 
-/// Joins spread letters where that makes known words.
-pub(super) fn join(glyphs: Vec<Glyph>, lexicon: &Lexicon, disguised: &mut bool) -> Vec<Glyph> {
+/// Joins separated letters where that makes known words.
+pub(super) fn join(glyphs: Vec<Glyph>, lexicon: &Lexicon, obfuscated: &mut bool) -> Vec<Glyph> {
     let mut joined = Vec::with_capacity(glyphs.len());
     let mut at = 0;
     while at < glyphs.len() {
@@ -22,7 +22,7 @@ pub(super) fn join(glyphs: Vec<Glyph>, lexicon: &Lexicon, disguised: &mut bool) 
         };
         if let Some(words) = read(&run, &glyphs, lexicon) {
             spell(&mut joined, &words, &glyphs);
-            *disguised = true;
+            *obfuscated = true;
         } else {
             joined.extend_from_slice(&glyphs[at..run.end]);
         }
@@ -31,9 +31,10 @@ pub(super) fn join(glyphs: Vec<Glyph>, lexicon: &Lexicon, disguised: &mut bool) 
     joined
 }
 
-/// The words of a run, as places of glyphs; none if most of it makes no sense.
+/// Returns the glyph indices of each word of a run, or `None` if too little of the run is known
+/// words.
 fn read(run: &Run, glyphs: &[Glyph], lexicon: &Lexicon) -> Option<Vec<Vec<usize>>> {
-    // Where all letters are foreign, so may the language be.
+    // If all letters are foreign, the language may be foreign too.
     if !run.has_latin(glyphs) || run.is_enumeration(glyphs) || run.is_acronym(glyphs) {
         return None;
     }
@@ -58,7 +59,7 @@ fn read(run: &Run, glyphs: &[Glyph], lexicon: &Lexicon) -> Option<Vec<Vec<usize>
     tally.is_convincing().then_some(words)
 }
 
-/// How much of a run is made of known words.
+/// Counts how many letters of a run are in known words.
 #[derive(Debug, Default)]
 struct Tally {
     n_letters: usize,
@@ -76,7 +77,7 @@ impl Tally {
     }
 
     fn is_convincing(&self) -> bool {
-        // Names and rare words are unknown to any lexicon, but they do not stand alone.
+        // Every lexicon lacks some names and rare words, but those occur among known words.
         self.longest >= 3 && 5 * self.n_known >= 3 * self.n_letters
     }
 }
@@ -86,14 +87,15 @@ fn knows(lexicon: &Lexicon, word: &str) -> bool {
     lexicon.knows(stem) || leet::read(word, lexicon).is_some()
 }
 
-/// The letters of a word in lower case, with what may stand for letters, and apostrophes inside.
+/// Returns the letters of a word in lower case, including digits and symbols that may stand for
+/// letters, and inner apostrophes.
 fn spelling(places: &[usize], glyphs: &[Glyph]) -> String {
     let letters = places.iter().map(|&place| latin(glyphs[place].letter).to_ascii_lowercase());
     let word: String = letters.filter(|&letter| letter == '\'' || is_spelt(letter)).collect();
     word.trim_matches('\'').trim_end_matches('!').to_owned()
 }
 
-/// Cuts the places of a word into those of its parts, given how many letters each has.
+/// Splits the glyph indices of a word into those of its parts, given the number of letters of each.
 fn cut(places: &[usize], lens: &[usize], glyphs: &[Glyph]) -> Vec<Vec<usize>> {
     let mut parts = vec![vec![]];
     let mut lens = lens.iter().copied();
@@ -110,7 +112,7 @@ fn cut(places: &[usize], lens: &[usize], glyphs: &[Glyph]) -> Vec<Vec<usize>> {
     parts
 }
 
-/// Puts words down with a space, or the end of a line, between them.
+/// Appends words with a space between them, or with a line feed where the original has one.
 fn spell(joined: &mut Vec<Glyph>, words: &[Vec<usize>], glyphs: &[Glyph]) {
     let mut before: Option<usize> = None;
     for word in words {
@@ -126,12 +128,13 @@ fn spell(joined: &mut Vec<Glyph>, words: &[Vec<usize>], glyphs: &[Glyph]) {
     }
 }
 
-/// Whether a character is part of how a word is spelt, be it as a mark of exclamation inside.
+/// Returns whether a character may be part of the spelling of a word, inner exclamation marks
+/// included.
 fn is_spelt(letter: char) -> bool {
     letter == '!' || is_letter(letter)
 }
 
-/// Whether a character may be a letter of a word; marks of exclamation rarely are.
+/// Returns whether a character may be a letter of a word; `!`, `|` and `+` rarely are.
 fn is_letter(letter: char) -> bool {
-    letter.is_alphabetic() || (leet::is_stand_in(letter) && !"!|+".contains(letter))
+    letter.is_alphabetic() || (leet::is_substitute(letter) && !"!|+".contains(letter))
 }

@@ -1,4 +1,4 @@
-//! Words in whatever spelling a tokenizer may not tell from the plain one.
+//! Finds words in any spelling that a tokenizer may not distinguish from the plain one.
 
 use unicode_normalization::char::decompose_compatible;
 use unicode_normalization::char::is_combining_mark;
@@ -6,13 +6,14 @@ use unicode_normalization::char::is_combining_mark;
 use super::glyphs::is_invisible;
 use super::glyphs::look_alike;
 
-/// Whether a text ends in a word of small Latin letters, with or without white space after it.
+/// Returns whether a text ends in a word, with or without white space after it; `word` is in
+/// lower-case Latin letters.
 ///
-/// When in doubt it does. What some tokenizer drops or reads as white space may stand anywhere in
-/// the word, and anything but an ASCII letter before it: between other letters and the word a
-/// tokenizer may see an end of a word.
+/// Returns true in doubt. Characters that some tokenizer drops may occur anywhere in the word, even
+/// if others read them as white space. Any character but an ASCII letter may precede the word,
+/// since a tokenizer may see a word boundary there.
 ///
-/// Takes time linear in the length of the text, and for ordinary prose hardly any.
+/// Takes time linear in the length of the text, and hardly any for ordinary prose.
 pub(in crate::text) fn ends_in(text: &str, word: &str) -> bool {
     let mut expected = word.chars().rev().peekable();
     let mut is_within = false;
@@ -32,7 +33,7 @@ pub(in crate::text) fn ends_in(text: &str, word: &str) -> bool {
         }
         parts.clear();
         decompose_compatible(letter, |part| parts.push(part));
-        // Signs of ASCII are signs to every tokenizer, and are not part of the word.
+        // ASCII symbols are kept: no tokenizer drops them, so they cannot be within the word.
         parts.retain(|&part| letter.is_ascii() || (part.is_alphanumeric() && !is_dropped(part)));
         for part in parts.iter().rev() {
             match expected.next() {
@@ -45,10 +46,11 @@ pub(in crate::text) fn ends_in(text: &str, word: &str) -> bool {
     expected.peek().is_none()
 }
 
-/// What takes no room or goes with the letter before it. Control characters are here even where
-/// Unicode takes them for white space, since some tokenizers drop them.
+/// Returns whether a tokenizer may drop a character: an invisible one, a combining mark or a
+/// control character, even one that Unicode classes as white space, since some tokenizers drop
+/// those too.
 fn is_dropped(letter: char) -> bool {
-    // Letters since Unicode 12; to the older tables of tokenizers they are marks.
+    // Letters since Unicode 12, but combining marks in the older tables of tokenizers.
     const FORMER_MARKS: [char; 2] = ['\u{1cf2}', '\u{1cf3}'];
     let is_mark = || is_combining_mark(letter) || FORMER_MARKS.contains(&letter);
     (letter.is_control() && !matches!(letter, '\t' | '\n' | '\r'))
@@ -76,7 +78,7 @@ mod tests {
             "8tea",
             "green\u{b}tea",
             "ｔéа",
-            "ﬅea", // its first letter is a part of the word, the other is not
+            "ﬅea", // a ligature of s and t, of which only the t is part of the word
         ] {
             assert!(ends_in(text, "tea"), "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! What is undone, and what stays.
+//! Tests which texts are normalised, and which are not.
 
 mod markers;
 mod origins;
@@ -6,7 +6,7 @@ mod properties;
 
 use super::*;
 
-/// More or less from the most frequent on, as a vocabulary has them.
+/// Roughly from most to least frequent, like a real vocabulary.
 const WORDS: &str = "\
     the of and in to was he is as for on with that it his by at from her you she they are an be \
     this had my or not me have but we all so one were up out what do if how no us can will a i \
@@ -18,25 +18,25 @@ fn lexicon() -> Lexicon {
     Lexicon::new(WORDS.split_whitespace().map(str::to_owned))
 }
 
-fn plain(text: &str) -> Option<String> {
-    Plain::of(text, &lexicon()).map(|plain| plain.as_str().to_owned())
+fn normalised(text: &str) -> Option<String> {
+    NormalisedText::of(text, &lexicon()).map(|normalised| normalised.as_str().to_owned())
 }
 
-fn assert_read(pairs: &[(&str, &str)]) {
-    for &(disguised, expected) in pairs {
-        assert_eq!(plain(disguised).as_deref(), Some(expected), "text {disguised:?}");
+fn assert_normalised(pairs: &[(&str, &str)]) {
+    for &(obfuscated, expected) in pairs {
+        assert_eq!(normalised(obfuscated).as_deref(), Some(expected), "text {obfuscated:?}");
     }
 }
 
-fn assert_stay(texts: &[&str]) {
+fn assert_unchanged(texts: &[&str]) {
     for text in texts {
-        assert_eq!(plain(text), None, "text {text:?}");
+        assert_eq!(normalised(text), None, "text {text:?}");
     }
 }
 
 #[test]
 fn invisible_characters_in_words_are_dropped() {
-    assert_read(&[
+    assert_normalised(&[
         ("k\u{200b}i\u{200c}t\u{200d}t\u{2060}e\u{feff}n", "kitten"),
         ("kit\u{ad}ten", "kitten"),
         ("\u{202e}k\u{202c}itt\u{2066}en\u{2069}", "kitten"),
@@ -47,8 +47,8 @@ fn invisible_characters_in_words_are_dropped() {
 }
 
 #[test]
-fn heaps_of_marks_are_dropped() {
-    assert_read(&[
+fn stacked_combining_marks_are_dropped() {
+    assert_normalised(&[
         ("k\u{337}\u{322}i\u{334}t\u{338}\u{31b}t\u{336}e\u{335}n\u{338}", "kitten"),
         ("k\u{336}i\u{336}t\u{336}t\u{336}e\u{336}n\u{336}", "kitten"),
         ("e\u{301}\u{310}\u{346}gg", "egg"),
@@ -56,8 +56,8 @@ fn heaps_of_marks_are_dropped() {
 }
 
 #[test]
-fn ornamental_letters_are_made_plain() {
-    assert_read(&[
+fn styled_letters_are_replaced() {
+    assert_normalised(&[
         ("ｋｉｔｔｅｎ", "kitten"),
         ("𝕜𝕚𝕥𝕥𝕖𝕟 𝓴𝓲𝓽𝓽𝓮𝓷", "kitten kitten"),
         ("ⓚⓘⓣⓣⓔⓝ", "kitten"),
@@ -68,11 +68,11 @@ fn ornamental_letters_are_made_plain() {
 }
 
 #[test]
-fn foreign_letters_in_latin_words_are_replaced() {
-    assert_read(&[
+fn homoglyphs_are_replaced() {
+    assert_normalised(&[
         ("my kіttеn", "my kitten"),
-        ("Kіttеns lоvе xylophοnеs", "Kittens love xylophones"), // not a known word
-        ("the сосоа is here", "the cocoa is here"),             // all of it Cyrillic
+        ("Kіttеns lоvе xylophοnеs", "Kittens love xylophones"), // an unknown word
+        ("the сосоа is here", "the cocoa is here"),             // the word is all Cyrillic
         ("а kіttеn", "a kitten"),
         ("ᴋɪᴛᴛᴇɴ", "kitten"),
         ("kıtten", "kitten"),
@@ -81,8 +81,8 @@ fn foreign_letters_in_latin_words_are_replaced() {
 }
 
 #[test]
-fn digits_and_signs_in_words_are_replaced() {
-    assert_read(&[
+fn leetspeak_is_replaced() {
+    assert_normalised(&[
         ("k1tt3n", "kitten"),
         ("K1TT3N", "KITTEN"),
         ("b@k3ry", "bakery"),
@@ -91,13 +91,13 @@ fn digits_and_signs_in_words_are_replaced() {
         ("p30pl3 w|ll c00k", "people will cook"),
         ("w0rry, d0g.", "worry, dog."),
         ("b@k3ry's", "bakery's"),
-        ("s1t t0 l34rn", "sit to learn"), // short ones in good company
+        ("s1t t0 l34rn", "sit to learn"), // short words count beside longer ones
     ]);
 }
 
 #[test]
-fn spread_letters_are_joined() {
-    assert_read(&[
+fn spaced_letters_are_joined() {
+    assert_normalised(&[
         ("k i t t e n", "kitten"),
         ("k.i.t.t.e.n k-i-t-t-e-n k_i_t_t_e_n", "kitten kitten kitten"),
         ("k*i*t*t*e*n k/i/t/t/e/n", "kitten kitten"),
@@ -112,8 +112,8 @@ fn spread_letters_are_joined() {
 }
 
 #[test]
-fn a_phrase_without_wider_gaps_is_cut_into_words() {
-    assert_read(&[
+fn evenly_spaced_letters_are_split_into_words() {
+    assert_normalised(&[
         ("h o w t o c o o k", "how to cook"),
         ("h o w t o c o o k r i c e", "how to cook rice"),
         ("t e l l m e a b o u t t h e h i s t o r y", "tell me about the history"),
@@ -121,8 +121,8 @@ fn a_phrase_without_wider_gaps_is_cut_into_words() {
 }
 
 #[test]
-fn disguises_on_top_of_each_other_are_undone() {
-    assert_read(&[
+fn combined_obfuscations_are_undone() {
+    assert_normalised(&[
         ("k 1 t t 3 n", "kitten"),
         ("k ! t t e n", "kitten"),
         ("h 0 w t 0 c 0 0 k", "how to cook"),
@@ -137,8 +137,8 @@ fn disguises_on_top_of_each_other_are_undone() {
 }
 
 #[test]
-fn ordinary_words_with_digits_and_signs_stay() {
-    assert_stay(&[
+fn ordinary_words_with_digits_and_signs_are_unchanged() {
+    assert_unchanged(&[
         "The meeting is at 10am on the 4th, 5in from here, in the 70s, 1st of all.",
         "mp3 h1n1 covid19 3d i5 b2b $5 a11y i18n win32 sha256 1and1 24hours 4ever",
         "mark5 david87 tom4 dog5 bird1",
@@ -151,8 +151,8 @@ fn ordinary_words_with_digits_and_signs_stay() {
 }
 
 #[test]
-fn enumerations_initials_and_formulas_stay() {
-    assert_stay(&[
+fn enumerations_initials_and_formulas_are_unchanged() {
+    assert_unchanged(&[
         "a b c",
         "A B C D E F G",
         "J. R. R. Tolkien and J.R.R. Tolkien",
@@ -169,8 +169,8 @@ fn enumerations_initials_and_formulas_stay() {
 }
 
 #[test]
-fn texts_in_other_languages_stay() {
-    assert_stay(&[
+fn texts_in_other_languages_are_unchanged() {
+    assert_unchanged(&[
         "Это обычный русский текст о погоде, и в нём ничего нет.",
         "Она сказала: нос, рот, кот, сор",
         "In Russian one says привет, как дела? to a friend",
@@ -185,8 +185,8 @@ fn texts_in_other_languages_stay() {
 }
 
 #[test]
-fn marks_and_emoji_of_ordinary_texts_stay() {
-    assert_stay(&[
+fn symbols_and_emoji_are_unchanged() {
+    assert_unchanged(&[
         "👨\u{200d}👩\u{200d}👧 ❤\u{fe0f} 1\u{fe0f}\u{20e3} 🇺🇸🇬🇧 🅰 flags",
         "m² x² word¹ H₂O 10⁵ 1ª Nº № ™ ½ ℝ Ⅷ",
         "it’s “quoted” … – here\u{a0}and there",

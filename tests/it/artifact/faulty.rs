@@ -1,4 +1,4 @@
-//! What is said of a model folder that is not what it must be.
+//! Error messages for invalid model folders.
 
 use std::path::Path;
 
@@ -178,7 +178,7 @@ const CASES: &[Case] = &[
             });
         },
         file: "tokenizer.json",
-        message: "found a second text in that for one",
+        message: "found a second text in the template",
     },
     Case {
         name: "a template of token types that the model is not given",

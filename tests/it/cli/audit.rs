@@ -1,4 +1,4 @@
-//! `--audit-log`: what is written about requests, and what happens when nothing can be.
+//! `--audit-log`: the entries for requests, and what happens if they cannot be written.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn a_request_leaves_a_line_without_its_text() {
     for body in [
         r#"{"input": ["good morning", "good night"], "thresholds": {"spam": 0.0}, "top_k": 1}"#,
         r#"{"messages": [{"role": "user", "content": "hello"}, {"role": "user", "content": "good morning"}]}"#,
-        r#"{"input": ""}"#, // refused, so nothing was decided
+        r#"{"input": []}"#, // refused, so nothing was decided
     ] {
         server.send(&format!(
             "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-api-key: {key}\r\n\
@@ -67,12 +67,12 @@ fn a_killed_server_has_a_line_for_every_answer_and_the_next_begins_a_new_one() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{round}: {answer}");
         answered.push(request_id(&answer));
     }
-    // In the middle of a request that is long enough to be there still.
+    // The server is killed during a request that takes long enough to be still in progress.
     let body = format!("{{\"input\": \"{}\"}}", "tea ".repeat(4000));
     send_and_forget(&server, &body);
     server.signal("KILL");
     server.child.wait().unwrap();
-    // What a crash in the middle of writing leaves.
+    // A partial line, as a crash during a write leaves it.
     let mut torn = std::fs::read(&log).unwrap();
     torn.extend(br#"{"time":"2026-01-01T00"#);
     std::fs::write(&log, torn).unwrap();
@@ -156,7 +156,7 @@ fn end(server: &mut Server) {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
-/// Gone before the answer.
+/// Sends a request and disconnects before the response.
 fn send_and_forget(server: &Server, body: &str) {
     use std::io::Write;
 
@@ -179,7 +179,7 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// By sha256sum.
+/// Computed with sha256sum.
 const GOOD_MORNING: &str = "cdf71dea7d7741a2b6f021f3dd344f75c8333988f547866a8fbf28f064cf7c78";
-/// Of `user: hello`, a line break, and `user: good morning`.
+/// The hash of `user: hello`, a line break, and `user: good morning`.
 const HELLO_GOOD_MORNING: &str = "59025697dbe5bb2840a5609976c5d004a5520b3ee1a12593f86f86ef4c9f3783";

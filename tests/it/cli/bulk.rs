@@ -1,4 +1,4 @@
-//! Files of JSON lines through `moderato score`.
+//! JSON Lines files through `moderato score`.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -77,7 +77,7 @@ fn results_go_into_a_field_of_the_name_that_is_asked_for() {
     let mut expected = json_lines(&score(&plain, &[])).remove(0);
     expected.as_object_mut().unwrap().remove("text");
     assert_eq!(lines[0]["results"], expected);
-    // That field may be there already too.
+    // The input may already have that field, too.
     let output = score(&input, &["--result-key", "n"]);
     assert_eq!(output.status.code(), Some(65));
     let fault = "line 1: field \"n\" is in the input already; --result-key NAME puts";
@@ -114,7 +114,7 @@ fn broken_unicode_in_a_text_is_read_as_the_replacement_character() {
     assert_eq!(expected["text"], "tea\u{fffd}cake");
     for line in [
         &b"{\"text\":\"tea\xffcake\"}"[..],
-        b"{\"text\":\"tea\xe2\x82cake\"}", // a character that is cut off
+        b"{\"text\":\"tea\xe2\x82cake\"}", // a truncated character
         b"{\"text\":\"tea\\ud800cake\"}",
         b"{\"text\":\"tea\\uDC00cake\"}",
         b"\xef\xbb\xbf{\"text\":\"tea\xffcake\"}\r\n",
@@ -130,7 +130,7 @@ fn broken_unicode_in_other_fields_is_no_fault() {
     );
     assert!(output.status.success(), "{}", stderr(&output));
     let written = String::from_utf8(output.stdout).unwrap();
-    // Escapes stay as they are, save in the text; bytes that are not UTF-8 cannot stay in JSON.
+    // Escapes are preserved, except in the text; bytes that are not UTF-8 cannot be kept in JSON.
     let start = concat!(
         r#"{"\udfff":"\ud800","a"#,
         "\u{fffd}\":\"\u{fffd} b\",",
@@ -159,7 +159,7 @@ fn what_does_not_change_the_text_does_not_matter() {
     let plain = json_lines(&score(&file("{\"text\": \"tea\"}\n{\"text\": \"cake\"}\n").1, &[]));
     for content in [
         "\u{feff}{\"text\": \"tea\"}\n{\"text\": \"cake\"}",
-        "\u{feff}{\"text\": \"tea\"}\r\n\u{feff}{\"text\": \"cake\"}\r\n\u{feff}", // two files in one
+        "\u{feff}{\"text\": \"tea\"}\r\n\u{feff}{\"text\": \"cake\"}\r\n\u{feff}", // two files
         "{\"text\": \"tea\"}\r\n{\"text\": \"cake\"}\r\n",
         "\n{\"text\": \"tea\"}\n \t\n{\"text\": \"cake\"}\n\n",
         "{\"text\": \"t\\u0065a\"}\n{\"text\": \"cake\"}",

@@ -1,5 +1,5 @@
-//! The environment, as deployments set it: empty variables, several words for yes, and what
-//! OpenTelemetry has specified.
+//! Environment variables as deployments set them: empty variables, several words for true, and the
+//! variables specified by OpenTelemetry.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -35,6 +35,34 @@ fn an_empty_variable_of_a_flag_is_an_unset_one() {
         let mut server = serve(&names.iter().map(|name| (*name, value)).collect::<Vec<_>>());
         server.wait_for("ready");
         server.stop();
+    }
+}
+
+/// The value is out of range, so that the error names the flag that received it.
+#[test]
+fn former_names_of_flags_and_variables_still_count_where_the_present_one_is_not_set() {
+    for (former, present, value) in [
+        ("batch-tokens", "max-batch-tokens", "0"),
+        ("queue-tokens", "max-queue-tokens", "0"),
+        ("queue-ms", "max-queue-ms", "0"),
+        ("span-tokens", "max-span-tokens", "-"),
+        ("timeout-ms", "request-timeout-ms", "0"),
+        ("grace-ms", "shutdown-timeout-ms", "86400001"),
+    ] {
+        let variable = |flag: &str| format!("MODERATO_{}", flag.replace('-', "_").to_uppercase());
+        let serve = || {
+            let mut command = support::moderato();
+            command.args(["serve", "--listen", "256.0.0.1:0"]);
+            command
+        };
+        let by_flag = serve().arg(format!("--{former}={value}")).output().unwrap();
+        let by_variable = serve().env(variable(former), value).output().unwrap();
+        for output in [by_flag, by_variable] {
+            assert_eq!(output.status.code(), Some(64), "{former}");
+            assert!(stderr(&output).contains(&format!("--{present}")), "{}", stderr(&output));
+        }
+        let both = serve().env(variable(former), value).env(variable(present), "9").output();
+        assert!(!stderr(&both.unwrap()).contains(&format!("--{present}")), "{former}");
     }
 }
 
@@ -82,7 +110,7 @@ fn with_a_collector_nonsense_is_told_by_name_and_left_alone() {
     let mut server = serve(&[&NONSENSE[..], &collector].concat());
     server.wait_for("ready");
     let told = warnings(&server);
-    for variable in TOLD {
+    for variable in REPORTED {
         let is_told = told.iter().any(|warning| warning["variable"] == variable);
         assert!(is_told, "{variable}: {}", server.seen);
     }
@@ -136,13 +164,13 @@ fn nothing_is_sent_where_a_variable_turns_traces_off() {
         ]);
         server.wait_for("ready");
         server.post(r#"{"input": "Good morning"}"#);
-        // What was left would be sent by the end.
+        // Any remaining spans would have been sent at shutdown.
         server.stop();
         assert!(collector.heads.try_recv().is_err(), "{variable}");
     }
 }
 
-/// Serves the tiny model with so many variables.
+/// Serves the tiny model with the given variables.
 fn serve(variables: &[(&str, &str)]) -> Server {
     let mut command = program(&["--listen", "127.0.0.1:0"]);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {
@@ -162,7 +190,7 @@ fn status_of_an_image(ignore: &str) -> Option<u64> {
     answer["response"]["status_code"].as_u64()
 }
 
-/// A batch of one moderation that holds a text and an image.
+/// Runs a batch of one moderation request with a text and an image.
 fn batch_of_an_image(variable: &str, value: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("requests.jsonl");
@@ -176,7 +204,7 @@ fn batch_of_an_image(variable: &str, value: &str) -> Output {
     command.args(["batch", "--input"]).arg(&path).env(variable, value).output().unwrap()
 }
 
-/// Takes traces; the heads of the requests that came.
+/// A trace collector, and the heads of the requests it has received.
 struct Collector {
     address: String,
     heads: mpsc::Receiver<String>,
@@ -193,7 +221,7 @@ impl Collector {
                 let head = lines.take_while(|line| !line.is_empty());
                 let head = head.flat_map(|line| [line, "\r\n".into()]).collect();
                 let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                // Before the answer, with which the server may end.
+                // Before the response, after which the server may exit.
                 if sender.send(head).is_err() {
                     return;
                 }
@@ -206,7 +234,7 @@ impl Collector {
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Values that make no sense.
+/// Invalid values.
 const NONSENSE: [(&str, &str); 9] = [
     ("OTEL_SDK_DISABLED", "perhaps"),
     ("OTEL_TRACES_EXPORTER", "pigeon"),
@@ -218,8 +246,8 @@ const NONSENSE: [(&str, &str); 9] = [
     ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "-1"),
 ];
-/// Those of them that we read ourselves; of the others the library tells, or does not.
-const TOLD: [&str; 5] = [
+/// The variables that the program reads and reports itself; the others are left to the library.
+const REPORTED: [&str; 5] = [
     "OTEL_SDK_DISABLED",
     "OTEL_TRACES_EXPORTER",
     "OTEL_TRACES_SAMPLER_ARG",

@@ -1,4 +1,4 @@
-//! `moderato evaluate`: labels read, figures written.
+//! `moderato evaluate`: the labels it reads, and the figures it writes.
 
 use std::process::Output;
 
@@ -115,7 +115,7 @@ fn faulty_labels_end_with_65_and_their_line() {
 fn a_line_has_categories_or_labels() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("abuse.toml");
-    // A category that is called as one of its two labels, and one of another name.
+    // One category is named like one of its two labels, the other differs from its label.
     std::fs::write(
         &path,
         support::CLAUSES
@@ -126,9 +126,9 @@ fn a_line_has_categories_or_labels() {
     let policy = ["--policy", path.to_str().unwrap(), "--json"];
     let lines = [
         (r#"{"insult": 0, "adverts": 1}"#, (1, 0, 1)), // categories
-        (r#"{"insult": 0, "spam": 1, "threat": 1}"#, (1, 1, 0)), // labels: any
-        (r#"{"insult": 0, "spam": 0, "leak": 0}"#, (1, 0, 0)), // all
-        (r#"{"spam": 0, "leak": 1}"#, (0, 0, 1)),      // insult is not known
+        (r#"{"insult": 0, "spam": 1, "threat": 1}"#, (1, 1, 0)), // labels: any is true
+        (r#"{"insult": 0, "spam": 0, "leak": 0}"#, (1, 0, 0)), // labels: all are false
+        (r#"{"spam": 0, "leak": 1}"#, (0, 0, 1)),      // insult is unknown
         (r#"{"spam": 1}"#, (1, 1, 0)),
     ];
     for (labels, (n_texts, n_positives, n_adverts)) in lines {

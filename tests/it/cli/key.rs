@@ -1,4 +1,4 @@
-//! `moderato key`: what it prints, and that the server takes it.
+//! `moderato key`: its output, and that the server accepts the key.
 
 use std::process::Output;
 

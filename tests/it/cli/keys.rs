@@ -1,4 +1,4 @@
-//! `moderato serve --api-keys-file`: faults of the file, its changes, and what is never logged.
+//! `moderato serve --api-keys-file`: faulty files, changed files, and what is never logged.
 
 use std::fs::File;
 use std::fs::FileTimes;
@@ -25,7 +25,7 @@ fn a_faulty_file_of_keys_ends_before_anything_listens() {
             format!("web client {hash}\nweb client {}", Secret::of([2; 32]).hash()),
             "keys.txt, line 2: expected another name than that of every other key, found that of line 1",
         ),
-        // A byte order mark is no part of the first name.
+        // A byte order mark is not part of the first name.
         (
             format!("\u{feff}web client {hash}\r\nweb client {}\r\n", Secret::of([2; 32]).hash()),
             "keys.txt, line 2: expected another name than that of every other key, found that of line 1",
@@ -126,8 +126,8 @@ fn a_hangup_reads_keys_and_certificates_again_and_so_does_a_change() {
     server.signal("HUP");
     server.wait_for("read the keys again");
     server.wait_for("read the certificate again");
-    server.wait_for("exchanged the model");
-    // So does a new pair, without a signal.
+    server.wait_for("swapped the model");
+    // A new certificate and key are read without a signal.
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(at("cert.pem"), pair.cert.pem()).unwrap();
     std::fs::write(at("key.pem"), pair.signing_key.serialize_pem()).unwrap();
@@ -136,7 +136,8 @@ fn a_hangup_reads_keys_and_certificates_again_and_so_does_a_change() {
 
 #[test]
 fn a_server_that_anybody_can_reach_says_so_once_if_it_has_no_keys() {
-    let warning = "whoever reaches this address may ask: there is no --api-keys-file";
+    let warning =
+        "anyone who can reach this address may use the server: there is no --api-keys-file";
     for (address, has_keys, n_warnings) in
         [("0.0.0.0:0", false, 1), ("0.0.0.0:0", true, 0), ("127.0.0.1:0", false, 0)]
     {
@@ -155,7 +156,7 @@ fn a_server_that_anybody_can_reach_says_so_once_if_it_has_no_keys() {
     }
 }
 
-/// A file of keys.
+/// A key file.
 struct Keys {
     path: PathBuf,
     _folder: TempDir,
@@ -172,15 +173,15 @@ impl Keys {
         self.write_text(&names.iter().map(line).collect::<String>());
     }
 
-    /// As it should be done: at once.
+    /// Replaces the file atomically, as it should be done.
     fn write_text(&self, text: &str) {
         let next = self.path.with_extension("next");
         std::fs::write(&next, text).unwrap();
         std::fs::rename(next, &self.path).unwrap();
     }
 
-    /// As it should not be done: over the old file, with the size and the time of a line that was
-    /// written long ago.
+    /// Overwrites the file in place, as it should not be done, always with the same size and
+    /// modification time.
     fn write_in_place(&self, name: &str) {
         std::fs::write(&self.path, format!("{name} client {}\n", secret(name).hash())).unwrap();
         let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000));
@@ -205,7 +206,7 @@ fn ask(server: &Server, path: &str, name: &str) -> u16 {
     status.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
 }
 
-/// The key that belongs to a name, the same in every run.
+/// Returns the key for a name, the same in every run.
 fn secret(name: &str) -> Secret {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());

@@ -1,4 +1,4 @@
-//! Addresses: names, ports alone, files, and sockets of a supervisor.
+//! Addresses: host names, ports alone, socket files, and sockets passed by a supervisor.
 
 use std::io::Read;
 use std::io::Write;
@@ -48,7 +48,7 @@ fn an_address_that_cannot_be_had_ends_with_69_and_is_named_as_it_was_typed() {
     for address in [
         format!("localhost:{port}"),
         format!(":{port}"),
-        // No name may be so long, so that nobody has to be asked for it.
+        // Too long for a host name, so that no DNS lookup is made.
         format!("{}:80", "a".repeat(64)),
         "unix:/no/such/folder/moderato.sock".to_owned(),
     ] {
@@ -189,7 +189,7 @@ fn a_socket_that_no_supervisor_has_passed_is_named() {
     for (flags, message) in [
         (["--listen", "systemd:other"], "no socket other that is free; it has passed: http, admin"),
         (["--admin-listen", "systemd:other"], "admin-listen: the supervisor has passed no socket"),
-        // Its clients would wait for ever.
+        // Clients of the unused socket would wait forever.
         (["--listen", "systemd:http"], "listen: nothing listens on socket 1 (admin) of the"),
     ] {
         let output = supervisor.command(&flags).output().unwrap();
@@ -204,7 +204,7 @@ fn a_socket_that_no_supervisor_has_passed_is_named() {
     assert!(stderr(&output).contains("expected Accept=no"), "{}", stderr(&output));
 }
 
-/// Two sockets, and what it takes to hand them over as systemd does.
+/// Two sockets that are passed to the server as by systemd.
 struct Supervisor {
     folder: tempfile::TempDir,
     tcp: TcpListener,
@@ -229,7 +229,8 @@ impl Supervisor {
         self.hand_over("http:admin", flags)
     }
 
-    /// A server to which the sockets go as its descriptors 3 and 4, under these names.
+    /// Returns a server command that receives the sockets as descriptors 3 and 4, under these
+    /// names.
     fn hand_over(&self, names: &str, flags: &[&str]) -> Command {
         const HAND_OVER: &str = "exec 3<&0 4>&1 0</dev/null 1>/dev/null
             export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=$NAMES
@@ -243,10 +244,10 @@ impl Supervisor {
         command
     }
 
-    /// The next process could take over.
+    /// Checks that both sockets still accept connections, so that the next process could take over.
     fn still_listens(&self) {
         let _client = TcpStream::connect_timeout(&self.address, PATIENCE).unwrap();
-        // The flag is the socket's, not the process's.
+        // The non-blocking flag belongs to the socket, not to the process.
         self.tcp.set_nonblocking(false).unwrap();
         self.tcp.accept().unwrap();
         let _client = UnixStream::connect(self.path()).unwrap();
@@ -267,12 +268,12 @@ fn ask_file(path: &Path, request: &str) -> String {
     answer
 }
 
-/// What comes back on many connections at once, some of which wait to be accepted; `None` if nobody
-/// listens any more.
+/// Sends a request on many connections at once, some still waiting to be accepted, and returns the
+/// responses; `None` if nothing listens any more.
 fn burst(path: &Path) -> Option<Vec<String>> {
     let connect = |_| UnixStream::connect(path).ok();
     let mut streams: Vec<_> = (0..32).map_while(connect).collect();
-    // A server that has gone is found by what does not come back.
+    // A server that has exited is detected by its missing response.
     let send = |stream: &mut UnixStream| drop(stream.write_all(score().as_bytes()));
     streams.iter_mut().for_each(send);
     let answers = streams.iter_mut().map(|stream| {

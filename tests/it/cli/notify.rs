@@ -1,4 +1,4 @@
-//! The socket of the supervisor, where it has no file or is not read.
+//! The supervisor's notification socket, if it has no file or is not read.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;

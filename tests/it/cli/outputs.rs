@@ -1,4 +1,4 @@
-//! Outputs that are closed, full or deaf: no answer waits for them.
+//! Outputs that are closed, full or unresponsive: no response waits for them.
 
 use std::fs::File;
 use std::io::BufRead;
@@ -30,16 +30,16 @@ fn a_log_that_cannot_be_written_costs_no_answer_and_no_time() {
     let mut servers = [
         Silent::start("/dev/null", &mut program(), Stdio::null()),
         Silent::start("a closed pipe", &mut program(), gone.1.into()),
-        // As with 2>&1, so that nothing that is printed at the end gets through either.
+        // As with 2>&1, so that nothing printed at shutdown gets through either.
         Silent::start("a full pipe", program().stdout(full.1.try_clone().unwrap()), full.1.into()),
         Silent::start("a closed descriptor", &mut without_stderr(), Stdio::inherit()),
     ];
     three_lines_and_no_more(gone.0);
-    // More lines than the pipe and the queue before it hold.
+    // More lines than the pipe and the queue in front of it can hold.
     servers[2].time_of(5000);
     let mut rates = rates(&mut servers);
     for _ in 0..2 {
-        // The machine may have been busy with something else.
+        // Other load may have distorted the measurement.
         if rates.iter().any(|&rate| rate < 0.9) {
             rates = self::rates(&mut servers);
         }
@@ -70,7 +70,7 @@ fn without_a_log_texts_are_scored_all_the_same() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        // The tiny model has no policy, which is a warning.
+        // The tiny model has no policy, which causes a warning.
         let mut command = quiet();
         let output = command.env("MODERATO_LOG", "debug").args(&arguments).stderr(writer);
         let output = output.output().unwrap();
@@ -81,7 +81,7 @@ fn without_a_log_texts_are_scored_all_the_same() {
 
 #[test]
 fn every_line_that_is_skipped_is_named_however_slowly_that_is_read() {
-    // More than the pipe and the queue before it hold.
+    // More lines than the pipe and the queue in front of it can hold.
     let n_lines = 20_000;
     let mut command = quiet();
     command.env("MODERATO_LOG", "warn");
@@ -94,7 +94,7 @@ fn every_line_that_is_skipped_is_named_however_slowly_that_is_read() {
         stdin.write_all("none\n".repeat(n_lines).as_bytes()).unwrap();
         drop(fed);
     });
-    // Does not end before somebody reads.
+    // The program does not exit before its output is read.
     let _ = waiting.recv_timeout(Duration::from_secs(2));
     let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     feeding.join().unwrap();
@@ -136,7 +136,7 @@ fn results_that_cannot_be_written_are_a_fault() {
     // A descriptor that is open for reading only.
     let mut read_only = quiet();
     read_only.args(scored).stdout(File::open("/dev/null").unwrap());
-    // More than the limit on the size of files, for which the system sends a signal too.
+    // Exceeds the file size limit, for which the system also sends a signal.
     let mut limited = Command::new("sh");
     limited.args(["-c", "ulimit -f 0; exec \"$@\"", "sh"]);
     limited.arg(quiet().get_program()).args(scored).env("MODERATO_MODEL", support::tiny());
@@ -156,12 +156,12 @@ fn a_collector_that_never_answers_holds_nobody_up() {
     let mut command = program();
     command.args(["--otlp-endpoint", &endpoint]);
     let mut server = Silent::start("a deaf collector", &mut command, Stdio::null());
-    // More spans than are kept for it.
+    // More spans than are queued for the collector.
     server.time_of(3000);
     server.end();
 }
 
-/// The server over the tiny model.
+/// Returns a command that serves the tiny model.
 fn program() -> Command {
     let mut command = support::moderato();
     command.args(["serve", "--log", "info", "--model"]).arg(support::tiny());
@@ -169,7 +169,7 @@ fn program() -> Command {
     command
 }
 
-/// The same, begun by a shell that closes stderr.
+/// Returns the same command, run by a shell that closes stderr.
 fn without_stderr() -> Command {
     let program = program();
     let mut command = Command::new("sh");
@@ -178,13 +178,13 @@ fn without_stderr() -> Command {
     command
 }
 
-/// Reads what `head -n 3` would.
+/// Reads three lines and closes the pipe, as `head -n 3` would.
 fn three_lines_and_no_more(reader: PipeReader) {
     let lines = BufReader::new(reader).lines().take(3);
     assert_eq!(lines.map_while(Result::ok).count(), 3);
 }
 
-/// The rate of each server as a part of the rate of the first: the median of many short rounds.
+/// Returns the throughput of each server relative to the first: the median of many short rounds.
 fn rates<const N: usize>(servers: &mut [Silent; N]) -> [f64; N] {
     let round = |_| servers.each_mut().map(|server| server.time_of(REQUESTS_OF_A_ROUND));
     let rounds: Vec<_> = (0..ROUNDS).map(round).collect();
@@ -208,7 +208,7 @@ struct Silent {
 impl Silent {
     fn start(name: &'static str, command: &mut Command, stderr: Stdio) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Its log is not read, so it cannot tell which port it has got.
+        // The log is not read, so that a port chosen by the system would be unknown.
         let address = folder.path().join("socket");
         command.args(["--listen", &format!("unix:{}", address.display())]);
         let child = command.stderr(stderr).spawn().unwrap();
@@ -221,7 +221,7 @@ impl Silent {
         server
     }
 
-    /// How long so many requests take, one after the other.
+    /// Returns the time taken by `n_requests` requests in sequence.
     fn time_of(&mut self, n_requests: usize) -> Duration {
         let body = r#"{"input": "good morning"}"#;
         let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
@@ -238,7 +238,7 @@ impl Silent {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
     }
 
-    /// Sends a request and reads its answer, on the connection that stays open.
+    /// Sends a request and reads the response on the persistent connection.
     fn ask(&mut self, request: &str) -> String {
         self.connection.get_mut().write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -252,7 +252,7 @@ impl Silent {
         answer + std::str::from_utf8(&body).unwrap()
     }
 
-    /// Has the server end, which it does well, and within its grace period.
+    /// Stops the server and checks that it exits cleanly, within its grace period.
     fn end(mut self) {
         let began = Instant::now();
         signal(&self.child, "TERM");
@@ -264,7 +264,7 @@ impl Silent {
 
 impl Drop for Silent {
     fn drop(&mut self) {
-        // A test that failed leaves no server behind; one that has ended needs no killing.
+        // Stops the server of a failed test; one that has exited is not affected.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -284,7 +284,7 @@ fn connect(address: &Path) -> BufReader<UnixStream> {
     }
 }
 
-/// 2,000 requests of each server, in turns, so that whatever else the machine does hits all alike.
+/// 2,000 requests per server, interleaved, so that other load affects all servers alike.
 const ROUNDS: usize = 200;
 const REQUESTS_OF_A_ROUND: usize = 10;
 const LINES_LOST: &str = "moderato_log_lines_dropped_total ";

@@ -1,4 +1,4 @@
-//! Policies of an operator over models whose labels have other names.
+//! Policies of an operator for models whose labels have other names.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -12,7 +12,8 @@ use super::serve::Server;
 use super::stderr;
 use crate::support;
 
-/// Three categories of the default model: of two labels, of another name, with another threshold.
+/// Three categories for the default model: one with two labels, one with another name, one with
+/// another threshold.
 const THREE: &str = r#"
     id = "forum"
     name = "Rules of the forum"
@@ -68,7 +69,7 @@ fn a_policy_of_three_categories_scores_evaluates_and_serves_the_default_model() 
     assert_eq!(report["categories"]["data_protection"]["score"], score("privacy"), "{report}");
     assert_eq!(report["categories"]["self_harm"]["violated"], true, "its own threshold");
 
-    // Labelled by the policy's categories, and by the model's labels.
+    // Labelled with the policy's categories, and with the model's labels.
     let lines = [
         json!({"text": THREAT, "labels": {"crime": 1, "data_protection": 0}}),
         json!({"text": THREAT, "labels": {"violence_and_threats": 1, "privacy": 0, "csam": 0}}),
@@ -141,7 +142,7 @@ fn labels_that_a_policy_leaves_out_and_names_it_cannot_fill_are_told() {
 fn a_policy_of_the_operator_leaves_the_calibration_and_the_self_test_of_older_models_alone() {
     let folder = support::tiny_copy();
     let own = String::from_utf8(run(&["policy", "--toml"]).stdout).unwrap();
-    // Ids that are none of the labels.
+    // One id is not a label.
     let own = own.replace("id = \"spam\"", "id = \"junk\"");
     write(folder.path(), "policy.toml", &own);
     let platt = json!({"scale": 1.0, "offset": 2.0});
@@ -163,7 +164,7 @@ fn a_policy_of_the_operator_leaves_the_calibration_and_the_self_test_of_older_mo
     let path = write(elsewhere.path(), "mine.toml", &toml);
     let report = score(&["--policy", path.to_str().unwrap()]);
     assert_eq!(report["categories"]["adverts"]["score"], expected, "calibrated as before");
-    // What the self-test does not expect is refused whatever the policy.
+    // A score that the self-test does not expect is refused under any policy.
     let line = json!({"text": "Tea?", "scores": {"junk": 0.0}, "tolerance": 0.0001});
     write(folder.path(), "canaries.jsonl", &line.to_string());
     let model = folder.path().to_str().unwrap();
@@ -174,14 +175,15 @@ fn a_policy_of_the_operator_leaves_the_calibration_and_the_self_test_of_older_mo
         "{}",
         stderr(&output)
     );
-    // Without a policy of its own the names of a model are its labels, whatever the operator has.
+    // Without a policy of its own, the files of a model name labels, whatever the policy of the
+    // operator.
     std::fs::remove_file(folder.path().join("policy.toml")).unwrap();
     let old = |text: &str| text.replace("junk", "spam");
     write(folder.path(), "calibration.json", &old(&calibration.to_string()));
     let line = json!({"text": "Tea?", "scores": {"spam": expected}, "tolerance": 0.0001});
     write(folder.path(), "canaries.jsonl", &line.to_string());
     score(&["--policy", path.to_str().unwrap()]);
-    // The newer name counts where both are there, and has labels.
+    // The newer file name takes precedence if both exist, and the file names labels.
     write(folder.path(), "canaries.jsonl", "{}");
     write(folder.path(), "self_test.jsonl", &line.to_string());
     score(&[]);
@@ -212,7 +214,7 @@ fn clauses_with_a_label_are_scored_for_lines_and_written_to_the_audit_log() {
     assert_eq!(written.as_object().unwrap().len(), 1, "{line}");
 }
 
-/// Runs the program over the default model.
+/// Runs the program with the default model.
 fn embedded(arguments: &[&str]) -> std::process::Output {
     support::moderato().env("MODERATO_LOG", "error").args(arguments).output().unwrap()
 }

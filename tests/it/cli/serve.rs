@@ -1,4 +1,4 @@
-//! `moderato serve`: its beginning and its end.
+//! `moderato serve`: startup and shutdown.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -55,7 +55,7 @@ fn a_request_under_way_is_answered_before_the_end() {
     let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n";
     let kind = "content-type: application/json\r\n";
     write!(stream, "{head}{kind}content-length: {length}\r\n\r\n").unwrap();
-    // The server asks for the body only once it works on the request.
+    // The server asks for the body only once it processes the request.
     let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
     stream.read_exact(&mut interim).unwrap();
     assert!(interim.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&interim));
@@ -83,9 +83,21 @@ fn the_text_of_a_user_is_never_logged() {
         let answer = server.post(body);
         assert!(!answer.contains("hidden"), "{answer}");
     }
+    // An answer quotes the beginning of a name that the client chose.
+    for body in [
+        r#"{"input": "tea", "a whole text in place of a name, with hidden words": 1}"#,
+        r#"{"input": "tea", "thresholds": {"a whole text in place of a name, with hidden words": 1}}"#,
+        r#"{"input": "tea", "policy": "a whole text in place of a name, with hidden words"}"#,
+        r#"{"input": "tea", "model": "a whole text in place of a name, with hidden words"}"#,
+        r#"{"input": "tea", "categories": ["a whole text in place of a name, with hidden words"]}"#,
+    ] {
+        let answer = server.post(body);
+        assert!(answer.contains("a whole text in place of a name"), "{answer}");
+        assert!(!answer.contains("hidden"), "{answer}");
+    }
     server.signal("TERM");
     server.wait_for("every accepted request was answered");
-    assert!(!server.seen.contains("hidden"), "{}", server.seen);
+    assert!(!server.seen.contains("hidden") && !server.seen.contains("whole"), "{}", server.seen);
     assert!(server.seen.contains("a request was refused"), "{}", server.seen);
     server.child.wait().unwrap();
 }
@@ -128,14 +140,14 @@ fn a_hangup_reads_the_files_again_and_keeps_what_serves_if_they_are_faulty() {
     let policy = format!("id = \"house\"\nname = \"n\"\nversion = \"1\"\n{}", categories.concat());
     std::fs::write(folder.path().join("policy.toml"), &policy).unwrap();
     server.signal("HUP");
-    server.wait_for("exchanged the model");
+    server.wait_for("swapped the model");
     assert!(server.post(body).contains("house@1"));
     std::fs::write(folder.path().join("policy.toml"), policy.replace("flag", "sue")).unwrap();
     server.signal("HUP");
     let refused = server.wait_for("the new model does not serve");
     assert!(refused["reason"].as_str().unwrap().contains("unknown variant `sue`"), "{refused}");
     assert!(server.post(body).contains("house@1"));
-    // Nobody writes to this pipe, and nobody waits for it.
+    // Nobody writes to this pipe, and the server must not wait for a writer.
     std::fs::remove_file(folder.path().join("policy.toml")).unwrap();
     let mkfifo = Command::new("mkfifo").arg(folder.path().join("policy.toml")).status();
     assert!(mkfifo.unwrap().success());
@@ -145,7 +157,7 @@ fn a_hangup_reads_the_files_again_and_keeps_what_serves_if_they_are_faulty() {
     std::fs::remove_file(folder.path().join("policy.toml")).unwrap();
     std::fs::write(folder.path().join("policy.toml"), policy.replace("house", "home")).unwrap();
     server.signal("HUP");
-    server.wait_for("exchanged the model");
+    server.wait_for("swapped the model");
     assert!(server.post(body).contains("home@1"));
     server.signal("TERM");
     server.wait_for("every accepted request was answered");
@@ -155,8 +167,8 @@ fn a_hangup_reads_the_files_again_and_keeps_what_serves_if_they_are_faulty() {
 #[test]
 fn a_signal_under_load_loses_no_request_that_was_accepted() {
     for _ in 0..3 {
-        // A busy machine would be measured as too slow for all clients, and refuse some.
-        let flags = ["--listen", "127.0.0.1:0", "--queue-ms", "3600000"];
+        // Under load, the measured throughput may be too low for all clients, and some be refused.
+        let flags = ["--listen", "127.0.0.1:0", "--max-queue-ms", "3600000"];
         let mut server = Server::with(&support::tiny(), &flags);
         server.wait_for("ready");
         let clients: Vec<_> = (0..8)
@@ -175,7 +187,8 @@ fn a_signal_under_load_loses_no_request_that_was_accepted() {
     }
 }
 
-/// Each on a connection of its own, until there is none to be had; says how many were answered.
+/// Sends requests, each on its own connection, until connections are refused; returns the number of
+/// responses.
 fn ask_until_refused(address: &str) -> usize {
     let body = format!("{{\"input\": \"{}\"}}", "tea ".repeat(100));
     let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
@@ -213,7 +226,8 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn sizes_without_bounds_are_taken() {
     let most = usize::MAX.to_string();
-    let flags = ["--listen", "127.0.0.1:0", "--batch-tokens", &most, "--max-header-bytes", &most];
+    let flags =
+        ["--listen", "127.0.0.1:0", "--max-batch-tokens", &most, "--max-header-bytes", &most];
     let mut server = Server::with(&support::tiny(), &flags);
     server.wait_for("ready");
     let answer = server.post(r#"{"input": "good morning"}"#);
@@ -221,8 +235,8 @@ fn sizes_without_bounds_are_taken() {
     server.stop();
 }
 
-/// A server that has got two signals within a second and holds a request that is half there; `None`
-/// if that took longer.
+/// Starts a server that holds a partial request and has received two signals within a second;
+/// `None` if that took longer.
 fn signalled_twice(signals: [&str; 2]) -> Option<(Server, TcpStream)> {
     let mut server = Server::start(&support::tiny());
     server.wait_for("ready");
@@ -242,8 +256,8 @@ fn a_signal_that_is_repeated_within_a_second_cuts_nothing_off() {
             .take(10)
             .find_map(|in_time| in_time)
             .expect("the machine is too busy for two signals within a second");
-        request.write_all(&[b' '; BEGUN_LENGTH - BEGUN_BODY.len()]).unwrap();
-        request.write_all(BEGUN_BODY.as_bytes()).unwrap();
+        request.write_all(&[b' '; PARTIAL_LENGTH - PARTIAL_BODY.len()]).unwrap();
+        request.write_all(PARTIAL_BODY.as_bytes()).unwrap();
         let mut answer = String::new();
         request.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{signals:?}: {answer}");
@@ -252,9 +266,9 @@ fn a_signal_that_is_repeated_within_a_second_cuts_nothing_off() {
     }
 }
 
-/// The body that a request which was begun may be sent, after white space up to its length.
-const BEGUN_BODY: &str = r#"{"input": "good morning"}"#;
-const BEGUN_LENGTH: usize = 99;
+/// The body that completes a partial request, after white space up to `PARTIAL_LENGTH`.
+const PARTIAL_BODY: &str = r#"{"input": "good morning"}"#;
+const PARTIAL_LENGTH: usize = 99;
 
 #[test]
 fn administrators_are_answered_on_loopback_unless_there_are_keys_and_tls() {
@@ -265,7 +279,7 @@ fn administrators_are_answered_on_loopback_unless_there_are_keys_and_tls() {
 
 #[test]
 fn what_is_wrong_with_the_configuration_is_told_before_anything_listens() {
-    // Taken, so that whoever binds it first fails by that.
+    // In use, so that the server would fail on the address if it bound it first.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (flag, value, named) in [
@@ -273,7 +287,7 @@ fn what_is_wrong_with_the_configuration_is_told_before_anything_listens() {
         ("--tls-cert", "nowhere.pem", "--tls-key"),
         ("--admin-listen", "0.0.0.0:1", "admin-listen: 0.0.0.0:1"),
         ("--device", "abacus", "--device"),
-        ("--queue-tokens", "1", "queue-tokens"),
+        ("--max-queue-tokens", "1", "queue-tokens"),
     ] {
         let output = run(&["serve", "--listen", &address, flag, value]);
         assert_eq!(output.status.code(), Some(64), "{flag}: {}", stderr(&output));
@@ -313,10 +327,10 @@ fn systemd_is_told_how_it_stands() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
-/// Far above what anything here takes.
+/// Far longer than anything in these tests takes.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The program with its log.
+/// A running server and its log.
 pub(crate) struct Server {
     pub(crate) child: Child,
     lines: mpsc::Receiver<String>,
@@ -325,7 +339,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// With all that can be logged.
+    /// Starts a server at log level `debug`.
     fn start(model: &Path) -> Self {
         Self::start_with(model, "debug")
     }
@@ -334,14 +348,14 @@ impl Server {
         Self::with(model, &["--listen", "127.0.0.1:0", "--log", log])
     }
 
-    /// With all that can be logged, unless the flags say otherwise.
+    /// Starts a server with these flags, at log level `debug` unless they say otherwise.
     pub(crate) fn with(model: &Path, flags: &[&str]) -> Self {
         let mut command = support::moderato();
         command.args(["serve", "--log-format", "json"]).args(flags).arg("--model").arg(model);
         Self::of(command.env("MODERATO_LOG", "debug"))
     }
 
-    /// As the command says.
+    /// Starts a server with this command.
     pub(crate) fn of(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -355,7 +369,7 @@ impl Server {
         server
     }
 
-    /// Reads the log up to a message.
+    /// Reads the log up to a message and returns its entry.
     pub(crate) fn wait_for(&mut self, message: &str) -> Value {
         loop {
             let line = self.lines.recv_timeout(PATIENCE);
@@ -390,13 +404,13 @@ impl Server {
         self.send(&format!("{head}{kind}content-length: {length}\r\n\r\n{body}"))
     }
 
-    /// A request that the server works on and whose body it waits for.
+    /// Begins a request that the server processes and whose body it waits for.
     fn begin_request(&self) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = "POST /v1/score HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n";
         let kind = "content-type: application/json\r\n";
-        write!(stream, "{head}{kind}content-length: {BEGUN_LENGTH}\r\n\r\n").unwrap();
-        // The server asks for the body only once it works on the request.
+        write!(stream, "{head}{kind}content-length: {PARTIAL_LENGTH}\r\n\r\n").unwrap();
+        // The server asks for the body only once it processes the request.
         let mut interim = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
         stream.read_exact(&mut interim).unwrap();
         assert!(interim.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&interim));
@@ -407,7 +421,7 @@ impl Server {
         ask(&self.address, request)
     }
 
-    /// Asks it to end, which it does well.
+    /// Stops the server and checks that it exits cleanly.
     pub(crate) fn stop(mut self) {
         self.signal("TERM");
         self.wait_for("every accepted request was answered");
@@ -419,7 +433,7 @@ impl Server {
     }
 }
 
-/// `serve` over the tiny model, with its log.
+/// Returns the `serve` command with the tiny model and a log.
 pub(super) fn program(flags: &[&str]) -> Command {
     let mut command = support::moderato();
     command.args(["serve", "--log", "info", "--log-format", "json"]).args(flags);
@@ -444,7 +458,7 @@ pub(crate) fn ask(address: &str, request: &str) -> String {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A test that failed leaves no server behind; one that has ended needs no killing.
+        // Stops the server of a failed test; one that has exited is not affected.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

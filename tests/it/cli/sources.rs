@@ -1,4 +1,4 @@
-//! Folders and files whose names hold what separates lists, names and revisions.
+//! Folders and files whose names contain the separators of lists, names and revisions.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::run;
 use super::stderr;
 use crate::support;
 
-/// What `=`, `,` and `@` could be taken for: a name, a list, a revision, and all of it.
+/// Folder names that `=`, `,` and `@` could turn into a name, a list, a revision, or all of these.
 const NAMES: [&str; 6] = ["a=b", "a,b", "a@b", "org/name@v1", "x=a,y=b@c", "embedded,a"];
 
 #[test]
@@ -34,7 +34,7 @@ fn several_sources_in_one_value_are_still_several() {
     let models = models();
     let (list, flags) = ("x=a,b,y=a@b", ["--policy", "nowhere.toml"]);
     for (source, message) in [
-        // Read as two models: the next fault is found.
+        // Parsed as two models, so that the next fault is reported.
         (list, "nowhere.toml: reading failed"),
         ("x=a,b,x=a@b", "model: two of the same name"),
         ("a,b,y=a@b", "of several models each needs a name: NAME=SOURCE, not a,b"),
@@ -86,7 +86,7 @@ fn a_policy_file_may_have_a_comma_in_its_name() {
     assert!(stderr(&output).contains(message), "{}", stderr(&output));
 }
 
-/// The tiny model under each of the names.
+/// Copies the tiny model to a folder of each name.
 fn models() -> TempDir {
     let models = tempfile::tempdir().unwrap();
     for name in NAMES {
@@ -100,7 +100,7 @@ fn models() -> TempDir {
     models
 }
 
-/// The program, about to score a text in a folder.
+/// Returns a command that scores a text, run in a folder.
 fn program(folder: &Path) -> Command {
     let mut command = support::moderato();
     command.current_dir(folder).args(["score", "Good morning"]).env("MODERATO_LOG", "error");

@@ -1,4 +1,4 @@
-//! Keys: who is let in, who is not, and what is open to all.
+//! API keys: which requests are accepted and refused, and what needs no key.
 
 use axum::body::Body;
 use axum::http::Method;
@@ -28,6 +28,9 @@ async fn a_key_is_taken_from_either_header_and_the_scheme_in_any_case() {
         (vec![("authorization", format!("Bearer {good}"))], 200),
         (vec![("authorization", format!("bearer  {good} "))], 200),
         (vec![("x-api-key", good.clone())], 200),
+        (vec![("api-key", good.clone())], 200),
+        (vec![("api-key", bad.clone()), ("x-api-key", good.clone())], 200),
+        (vec![("api-key", bad.clone())], 401),
         (vec![("authorization", "Bearer unused".into()), ("x-api-key", good.clone())], 200),
         (vec![], 401),
         (vec![("authorization", format!("Bearer {bad}"))], 401),

@@ -1,4 +1,4 @@
-//! Clauses with labels, and names of labels, over HTTP.
+//! Clauses with labels, and names mapped to labels, over HTTP.
 
 use serde_json::Value;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn clauses_are_scored_for_violated_categories_if_they_are_asked_for() {
     let threat = found["abuse"]["clauses"]["threats"]["score"].as_f64().unwrap();
     assert!(threat > 0.0 && threat < 1.0);
     assert!(found["adverts"].get("clauses").is_none(), "it is not violated: {}", answer.text);
-    // The score is that of the label, under whatever name it is asked for.
+    // The label has the same score under every name.
     let body = json!({"input": "good morning", "model": "theirs"});
     let names = ask(&app, "/v1/moderations", &body).await;
     let result = &names.body["results"][0];
@@ -79,7 +79,7 @@ fn app() -> moderato::http::App {
     app_under(support::CLAUSES)
 }
 
-/// The tiny model with this policy of its own.
+/// Creates a service for the tiny model with this policy.
 fn app_under(toml: &str) -> moderato::http::App {
     let folder = support::tiny_copy();
     std::fs::write(folder.path().join("policy.toml"), toml).unwrap();

@@ -1,4 +1,4 @@
-//! What a connection may take, on real sockets.
+//! The limits of connections, on real sockets.
 
 use std::io::Read;
 use std::io::Write;
@@ -26,7 +26,7 @@ async fn headers_that_come_drop_by_drop_are_given_up() {
     let server = Server::start(quick()).await;
     let answer = server.with(|stream| {
         stream.write_all(b"GET /health/live HTTP/1.1\r\n").unwrap();
-        // Each drop would begin a time that counts from the last byte anew.
+        // A timeout counted from the last byte would restart with each line.
         while !is_answered(stream, Duration::from_millis(20)) {
             stream.write_all(b"x-drop: 1\r\n").unwrap();
         }
@@ -65,7 +65,7 @@ async fn who_says_nothing_is_closed() {
     let began = Instant::now();
     assert_eq!(server.with(rest).await, "", "nothing was asked");
     assert!(began.elapsed() < Duration::from_secs(20));
-    // And after an answer too.
+    // An idle connection is closed after a response, too.
     let answer = server.with(|stream| {
         stream.write_all(LIVE.as_bytes()).unwrap();
         rest(stream)
@@ -106,7 +106,7 @@ async fn who_does_not_read_the_answers_is_cut_off() {
     let server = Server::start(quick()).await;
     let mut stream = server.connect();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    // Answers pile up until no more fit between the two, then requests do.
+    // Responses fill the buffers between client and server, then requests do.
     let requests = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
     let cut = tokio::task::spawn_blocking(move || {
         (0..10_000).find_map(|_| stream.write_all(requests.as_bytes()).err())
@@ -129,10 +129,10 @@ async fn pipelined_requests_are_answered_in_order() {
         };
         let all = (0..20).map(|n| score(&format!("tea-{n}"), "keep-alive")).collect::<String>();
         let all = [all, score("last", "close")].concat();
-        // In the middle of one, too.
+        // The split is also in the middle of a request.
         let (head, tail) = all.split_at(all.len() / 2 + 7);
         stream.write_all(head.as_bytes()).unwrap();
-        // By now the first half has been answered.
+        // The first half of the requests is being answered by now.
         assert!(is_answered(stream, PATIENCE));
         stream.write_all(tail.as_bytes()).unwrap();
         rest(stream)
@@ -188,7 +188,7 @@ async fn a_body_without_end_that_comes_fast_ends_in_413() {
 
 #[tokio::test]
 async fn draining_answers_those_whom_only_the_system_has_accepted() {
-    // On one thread, so the listener is asked to stop before it has seen any of them.
+    // On one thread, so that the listener is told to stop before it has accepted any of them.
     let server = Server::start(quick()).await;
     server.stop.notify_one();
     let clients: Vec<_> = (0..20)
@@ -220,7 +220,7 @@ async fn draining_answers_what_is_on_its_way_on_an_idle_connection() {
     let first = String::from_utf8_lossy(&first[..n_bytes]).into_owned();
     assert!(!first.contains("connection: close"), "{first}");
     server.stop.notify_one();
-    // The server knows by then, the client does not.
+    // By then the server is draining, which the client does not know.
     tokio::time::sleep(Duration::from_millis(20)).await;
     client.write_all(LIVE.as_bytes()).unwrap();
     assert!(server.serving.await.unwrap(), "in time");
@@ -232,7 +232,7 @@ async fn draining_answers_what_is_on_its_way_on_an_idle_connection() {
 const PATIENCE: Duration = Duration::from_secs(30);
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// Limits that a test can wait for.
+/// Limits that are short enough for a test.
 fn quick() -> ConnectionSettings {
     ConnectionSettings {
         max_connections: 64,
@@ -279,7 +279,7 @@ impl Server {
         stream
     }
 
-    /// Has a client at work on a thread of its own.
+    /// Runs a client on its own thread.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut TcpStream) -> T + Send + 'static,
@@ -305,7 +305,7 @@ impl Server {
     }
 }
 
-/// Whether something has come, after that time at the latest.
+/// Returns whether any bytes arrive within `patience`.
 fn is_answered(stream: &TcpStream, patience: Duration) -> bool {
     stream.set_read_timeout(Some(patience)).unwrap();
     let is_answered = stream.peek(&mut [0]).is_ok();
@@ -313,15 +313,15 @@ fn is_answered(stream: &TcpStream, patience: Duration) -> bool {
     is_answered
 }
 
-/// All that comes until the connection ends.
+/// Reads everything until the connection ends.
 fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // What came before a fault counts.
+    // The bytes before an error count.
     let _ = stream.read_to_end(&mut bytes);
     String::from_utf8(bytes).unwrap()
 }
 
-/// One answer of a connection that stays open.
+/// Reads one response from a connection that stays open.
 fn one(stream: &mut TcpStream) -> String {
     let mut bytes = [0; 4096];
     let n_bytes = stream.read(&mut bytes).unwrap();

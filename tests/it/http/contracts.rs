@@ -1,4 +1,4 @@
-//! The contracts of other services: the same scores under every name, and errors in their words.
+//! The contracts of other services: the same scores under every name, and errors in their formats.
 
 use axum::http::Request;
 use axum::http::StatusCode;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::Answer;
+use super::operations::OPERATIONS;
 use super::send;
 use crate::support;
 
@@ -27,12 +28,15 @@ fn every_contract_reports_the_same_score_for_the_same_category() {
                 let native = ask(&app, "/v1/score", &json!({"input": text})).await;
                 let native = &native.body["results"][0]["categories"];
                 let score = |id: &str| native[id]["score"].as_f64().unwrap();
-                for (contract, path, body) in asks(&text) {
-                    let answer = ask(&app, path, &body).await;
+                let all = OPERATIONS.iter().map(|operation| {
+                    (&*operation.template, operation.path("moderato-small"), operation.body(&text))
+                });
+                for (contract, path, body) in all.chain(variants(&text)) {
+                    let answer = ask(&app, &path, &body).await;
                     assert_eq!(answer.status, StatusCode::OK, "{contract}: {}", answer.text);
                     for (id, found) in scores(contract, &answer.body) {
                         let difference = (score(&id) - found).abs();
-                        // Batches differ, and with them the order of sums.
+                        // Batches differ, and with them the order of summation.
                         assert!(difference < 1e-5, "{contract}, {id}: {found}");
                     }
                 }
@@ -42,44 +46,20 @@ fn every_contract_reports_the_same_score_for_the_same_category() {
         .unwrap();
 }
 
-/// One text, asked about in the words of each contract.
-fn asks(text: &str) -> Vec<(&'static str, &'static str, Value)> {
-    let messages = json!([{"role": "user", "content": text}]);
-    let attributes = json!({"THREAT": {}, "INSULT": {}});
-    let tensor = json!({"name": "text", "shape": [1], "datatype": "BYTES", "data": [text]});
-    vec![
-        ("native chat", "/v1/score", json!({"messages": messages})),
-        ("moderations", "/v1/moderations", json!({"input": text})),
-        (
-            "openai parts",
-            "/v1/moderations",
-            json!({"input": [{"type": "text", "text": text}], "model": "omni-moderation-latest"}),
-        ),
-        (
-            "mistral chat",
-            "/v1/chat/moderations",
-            json!({"input": [messages], "model": "mistral-moderation-2411"}),
-        ),
-        ("classifications", "/v1/classifications", json!({"input": text})),
-        (
-            "chat classifications",
-            "/v1/chat/classifications",
-            json!({"input": {"messages": messages}}),
-        ),
-        ("vllm", "/classify", json!({"input": text})),
-        ("tei", "/predict", json!({"inputs": text})),
-        ("hugging face", "/models/moderato-small", json!({"inputs": text})),
-        ("kserve v1", "/v1/models/moderato-small:predict", json!({"instances": [text]})),
-        ("kserve v2", "/v2/models/moderato-small/infer", json!({"inputs": [tensor]})),
-        (
-            "perspective",
-            "/v1alpha1/comments:analyze",
-            json!({"comment": {"text": text}, "requestedAttributes": attributes}),
-        ),
+/// Returns other request bodies with the same text.
+fn variants(text: &str) -> [(&'static str, String, Value); 3] {
+    let turn = json!({"role": "user", "content": text});
+    let parts =
+        json!({"input": [{"type": "text", "text": text}], "model": "omni-moderation-latest"});
+    let chat = json!({"input": [[turn]], "model": "mistral-moderation-2411"});
+    [
+        ("native chat", "/v1/score".into(), json!({"messages": [turn]})),
+        ("OpenAI", "/v1/moderations".into(), parts),
+        ("Mistral", "/v1/chat/moderations".into(), chat),
     ]
 }
 
-/// The scores of an answer under our own ids, where exactly one of them stands for a name.
+/// Returns the scores of a response under our own ids, for names that map to exactly one of them.
 fn scores(contract: &str, body: &Value) -> Vec<(String, f64)> {
     let renamed = |map: &Value, names: &[(&str, &str)]| {
         let score = |(theirs, ours): &(&str, &str)| {
@@ -99,52 +79,62 @@ fn scores(contract: &str, body: &Value) -> Vec<(String, f64)> {
         std::iter::zip(IDS.map(str::to_owned), scores).collect()
     };
     match contract {
-        "native chat" => {
+        "/v1/score" | "native chat" => {
             let score = |id: &&str| {
                 let score = &body["results"][0]["categories"][*id]["score"];
                 ((*id).to_owned(), score.as_f64().unwrap())
             };
             IDS.iter().map(score).collect()
         }
-        "moderations" => renamed(&body["results"][0]["category_scores"], &own),
-        "openai parts" => renamed(
+        "/v1/moderations" | "/v1/chat/moderations" => {
+            renamed(&body["results"][0]["category_scores"], &own)
+        }
+        "OpenAI" => renamed(
             &body["results"][0]["category_scores"],
             &[("sexual/minors", "csam"), ("self-harm", "self_harm"), ("hate", IDS[3])],
         ),
-        "mistral chat" => renamed(
+        "Mistral" => renamed(
             &body["results"][0]["category_scores"],
             &[("selfharm", "self_harm"), ("pii", "privacy"), ("law", "professional_advice")],
         ),
-        "classifications" | "chat classifications" => {
+        "/v1/classifications" | "/v1/chat/classifications" => {
             renamed(&body["results"][0]["moderation"]["scores"], &own)
         }
-        "vllm" => in_order(&body["data"][0]["probs"]),
-        "tei" => labels(body),
-        "hugging face" => labels(&body[0]),
-        "kserve v1" => renamed(&body["predictions"][0], &own),
-        "kserve v2" => in_order(&body["outputs"][0]["data"]),
-        "perspective" => {
+        "/classify" => in_order(&body["data"][0]["probs"]),
+        "/predict" => labels(body),
+        "/" | "/models/{name}" | "/invocations" => labels(&body[0]),
+        "/v1/models/{name}:predict" => renamed(&body["predictions"][0], &own),
+        "/v2/models/{name}/infer" => in_order(&body["outputs"][0]["data"]),
+        "/v1alpha1/comments:analyze" => {
             let score = |name: &str| body["attributeScores"][name]["summaryScore"]["value"].clone();
             let map = json!({"THREAT": score("THREAT"), "INSULT": score("INSULT")});
             renamed(&map, &[("THREAT", IDS[4]), ("INSULT", IDS[3])])
         }
-        other => panic!("{other} is not asked"),
+        // These contracts return a verdict without scores.
+        "/api/v1/text/contents"
+        | "/beta/litellm_basic_guardrail_api"
+        | "/request"
+        | "/response" => Vec::new(),
+        other => panic!("the scores of {other} are not compared"),
     }
 }
 
 #[tokio::test]
 async fn each_contract_refuses_in_its_own_words() {
     let app = support::app(support::tiny_model());
-    let (empty, pair) = (json!({"inputs": " "}), json!({"inputs": ["a", "b"]}));
+    let pair = json!({"inputs": ["a", "b"]});
+    let tensor = json!({"inputs": [
+        {"name": "t", "shape": [1], "datatype": "BYTES", "data": ["good morning"]},
+    ]});
     for (path, body, status, place, message) in [
-        ("/predict", &empty, 422, "/error", "text 0 is empty"),
+        ("/predict", &json!({}), 422, "/error", "inputs is missing"),
         ("/predict", &pair, 422, "/error", "inputs: this model takes no pairs of texts"),
         ("/predict", &pair, 422, "/error_type", "Validation"),
-        ("/models/other", &empty, 404, "/error", "unknown model \"other\""),
+        ("/models/other", &json!({"inputs": "a"}), 404, "/error", "unknown model \"other\""),
         ("/v1/models/tiny-bert:predict", &json!({}), 400, "/error", "instances is missing"),
         ("/v1/models/tiny-bert:explain", &json!({}), 404, "/error", "there is no such route"),
         ("/v2/models/%ff/infer", &json!({}), 404, "/error", "there is no such route"),
-        ("/v2/models/tiny-bert/versions/9/infer", &json!({}), 404, "/error", "unknown model \"9\""),
+        ("/v2/models/tiny-bert/versions/9/infer", &tensor, 404, "/error", "unknown model \"9\""),
         ("/api/v1/text/contents", &json!({}), 422, "/message", "contents is missing"),
         ("/v1alpha1/comments:analyze", &json!({}), 400, "/error/message", "comment is missing"),
         ("/v1alpha1/comments:analyze", &json!({}), 400, "/error/status", "INVALID_ARGUMENT"),
@@ -166,7 +156,8 @@ async fn images_are_refused_or_left_out() {
     let refused = ask(&app, "/v1/moderations", &body).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert_eq!(refused.body["error"]["param"], "input[1]");
-    let settings = moderato::http::HttpSettings { ignore_images: true, ..support::HTTP };
+    let settings =
+        moderato::http::HttpSettings { media: moderato::http::Media::Ignored, ..support::HTTP };
     let app = support::app_with(support::tiny_model(), support::ENGINE, settings);
     let answer = ask(&app, "/v1/moderations", &body).await;
     assert_eq!(answer.body["results"].as_array().unwrap().len(), 1, "{}", answer.text);

@@ -1,4 +1,4 @@
-//! Serving on a real socket: what happens to requests when the server is told to stop.
+//! Draining on a real socket: what happens to requests when the server is told to stop.
 
 use std::io::Read;
 use std::io::Write;
@@ -29,7 +29,7 @@ async fn draining_answers_everything_that_was_accepted() {
     server.until_inside(20).await;
     server.stop.notify_one();
     server.until_unready().await;
-    // The model is held up until now, so every one of them is answered while draining.
+    // The model was blocked until now, so every request is answered while draining.
     server.model.open_for_good();
     for client in clients {
         let answer = client.await.unwrap();
@@ -77,7 +77,26 @@ async fn a_client_that_hangs_up_is_dropped_from_the_queue() {
     assert_eq!(server.model.entered.try_iter().count(), 0, "no forward pass for the second");
 }
 
-/// A server over a model that waits to be let go.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_ends_its_side_gets_its_answer() {
+    let server = Server::start(Duration::from_mins(1)).await;
+    let last = request(SCORE, "good morning");
+    let not_last = last.replace("connection: close\r\n", "");
+    for request in [last, not_last] {
+        let mut client = TcpStream::connect(server.address).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        server.model.open.send(()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+    server.model.open_for_good();
+    server.stop.notify_one();
+    assert!(server.serving.await.unwrap());
+}
+
+/// A server with a model that blocks until it is released.
 struct Server {
     address: SocketAddr,
     app: moderato::http::App,
@@ -115,7 +134,7 @@ impl Server {
         })
     }
 
-    /// Waits until so many requests are in the engine.
+    /// Waits until `n_requests` requests are in the engine.
     async fn until_inside(&self, n_requests: usize) {
         let mut queued = self.app.engine().unwrap().queued();
         queued.wait_for(|queued| queued.n_requests == n_requests).await.unwrap();

@@ -1,4 +1,4 @@
-//! A service with keys, for tests.
+//! A service with API keys, for tests.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use super::send;
 use crate::support;
 use crate::support::HTTP;
 
-/// What answers behind the gate.
+/// The model behind the authentication.
 pub(super) enum Model {
-    /// Nothing: requests that are let in are told that the server is starting.
+    /// None: accepted requests get the error that the server is starting.
     None,
     Tiny,
     Embedded,
 }
 
-/// A service with keys, and their file.
+/// A service with API keys, and the key file.
 pub(super) struct Guarded {
     app: App,
     pub(super) file: KeyFile,
@@ -67,7 +67,7 @@ impl Guarded {
         Self { app, file, path, metrics, _folder: folder }
     }
 
-    /// The same on the listener of administrators.
+    /// Sends a request to the admin listener.
     pub(super) async fn send_admin(&self, request: Request<Body>) -> Answer {
         let router = moderato::http::admin_router(self.app.clone(), super::swap::loader());
         super::answer(router, request).await
@@ -95,7 +95,7 @@ impl Guarded {
     }
 }
 
-/// The key that belongs to a name, the same in every run.
+/// Returns the key for a name, the same in every run.
 pub(super) fn secret(name: &str) -> Secret {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
@@ -110,7 +110,7 @@ pub(super) fn hash(name: &str) -> String {
     secret(name).hash().to_string()
 }
 
-/// A line of the file.
+/// Returns a line of the key file.
 pub(super) fn client(name: &str, quota: &str) -> String {
     format!("{name} client {} {quota}", hash(name))
 }

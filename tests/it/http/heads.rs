@@ -1,4 +1,4 @@
-//! How the scores of a model are made: shown, and kept when the model is exchanged.
+//! How the scores of a model are computed: reported, and kept when the model is swapped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ async fn models(app: &App) -> Vec<Value> {
     super::send(app.clone(), request).await.body["data"].as_array().unwrap().clone()
 }
 
-/// Name, activation, its source and ignored labels of each model.
+/// Returns the name, activation, its source and the ignored labels of each model.
 async fn heads(app: &App) -> Value {
     let mut heads = Vec::new();
     for (model, slot) in models(app).await.iter().zip(app.models().slots()) {

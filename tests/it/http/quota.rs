@@ -1,4 +1,4 @@
-//! Quotas: what is refused, when it may come again, and what is charged.
+//! Quotas: which requests are refused, when to retry, and what is charged.
 
 use axum::http::StatusCode;
 use insta::assert_snapshot;
@@ -10,6 +10,7 @@ use super::guarded::client;
 use super::guarded::get;
 use super::guarded::score;
 use super::guarded::with_key;
+use super::operations::OPERATIONS;
 use super::request;
 
 #[tokio::test]
@@ -67,7 +68,7 @@ async fn tokens_are_charged_as_they_are_known_and_debt_is_refused() {
     assert_eq!(n_tokens, 7);
     let refused = guarded.send(with_key(score(), "web")).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
-    // One of the seven was there; some of the wait may have passed already.
+    // One of the seven tokens was available; part of the wait may have passed already.
     let wait_s: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((51..=60).contains(&wait_s), "{wait_s}");
 }
@@ -87,7 +88,7 @@ async fn finding_spans_costs_tokens_too() {
 #[tokio::test]
 async fn what_is_refused_before_it_is_queued_costs_no_tokens() {
     let guarded = Guarded::new(Model::Tiny, &[client("web", "tokens_per_second=1")]);
-    for body in [json!({"input": ""}), json!({}), json!({"input": "tea ".repeat(6000)})] {
+    for body in [json!({"input": []}), json!({}), json!({"input": "tea ".repeat(6000)})] {
         let answer = guarded.send(with_key(request("/v1/score", &body), "web")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     }
@@ -97,47 +98,55 @@ async fn what_is_refused_before_it_is_queued_costs_no_tokens() {
 #[tokio::test]
 async fn refusals_come_in_the_words_of_each_contract() {
     let mut lines = Vec::new();
-    for (contract, path) in [
-        ("ours", "/v1/score"),
-        ("OpenAI", "/v1/moderations"),
-        ("Mistral", "/v1/chat/moderations"),
-        ("TEI", "/predict"),
-        ("Hugging Face", "/models/tiny-bert"),
-        ("KServe V1", "/v1/models/tiny-bert:predict"),
-        ("KServe V2", "/v2/models/tiny-bert/infer"),
-        ("FMS", "/api/v1/text/contents"),
-        ("Google", "/v1alpha1/comments:analyze"),
-    ] {
+    for operation in OPERATIONS.iter() {
+        let path = &operation.template;
+        let asked = || operation.request("tiny-bert", "good morning");
         let guarded = Guarded::new(Model::None, &[client("web", "requests_per_second=0.001")]);
-        let unknown = guarded.send(request(path, &json!({}))).await;
-        assert_eq!(unknown.headers["www-authenticate"], "Bearer", "{contract}");
-        guarded.send(with_key(request(path, &json!({})), "web")).await;
-        let beyond = guarded.send(with_key(request(path, &json!({})), "web")).await;
-        assert_eq!(beyond.headers["retry-after"], "1000", "{contract}");
+        let unknown = guarded.send(asked()).await;
+        assert_eq!(unknown.headers["www-authenticate"], "Bearer", "{path}");
+        guarded.send(with_key(asked(), "web")).await;
+        let beyond = guarded.send(with_key(asked(), "web")).await;
+        assert_eq!(beyond.headers["retry-after"], "1000", "{path}");
         let wait_ms: u64 = beyond.headers["retry-after-ms"].to_str().unwrap().parse().unwrap();
-        assert!((990_000..=1_000_000).contains(&wait_ms), "{contract}: {wait_ms}");
+        assert!((990_000..=1_000_000).contains(&wait_ms), "{path}: {wait_ms}");
         for answer in [unknown, beyond] {
-            lines.push(format!("{contract}: {} {}", answer.status.as_u16(), answer.text));
+            lines.push(format!("{path}: {} {}", answer.status.as_u16(), answer.text));
         }
     }
     assert_snapshot!(lines.join("\n"), @r#"
-    ours: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
-    ours: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
-    OpenAI: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
-    OpenAI: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
-    Mistral: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
-    Mistral: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
-    TEI: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY","error_type":"Validation"}
-    TEI: 429 {"error":"the quota of the key is used up; see the header retry-after","error_type":"Overloaded"}
-    Hugging Face: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
-    Hugging Face: 429 {"error":"the quota of the key is used up; see the header retry-after"}
-    KServe V1: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
-    KServe V1: 429 {"error":"the quota of the key is used up; see the header retry-after"}
-    KServe V2: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
-    KServe V2: 429 {"error":"the quota of the key is used up; see the header retry-after"}
-    FMS: 401 {"code":401,"message":"a key is needed, as in the header authorization: Bearer KEY"}
-    FMS: 429 {"code":429,"message":"the quota of the key is used up; see the header retry-after"}
-    Google: 401 {"error":{"code":401,"message":"a key is needed, as in the header authorization: Bearer KEY","status":"UNAUTHENTICATED"}}
-    Google: 429 {"error":{"code":429,"message":"the quota of the key is used up; see the header retry-after","status":"RESOURCE_EXHAUSTED"}}
+    /v1/score: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
+    /v1/score: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
+    /v1/moderations: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
+    /v1/moderations: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
+    /v1/chat/moderations: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
+    /v1/chat/moderations: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
+    /v1/classifications: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
+    /v1/classifications: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
+    /v1/chat/classifications: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
+    /v1/chat/classifications: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
+    /classify: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
+    /classify: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
+    /predict: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY","error_type":"Validation"}
+    /predict: 429 {"error":"the quota of the key is used up; see the header retry-after","error_type":"Overloaded"}
+    /: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
+    /: 429 {"error":"the quota of the key is used up; see the header retry-after"}
+    /models/{name}: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
+    /models/{name}: 429 {"error":"the quota of the key is used up; see the header retry-after"}
+    /invocations: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
+    /invocations: 429 {"error":"the quota of the key is used up; see the header retry-after"}
+    /v1/models/{name}:predict: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
+    /v1/models/{name}:predict: 429 {"error":"the quota of the key is used up; see the header retry-after"}
+    /v2/models/{name}/infer: 401 {"error":"a key is needed, as in the header authorization: Bearer KEY"}
+    /v2/models/{name}/infer: 429 {"error":"the quota of the key is used up; see the header retry-after"}
+    /api/v1/text/contents: 401 {"code":401,"message":"a key is needed, as in the header authorization: Bearer KEY"}
+    /api/v1/text/contents: 429 {"code":429,"message":"the quota of the key is used up; see the header retry-after"}
+    /beta/litellm_basic_guardrail_api: 401 {"error":{"message":"a key is needed, as in the header authorization: Bearer KEY","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}
+    /beta/litellm_basic_guardrail_api: 429 {"error":{"message":"the quota of the key is used up; see the header retry-after","type":"rate_limit_error","param":null,"code":"slow_down"}}
+    /request: 401 {"detail":[{"loc":["body"],"msg":"a key is needed, as in the header authorization: Bearer KEY","type":"value_error"}]}
+    /request: 429 {"detail":[{"loc":["body"],"msg":"the quota of the key is used up; see the header retry-after","type":"value_error"}]}
+    /response: 401 {"detail":[{"loc":["body"],"msg":"a key is needed, as in the header authorization: Bearer KEY","type":"value_error"}]}
+    /response: 429 {"detail":[{"loc":["body"],"msg":"the quota of the key is used up; see the header retry-after","type":"value_error"}]}
+    /v1alpha1/comments:analyze: 401 {"error":{"code":401,"message":"a key is needed, as in the header authorization: Bearer KEY","status":"UNAUTHENTICATED"}}
+    /v1alpha1/comments:analyze: 429 {"error":{"code":429,"message":"the quota of the key is used up; see the header retry-after","status":"RESOURCE_EXHAUSTED"}}
     "#);
 }

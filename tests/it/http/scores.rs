@@ -1,4 +1,4 @@
-//! From the logits of a head to the scores in an answer: activation, calibration, policy.
+//! From the logits of a head to the scores in a response: activation, calibration, policy.
 
 use moderato::http::App;
 use moderato::model::OwnPolicy;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::contracts::ask;
 use crate::support;
 
-/// What the head answers, whatever the text.
+/// The logits of the head, for any text.
 const LOGITS: [f32; 4] = [2.0, 0.5, -1.0, 0.25];
 
 #[tokio::test]
@@ -56,14 +56,14 @@ async fn the_labels_of_either_head_are_calibrated_whatever_the_policy() {
         let expected = calibrate(log_odds);
         let own = scores(&support::app(support::model_of(folder.path()))).await;
         assert_near(&own, &expected);
-        // Renamed, merged and in another order; one label is in none.
+        // Categories that are renamed, merged and reordered; one label is in none.
         let app = support::app(support::model_under(folder.path(), vec![merged()]));
         let highest = expected[0].max(expected[2]);
         assert_near(&scores(&app).await, &[expected[3], highest]);
     }
 }
 
-/// A policy of two categories: one of another name, one of two labels.
+/// Returns a policy of two categories: one with another name, one with two labels.
 fn merged() -> OwnPolicy {
     let labels = ["leak", "spam"].map(str::to_owned);
     let mut policy = Policy::from_labels(&labels, Vec::new());
@@ -72,7 +72,7 @@ fn merged() -> OwnPolicy {
     OwnPolicy { file: "merged.toml".into(), policy }
 }
 
-/// The tiny model with a head that answers [`LOGITS`].
+/// Copies the tiny model with a head that always returns [`LOGITS`].
 fn constant(problem_type: &str, calibration: Option<&Value>) -> TempDir {
     let folder = support::tiny_copy();
     support::replace_head(folder.path(), &LOGITS);
@@ -87,7 +87,7 @@ fn constant(problem_type: &str, calibration: Option<&Value>) -> TempDir {
     folder
 }
 
-/// The scores of all categories, in the order of the policy.
+/// Returns the scores of all categories, in the order of the policy.
 async fn scores(app: &App) -> Vec<f64> {
     let answer = ask(app, "/v1/score", &json!({"input": "good morning"})).await;
     let categories = answer.body["results"][0]["categories"].as_object().unwrap();

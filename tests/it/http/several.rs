@@ -1,4 +1,4 @@
-//! Several models in one service, and a model in the shadow of another.
+//! Several models in one service, and shadow traffic to another model.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ async fn a_request_names_the_model_that_scores_it() {
     assert_eq!(spam(&plain), spam(&default), "the first is the default");
     assert_ne!(spam(&turned), spam(&default));
     assert_ne!(turned.body["model"], default.body["model"]);
-    // By the name that the answer gives it.
+    // The name of the model in a response selects that model.
     let model = turned.body["model"].clone();
     let named = ask(&app, "/v1/score", &json!({"input": TEXT, "model": model})).await;
     assert_eq!(spam(&named), spam(&turned));
@@ -60,6 +60,12 @@ async fn every_contract_that_names_a_model_gets_that_one() {
             "/results/0/category_scores/spam",
         ),
         ("/classify", json!({"input": TEXT, "model": "turned"}), "/data/0/probs/0"),
+        ("/classify", json!({"input": TEXT, "model": "hosted_vllm/turned"}), "/data/0/probs/0"),
+        (
+            "/v1/score",
+            json!({"input": TEXT, "model": "openai/turned"}),
+            "/results/0/categories/spam/score",
+        ),
         ("/v1/models/turned:predict", json!({"instances": [TEXT]}), "/predictions/0/spam"),
         ("/v2/models/turned/infer", json!({"inputs": inputs}), "/outputs/0/data/0"),
     ] {
@@ -68,7 +74,7 @@ async fn every_contract_that_names_a_model_gets_that_one() {
         let score = score.unwrap_or_else(|| panic!("{path}: {}", answer.text));
         assert!((score - turned).abs() < 1e-5, "{path}: {score} for {turned}");
     }
-    // A vendor's own name is none of ours; a header is meant in any case.
+    // The name of a vendor's model falls back to the default; a name in the header must exist.
     let vendors = json!({"input": TEXT, "model": "text-moderation-latest"});
     assert_eq!(ask(&app, "/v1/moderations", &vendors).await.status, StatusCode::OK);
     let mut request = super::request("/predict", &json!({"inputs": TEXT}));
@@ -175,7 +181,7 @@ async fn a_share_that_is_none_is_refused() {
     }
 }
 
-/// A service of two models that share everything.
+/// Creates a service of two models that share one loader.
 fn two(plain: &Path, turned: &Path) -> (App, Loader) {
     let names = vec!["plain".to_owned(), "turned".to_owned()];
     let metrics = Arc::new(Metrics::new());

@@ -1,4 +1,4 @@
-//! The model exchanged under load, and every reason for which it is not.
+//! Swapping the model under load, and every reason to refuse a swap.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -142,7 +142,7 @@ async fn an_engine_that_nobody_holds_any_more_is_gone() {
     load(&app, json!({"source": one.path()})).await;
     assert!(old.upgrade().is_none());
     let metrics = super::send(app, Request::get("/metrics").body(Body::empty()).unwrap()).await;
-    let line = "moderato_model_swaps_total{result=\"exchanged\"} 1";
+    let line = "moderato_model_swaps_total{result=\"swapped\"} 1";
     assert!(metrics.text.contains(line), "{}", metrics.text);
 }
 
@@ -164,7 +164,7 @@ fn a_model_that_does_not_fit_beside_the_one_that_serves_is_refused() {
     }
 }
 
-/// A copy of the tiny model's folder, changed.
+/// Copies the folder of the tiny model and changes the copy.
 pub(super) fn folder(change: impl FnOnce(&Path)) -> TempDir {
     let folder = support::tiny_copy();
     std::fs::write(folder.path().join("self_test.jsonl"), SELF_TEST).unwrap();
@@ -172,7 +172,7 @@ pub(super) fn folder(change: impl FnOnce(&Path)) -> TempDir {
     folder
 }
 
-/// Gives the head's weights the other sign, so that the scores differ.
+/// Negates the head's weights, so that the scores differ.
 pub(super) fn negate(path: &Path) {
     let file = path.join("model.safetensors");
     let bytes = std::fs::read(&file).unwrap();
@@ -186,7 +186,7 @@ pub(super) fn negate(path: &Path) {
         _ => 2,
     };
     for number in changed[place(0)..place(1)].chunks_exact_mut(width) {
-        number[width - 1] ^= 0x80; // the sign, in little-endian
+        number[width - 1] ^= 0x80; // the sign bit, little-endian
     }
     std::fs::write(file, changed).unwrap();
 }
@@ -210,7 +210,7 @@ pub(super) fn loader() -> Loader {
     Loader { policies: Vec::new(), heads: BTreeMap::new(), hub, load, group, memory }
 }
 
-/// A service with the model in a folder.
+/// Creates a service with the model in a folder.
 fn serving(path: &Path) -> App {
     let app = support::starting();
     let source = Source::Folder(path.into());
@@ -219,7 +219,7 @@ fn serving(path: &Path) -> App {
     app
 }
 
-/// What the model of that name gives.
+/// Returns the spam score from the model of this name.
 pub(super) async fn spam(app: &App, model: &str) -> f64 {
     let answer = ask(app, "/v1/score", &json!({"input": TEXT, "model": model})).await;
     answer.body["results"][0]["categories"]["spam"]["score"].as_f64().unwrap()

@@ -1,4 +1,4 @@
-//! By what a request is judged: policies, thresholds, actions, conversations and spans.
+//! The rules for a request: policies, thresholds, actions, conversations and spans.
 
 use axum::http::StatusCode;
 use moderato::http::App;
@@ -18,7 +18,7 @@ async fn a_request_chooses_among_the_policies_by_field_or_header() {
         (None, None, "calm@1", false),
         (Some("keen"), None, "keen@1", true),
         (None, Some("keen"), "keen@1", true),
-        (Some("calm"), Some("keen"), "calm@1", false),
+        (Some("calm"), Some("keen"), "keen@1", true),
     ] {
         let body = match policy {
             Some(policy) => json!({"input": "good morning", "policy": policy}),
@@ -36,7 +36,7 @@ async fn a_request_chooses_among_the_policies_by_field_or_header() {
     assert_eq!(unknown.body["error"]["code"], "unknown_policy");
     let message = r#"unknown policy "wild"; loaded are "calm", "keen""#;
     assert_eq!(unknown.body["error"]["message"], message);
-    // The names of another service are those of the policy that judges.
+    // The names of another service come from the policy that judges the request.
     let mut request = super::request("/v1/moderations", &json!({"input": "a", "model": "theirs"}));
     request.headers_mut().insert("x-moderato-policy", "keen".parse().unwrap());
     let answer = send(app, request).await;
@@ -46,7 +46,7 @@ async fn a_request_chooses_among_the_policies_by_field_or_header() {
     assert_eq!(answer.body["results"][0]["categories"], json!({"junk": true, "art": false}));
 }
 
-/// A policy of the tiny model in which everything is violated from a score on.
+/// Creates a policy for the tiny model with the same threshold for every category.
 fn own(id: &str, threshold: f64) -> OwnPolicy {
     let category = |label: &str| {
         format!(

@@ -1,4 +1,4 @@
-//! What a scored request tells about itself: `server-timing`, and the metrics.
+//! The timings of a scored request: `server-timing`, and the metrics.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -8,34 +8,19 @@ use serde_json::Value;
 use serde_json::json;
 use tower::ServiceExt;
 
+use super::operations::OPERATIONS;
+use super::operations::Operation;
+use super::request;
 use crate::support;
 
 #[tokio::test]
 async fn every_contract_says_where_the_time_went() {
-    let routes = router(support::app(support::tiny_model()));
-    let messages = json!({"messages": [{"role": "user", "content": "good morning"}]});
-    let infer = json!({"inputs": [
-        {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["good morning"]},
-    ]});
-    for (path, body) in [
-        ("/v1/score", json!({"input": "good morning"})),
-        ("/v1/score", json!({"input": "good morning", "spans": true, "thresholds": {"spam": 0.0}})),
-        ("/v1/moderations", json!({"input": "good morning"})),
-        ("/v1/chat/moderations", json!({"input": messages["messages"]})),
-        ("/v1/classifications", json!({"input": "good morning"})),
-        ("/v1/chat/classifications", json!({"input": [messages]})),
-        ("/classify", json!({"input": "good morning"})),
-        ("/predict", json!({"inputs": "good morning"})),
-        ("/", json!({"inputs": "good morning"})),
-        ("/v1/models/tiny-bert:predict", json!({"instances": ["good morning"]})),
-        ("/v2/models/tiny-bert/infer", infer),
-        ("/api/v1/text/contents", json!({"contents": ["good morning"], "detector_params": {}})),
-    ] {
-        let request = Request::post(path)
-            .header("content-type", "application/json")
-            .header("detector-id", "moderato")
-            .body(Body::from(body.to_string()))
-            .unwrap();
+    let routes = router(support::app(support::embedded_model()));
+    let spans = json!({"input": "good morning", "spans": true, "thresholds": {"privacy": 0.0}});
+    let ask = |operation: &Operation| operation.request("moderato-small", "good morning");
+    let asked = OPERATIONS.iter().map(ask);
+    for request in asked.chain([request("/v1/score", &spans)]) {
+        let path = request.uri().path().to_owned();
         let response = routes.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = response.into_body().collect().await.unwrap().to_bytes();
@@ -52,7 +37,7 @@ async fn every_contract_says_where_the_time_went() {
 #[tokio::test]
 async fn what_is_not_scored_has_no_timing() {
     let routes = router(support::app(support::tiny_model()));
-    for (path, body) in [("/v1/score", json!({"input": ""})), ("/v1/score", Value::Null)] {
+    for (path, body) in [("/v1/score", json!({"input": []})), ("/v1/score", Value::Null)] {
         let request = Request::post(path)
             .header("content-type", "application/json")
             .body(Body::from(body.to_string()))
@@ -90,7 +75,7 @@ async fn scores_are_counted_by_category_flagged_or_not() {
     }
 }
 
-/// The entries of the header: name and milliseconds.
+/// Parses the entries of the header: name and milliseconds.
 fn durations(header: &str) -> Vec<(String, f64)> {
     let entry = |entry: &str| {
         let (name, millis) = entry.split_once(";dur=").unwrap();

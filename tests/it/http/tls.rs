@@ -1,4 +1,4 @@
-//! TLS: what is shown, and how it changes.
+//! TLS: the certificate that clients see, and how it is reloaded.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ async fn the_certificate_may_change_while_the_server_runs() {
 
     let answer = ask(address, &first).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    // A key of another certificate is not taken over.
+    // A key that belongs to another certificate is not loaded.
     let old_certificate = std::fs::read(&certificate).unwrap();
     let second = write(&certificate, &key);
     std::fs::write(&certificate, old_certificate).unwrap();
@@ -51,12 +51,12 @@ async fn the_certificate_may_change_while_the_server_runs() {
     assert!(fault.to_string().contains("key.pem"), "{fault}");
     assert!(ask(address, &first).await.is_ok());
     assert!(ask(address, &second).await.is_err());
-    // Both together are.
+    // A matching pair is loaded.
     let second = write(&certificate, &key);
     tls.reload().unwrap();
     assert!(ask(address, &second).await.is_ok());
     assert!(ask(address, &first).await.is_err());
-    // Who speaks no TLS, or nothing at all, is not waited for.
+    // The server does not wait for clients that do not speak TLS or send nothing.
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(b"GET /health/live HTTP/1.1\r\n\r\n").await.unwrap();
     let mut unread = Vec::new();
@@ -82,7 +82,7 @@ fn a_certificate_and_its_key_may_be_written_one_after_the_other() {
     assert!(!tls.refresh().unwrap(), "the key is still the old one");
     std::fs::write(&key, &new_key).unwrap();
     assert!(tls.refresh().unwrap(), "both are new");
-    // It stays so: that is a fault, once.
+    // A lasting mismatch is reported once.
     std::fs::write(&key, &old_key).unwrap();
     assert!(!tls.refresh().unwrap());
     assert!(tls.refresh().is_err());
@@ -108,7 +108,8 @@ fn pem_may_begin_with_a_byte_order_mark_and_have_lines_that_end_in_crlf() {
                     .replace('\n', line_end);
                 std::fs::write(path, format!("{mark}{pem}")).unwrap();
             }
-            // The first certificate is that of the key; with the mark read as text it would be lost.
+            // The first certificate belongs to the key; with the mark read as text it would be
+            // lost.
             Tls::open(&certificate, &key).unwrap();
         }
     }
@@ -170,7 +171,7 @@ fn an_encrypted_key_is_refused_with_the_command_that_decrypts_it() {
     }
 }
 
-/// Writes a new pair and gives the certificate.
+/// Writes a new pair and returns the certificate.
 fn write(certificate: &Path, key: &Path) -> CertificateDer<'static> {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -179,7 +180,7 @@ fn write(certificate: &Path, key: &Path) -> CertificateDer<'static> {
     cert.der().clone()
 }
 
-/// Asks over TLS, trusting one certificate.
+/// Sends a request over TLS, trusting one certificate.
 async fn ask(
     address: std::net::SocketAddr,
     trusted: &CertificateDer<'static>,

@@ -1,4 +1,4 @@
-//! Traces, as a collector on loopback receives them.
+//! Traces, as received by a collector on loopback.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -136,7 +136,7 @@ fn app(traces: &Traces) -> App {
     support::app_with(support::tiny_model(), ENGINE, http)
 }
 
-/// Takes what is sent to `/v1/traces`.
+/// A collector that stores the bodies sent to `/v1/traces`.
 struct Collector {
     endpoint: String,
     bodies: Arc<Mutex<Vec<Bytes>>>,
@@ -162,7 +162,7 @@ impl Collector {
         (app(&traces), traces)
     }
 
-    /// In the order in which they ended.
+    /// Returns the spans in the order in which they ended.
     fn spans(&self) -> Vec<Span> {
         let bodies = self.bodies.lock().unwrap();
         let requests =

@@ -1,4 +1,4 @@
-//! A Unix socket, in the process: the rest is as on a port.
+//! Serving on a Unix socket, in the process; the rest is the same as on a TCP port.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ async fn tls_works_on_a_unix_socket_too() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-    // However it ends, its file goes with it.
+    // The socket file is removed however the server ends.
     serving.abort();
     assert!(serving.await.is_err());
     assert!(!file("moderato.sock").exists());

@@ -1,4 +1,4 @@
-//! Files in the cache that are no longer what the hub sent.
+//! Cached files that no longer match what the hub sent.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -54,13 +54,13 @@ fn a_damaged_file_in_the_cache_is_refused_offline_by_its_path_with_the_remedy() 
     }
 }
 
-/// The file that a name in the snapshot stands for.
+/// Returns the file that a name in the snapshot links to.
 fn blob(home: &Path, name: &str) -> PathBuf {
     let snapshot = home.join("hub/models--org--tiny/snapshots").join(COMMIT);
     snapshot.join(name).canonicalize().unwrap()
 }
 
-/// Those that the fake hub names by a SHA-256: all.
+/// The files that the fake hub identifies by a SHA-256, which are all of them.
 const FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
 
 const DAMAGES: [fn(&Path); 2] = [

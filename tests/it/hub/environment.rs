@@ -1,4 +1,4 @@
-//! What the program asks a hub, by the variables of the hub's own clients.
+//! The program's requests to a hub, configured by the variables of the hub's own clients.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! A hub on loopback, as huggingface.co answers: a repository, and its weights on another host.
+//! A fake of huggingface.co on loopback: a repository, with its weights on another host.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -25,10 +25,10 @@ use tokio::sync::oneshot;
 /// The first commit of every branch.
 pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// The commit that a push makes.
+/// The commit that a push creates.
 pub(super) const NEXT_COMMIT: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
-/// A port that nobody listens on.
+/// An address that nothing listens on.
 pub(super) const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// Serves `org/tiny` until dropped.
@@ -38,7 +38,7 @@ pub(super) struct FakeHub {
     _stop: oneshot::Sender<()>,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) method: Method,
@@ -59,24 +59,24 @@ struct Shared {
     asked: Vec<Asked>,
 }
 
-/// What the host of the weights does wrong.
+/// A fault in the download of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
-    /// Closes the connection half way.
+    /// Closes the connection halfway through the weights.
     Truncates,
-    /// Sends nothing after the first half, and keeps the connection.
+    /// Sends nothing after the first half of the weights, and keeps the connection open.
     Stalls,
-    /// Sends the first half as if it were all, against what the hub has said.
+    /// Sends the first half as if it were complete, despite the size that the hub has reported.
     Lies,
-    /// Sends as many bytes as it should, of which one is another.
+    /// Sends the right number of bytes, with one of them changed.
     Corrupts,
-    /// The same, but of `config.json`, which the hub itself sends.
+    /// Sends `config.json`, which comes from the hub itself, with one byte changed.
     CorruptsConfig,
 }
 
 impl FakeHub {
-    /// Serves the files of a folder, and some that nobody needs.
+    /// Serves the files of a folder, and some that no client needs.
     pub(super) fn start(folder: &Path) -> Self {
         let (hub, cdn) = (listen(), listen());
         let endpoint = format!("http://{}", hub.local_addr().unwrap());
@@ -103,42 +103,43 @@ impl FakeHub {
         shared.branches.insert("main", NEXT_COMMIT);
     }
 
-    /// Lets the host of the weights answer with a page of an error, or again with the weights.
+    /// Makes the host of the weights respond with an error page, or with the weights again.
     pub(super) fn set_cdn_status(&self, status: StatusCode) {
         self.shared.lock().unwrap().cdn_status = status;
     }
 
-    /// Refuses the repository to everybody, with a code, or without as a proxy would.
+    /// Denies everybody access to the repository, with an error code, or with an empty one as a
+    /// proxy would.
     pub(super) fn gate(&self, code: &'static str) {
         self.shared.lock().unwrap().gate = Some(code);
     }
 
-    /// Keeps the weights where nobody answers any more.
+    /// Moves the weights to an address that nothing listens on.
     pub(super) fn lose_cdn(&self) {
         self.shared.lock().unwrap().cdn = NOWHERE.into();
     }
 
-    /// Keeps the weights in a Xet store at the host of the weights.
+    /// Moves the weights to a Xet store on the same host.
     pub(super) fn use_xet(&self) {
         self.shared.lock().unwrap().is_xet = true;
     }
 
-    /// Lets the host of the weights do wrong, or right again.
+    /// Makes downloads fail in this way, or succeed again.
     pub(super) fn set_fault(&self, fault: Fault) {
         self.shared.lock().unwrap().fault = fault;
     }
 
-    /// The host of the weights, with its port.
+    /// Returns the host and port of the weights.
     pub(super) fn cdn_host(&self) -> String {
         self.shared.lock().unwrap().cdn.replace("http://", "")
     }
 
-    /// What was asked for so far.
+    /// Returns the requests received so far.
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.shared.lock().unwrap().asked.clone()
     }
 
-    /// The files that were downloaded, sorted, each as often as it was.
+    /// Returns the names of the downloaded files, sorted, one entry per download.
     pub(super) fn downloads(&self) -> Vec<String> {
         let gets = self.asked().into_iter().filter(|asked| asked.method == Method::GET);
         let names = gets.filter_map(|asked| {
@@ -207,7 +208,7 @@ impl Shared {
             return Response::builder().body(token.to_string().into()).unwrap();
         }
         let Some(rest) = request.uri().path().strip_prefix("/org/tiny/resolve/") else {
-            // To a stranger, a repository that is not there may as well be a private one.
+            // Without a token, a missing repository looks the same as a private one.
             let status = match header(request, "authorization") {
                 Some(_) => StatusCode::NOT_FOUND,
                 None => StatusCode::UNAUTHORIZED,
@@ -240,7 +241,7 @@ impl Shared {
         self.file(name, bytes, Response::builder().header("x-repo-commit", commit), request)
     }
 
-    /// Small files are answered here; large ones are elsewhere, as with git LFS.
+    /// Sends small files directly, and redirects to another host for large ones, as with git LFS.
     fn file(&self, name: &str, bytes: &[u8], response: Builder, request: &Request) -> Response {
         let etag = etag(bytes);
         if header(request, "if-none-match").as_ref() == Some(&etag) {
@@ -261,7 +262,7 @@ impl Shared {
         empty(response.header("x-linked-etag", etag).header("x-linked-size", bytes.len()))
     }
 
-    /// Bytes by their hash; whoever knows it may have them.
+    /// Sends the bytes with the requested hash, without authorisation.
     fn cdn(&self, request: &Request) -> Response {
         if self.cdn_status != StatusCode::OK {
             let page = Response::builder().status(self.cdn_status);
@@ -289,18 +290,18 @@ impl Shared {
     }
 }
 
-/// Ends in a fault after these bytes.
+/// Creates a body that fails after these bytes.
 fn broken_off(bytes: Vec<u8>) -> Body {
     let fault = async { Some(Err(axum::Error::new("broken off on purpose"))) };
     Body::new(part(bytes).map_err(axum::Error::new).with_trailers(fault))
 }
 
-/// Never ends after these bytes.
+/// Creates a body that never ends after these bytes.
 fn stalled(bytes: Vec<u8>) -> Body {
     Body::new(part(bytes).with_trailers(std::future::pending()))
 }
 
-/// A body that does not say how long it is; the headers do.
+/// Creates a body of unknown length; the headers give the length.
 fn part(bytes: Vec<u8>) -> impl HttpBody<Data = Bytes, Error = std::convert::Infallible> {
     Full::new(Bytes::from(bytes)).map_frame(|frame| frame)
 }

@@ -1,4 +1,4 @@
-//! What is said of a hub, a host behind it or a cache that refuses, and of bytes that are wrong.
+//! Error messages if a hub, a host behind it or the cache refuses, or if bytes are wrong.
 
 use axum::http::StatusCode;
 
@@ -148,7 +148,7 @@ fn the_hub_is_known_in_any_spelling_of_its_name() {
 #[test]
 fn a_cache_that_cannot_be_written_is_named_with_the_remedy() {
     let (hub, home) = (FakeHub::start(&support::tiny()), home());
-    // Below a file there can be no folder, not even one of root's.
+    // A folder cannot be created below a file, not even by root.
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();
     let cache = file.join("hub");

@@ -1,4 +1,4 @@
-//! Models from a hub that come to a server which serves, over a network and onto a disk that fail.
+//! Loading models from a hub into a running server, over a failing network or onto a failing disk.
 
 use std::path::Path;
 use std::process::Command;
@@ -45,7 +45,7 @@ fn a_hub_that_does_right_again_is_believed() {
 #[test]
 fn a_disk_that_fills_up_leaves_the_old_model_serving_and_no_half_model_behind() {
     let (hub, home) = (FakeHub::start(&support::tiny()), home());
-    // Files may grow to less than the weights have, and to write more is a fault of the disk.
+    // The file size limit is below the size of the weights; writing more fails like a full disk.
     let full = Staging::start(
         &hub,
         &home,
@@ -56,7 +56,7 @@ fn a_disk_that_fills_up_leaves_the_old_model_serving_and_no_half_model_behind() 
     assert!(answer.contains("fetching model.safetensors failed: "), "{answer}");
     full.assert_serving("moderato-small");
     drop(full);
-    // The same cache, on a disk with room.
+    // The same cache, on a disk with free space.
     let staging = Staging::start(&hub, &home, &[]);
     let answer = staging.load();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -1,4 +1,4 @@
-//! The trees are made up, after those of the systems that they are named for.
+//! The trees are synthetic, modelled on those of the systems that the tests are named for.
 
 use tempfile::TempDir;
 
@@ -133,7 +133,7 @@ fn a_system_without_control_groups_has_no_limit() {
     assert_eq!(available(Path::new("/nowhere")), None);
 }
 
-/// The files that the system shows of a process and its groups.
+/// A `proc` and `sys` tree for a process and its control groups.
 struct Tree(TempDir);
 
 impl Tree {
@@ -170,5 +170,5 @@ const V1: &str = "\
     25 30 0:26 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n\
     26 25 0:27 / /sys/fs/cgroup/cpu rw shared:5 - cgroup cgroup rw,cpu,cpuacct\n\
     27 25 0:28 / /sys/fs/cgroup/memory rw shared:6 - cgroup cgroup rw,memory\n";
-/// What version 1 shows for no limit.
+/// The value with which version 1 reports no limit.
 const UNLIMITED: &str = "9223372036854771712";

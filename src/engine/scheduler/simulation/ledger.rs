@@ -1,4 +1,4 @@
-//! What ought to be, from what was asked for and what has come of it.
+//! The ledger from which the expected behaviour of the scheduler is derived.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::engine::priority::Priority;
 use crate::engine::scheduler::ModelId;
 use crate::engine::scheduler::NewJob;
 
-/// Every job that is not over, and what follows from them.
+/// The live jobs, and the fairness between their flows.
 #[derive(Default)]
 pub(super) struct Ledger {
     pub(super) live: BTreeMap<JobId, Record>,
@@ -30,11 +30,11 @@ pub(super) struct Record {
     delay: Duration,
     n_planned: usize,
     n_computed: usize,
-    n_waiting: usize, // tokens of those that are not planned
+    n_waiting: usize, // tokens of windows that are not planned yet
 }
 
-/// A flow that has something waiting for a model, and another: how many more tokens were planned for
-/// the other than for the one since some moment at which the one was waiting already.
+/// A flow that is waiting for a model, and another flow: how many more tokens were planned for the
+/// other since some moment at which the first was already waiting.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
     model: ModelId,
@@ -59,39 +59,39 @@ impl Ledger {
         self.n_admitted += 1;
     }
 
-    /// Ends a job; false if it was over.
+    /// Ends a job; returns false if it had ended already.
     pub(super) fn end(&mut self, id: JobId) -> bool {
         let is_live = self.live.remove(&id).is_some();
         self.n_over += usize::from(is_live);
         is_live
     }
 
-    /// Ends jobs that are not over.
+    /// Ends jobs; panics if one had ended already.
     pub(super) fn end_all(&mut self, jobs: &[JobId]) {
         for &job in jobs {
             assert!(self.end(job), "{job:?} ends twice");
         }
     }
 
-    /// Tokens that no batch has had.
+    /// Returns the unplanned tokens of the live jobs that match.
     pub(super) fn n_waiting(&self, is_meant: impl Fn(&NewJob) -> bool) -> usize {
         let records = self.live.values().filter(|record| is_meant(&record.job));
         records.map(|record| record.n_waiting).sum()
     }
 
-    /// The live jobs of which that is so, in order.
+    /// Returns the live jobs that match, in order.
     pub(super) fn jobs(&self, is_meant: impl Fn(&NewJob) -> bool) -> Vec<JobId> {
         let meant = self.live.iter().filter(|(_, record)| is_meant(&record.job));
         meant.map(|(&id, _)| id).collect()
     }
 
-    /// Those of a batch that are live.
+    /// Returns the live jobs of a batch.
     pub(super) fn jobs_of(&self, slices: &[BatchSlice]) -> Vec<JobId> {
         let jobs = slices.iter().map(|slice| slice.job);
         jobs.filter(|job| self.live.contains_key(job)).collect()
     }
 
-    /// Takes down what a batch holds; gives its tokens of each flow.
+    /// Records a planned batch; returns its tokens of each flow.
     pub(super) fn plan(
         &mut self,
         model: ModelId,
@@ -120,7 +120,7 @@ impl Ledger {
         served.into_iter().map(|(flow, n)| (flow, usize::try_from(n).unwrap())).collect()
     }
 
-    /// Takes down that a batch was computed; gives the jobs that are complete with it.
+    /// Records a computed batch; returns the jobs that it completes.
     pub(super) fn compute(&mut self, slices: &[BatchSlice]) -> Vec<JobId> {
         let mut complete = Vec::new();
         for BatchSlice { job, windows } in slices {
@@ -133,7 +133,8 @@ impl Ledger {
         complete
     }
 
-    /// No job that waits in the flow of another ought to have been before it.
+    /// Checks that no waiting job of the same flow should have been planned before those of the
+    /// batch.
     fn check_order(&self, slices: &[BatchSlice]) {
         for id in slices.iter().map(|slice| slice.job) {
             let planned = &self.live[&id];
@@ -184,7 +185,8 @@ impl Ledger {
         flows
     }
 
-    /// A comparison ends when the one has nothing waiting, however often the other comes and goes.
+    /// Drops the pairs whose first flow is no longer waiting, however often the other comes and
+    /// goes.
     pub(super) fn forget_idle_pairs(&mut self) {
         let mut pairs = std::mem::take(&mut self.fairness);
         let waiting: BTreeSet<_> = self
@@ -211,7 +213,7 @@ impl Record {
     }
 }
 
-/// Whether a request would fit, by the ledger; none if it is too close to tell.
+/// Returns whether a request fits according to the ledger; `None` if it is too close to tell.
 pub(super) fn would_fit(ledger: &Ledger, models: &[SimulatedModel], job: &NewJob) -> Option<bool> {
     let is_same = |other: &NewJob| other.priority == job.priority;
     let n_prepared: usize = models.iter().map(|model| model.n_prepared(job.priority)).sum();

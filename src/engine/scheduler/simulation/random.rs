@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same in every run.
+//! Reproducible pseudo-random numbers.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 up to, but not, 1.
+    /// Returns a number of at least 0 and below 1.
     pub(super) fn part(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Of so many, one.
+    /// Returns an integer below `n`.
     pub(super) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).unwrap()
     }
@@ -32,7 +32,7 @@ impl Random {
         self.part() < probability
     }
 
-    /// Exponentially distributed.
+    /// Returns an exponentially distributed duration.
     pub(super) fn gap(&mut self, mean: Duration) -> Duration {
         mean.mul_f64(-(1.0 - self.part()).ln())
     }

@@ -1,4 +1,4 @@
-//! Clients, places and a clock.
+//! The simulated clients, workers and clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::engine::flow::FlowId;
 use crate::engine::priority::Priority;
 use crate::engine::scheduler::Demand;
 use crate::engine::scheduler::NewJob;
-use crate::engine::scheduler::PlaceId;
 use crate::engine::scheduler::Plan;
 use crate::engine::scheduler::Scheduler;
 use crate::engine::scheduler::Start;
+use crate::engine::scheduler::WorkerId;
 use crate::engine::scheduler::lane::BACKGROUND_WAIT;
 
 pub(super) struct World {
@@ -32,13 +32,13 @@ pub(super) struct World {
     n_events: u64,
     events: BTreeMap<(Instant, u64), Event>,
     models: Vec<SimulatedModel>,
-    places: Vec<SimulatedPlace>,
+    workers: Vec<SimulatedWorker>,
     ledger: Ledger,
     pub(super) n_overdue_turns: usize,
 }
 
 #[derive(Default)]
-struct SimulatedPlace {
+struct SimulatedWorker {
     running: Option<SimulatedBatch>,
     prepared: Option<SimulatedBatch>,
 }
@@ -58,7 +58,7 @@ enum Event {
 
 impl World {
     pub(super) fn new(load: Load) -> Self {
-        let places = (0..load.n_places).map(|_| SimulatedPlace::default()).collect();
+        let workers = (0..load.n_workers).map(|_| SimulatedWorker::default()).collect();
         let mut world = Self {
             load,
             random: Random::new(load.seed),
@@ -68,7 +68,7 @@ impl World {
             n_events: 0,
             events: BTreeMap::new(),
             models: Vec::new(),
-            places,
+            workers,
             ledger: Ledger::default(),
             n_overdue_turns: 0,
         };
@@ -79,11 +79,11 @@ impl World {
         world
     }
 
-    /// Has so many requests arrive, and runs until all is over.
+    /// Simulates `n_arrivals` requests and runs until all events have happened.
     pub(super) fn run(mut self, n_arrivals: usize) -> Self {
         self.n_arrivals_left = n_arrivals;
         self.after(Duration::ZERO, Event::Arrival);
-        (0..self.models.len()).for_each(|place| self.plan_replacement(place));
+        (0..self.models.len()).for_each(|worker| self.plan_replacement(worker));
         while let Some(((at, _), event)) = self.events.pop_first() {
             self.now = at;
             self.happen(event);
@@ -100,9 +100,9 @@ impl World {
         self
     }
 
-    /// The longest that a request of the foreground takes: the queue, worked off once for each party
-    /// that has a share in it and each model that takes turns, by the slowest model; and the batches
-    /// that run.
+    /// Returns the longest time that a foreground request may take: that of the queue on the
+    /// slowest model, once for each flow with a share in it and each model that takes turns, and of
+    /// the batches that are running.
     pub(super) fn max_wait(&self) -> Duration {
         let n_parties = u32::try_from(self.load.n_keys + 1).unwrap();
         let n_models = u32::try_from(self.load.n_models).unwrap();
@@ -113,11 +113,11 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrival => self.arrive(),
-            Event::Computed(place) => self.computed(place),
+            Event::Computed(worker) => self.computed(worker),
             Event::Abandoned(job) => {
                 assert_eq!(self.scheduler.abandon(job), self.ledger.end(job), "{job:?}");
             }
-            Event::Replaced(place) => self.replace(place),
+            Event::Replaced(worker) => self.replace(worker),
         }
     }
 
@@ -148,7 +148,7 @@ impl World {
     fn new_job(&mut self) -> NewJob {
         let flow = match self.random.below(self.load.n_keys + 1) {
             0 => FlowId::Anonymous,
-            // The first key sends as much as all others.
+            // The first key sends at least as much as all others together.
             key if self.random.has(0.5) => FlowId::Key(key),
             _ => FlowId::Key(1),
         };
@@ -171,8 +171,8 @@ impl World {
         }
     }
 
-    fn computed(&mut self, place: usize) {
-        let SimulatedBatch { plan, elapsed, .. } = self.places[place].running.take().unwrap();
+    fn computed(&mut self, worker: usize) {
+        let SimulatedBatch { plan, elapsed, .. } = self.workers[worker].running.take().unwrap();
         if self.random.has(self.load.failing) {
             let expected = self.ledger.jobs_of(&plan.slices);
             assert_eq!(self.scheduler.fail(plan.id), expected);
@@ -191,16 +191,16 @@ impl World {
         }
     }
 
-    fn replace(&mut self, place: usize) {
-        let id = self.models[place].id;
+    fn replace(&mut self, worker: usize) {
+        let id = self.models[worker].id;
         let expected = self.ledger.jobs(|job| job.model == id);
         assert_eq!(self.scheduler.remove_model(id), expected);
         self.ledger.end_all(&expected);
-        for place in &mut self.places {
-            place.prepared.take_if(|batch| batch.plan.model == id);
+        for worker in &mut self.workers {
+            worker.prepared.take_if(|batch| batch.plan.model == id);
         }
-        self.models[place] = self.new_model();
-        self.plan_replacement(place);
+        self.models[worker] = self.new_model();
+        self.plan_replacement(worker);
     }
 
     fn expire(&mut self) {
@@ -212,26 +212,26 @@ impl World {
         self.ledger.end_all(&expected);
     }
 
-    /// Every place does what it can, in any order.
+    /// Lets every worker plan and start all batches that it can, in any order.
     fn work(&mut self) {
-        let (n_places, first) = (self.places.len(), self.random.below(self.places.len()));
+        let (n_workers, first) = (self.workers.len(), self.random.below(self.workers.len()));
         let mut has_changed = true;
         while has_changed {
             has_changed = false;
-            for place in 0..n_places {
-                let place = (place + first) % n_places;
-                has_changed |= self.plan(place) || self.start(place);
+            for worker in 0..n_workers {
+                let worker = (worker + first) % n_workers;
+                has_changed |= self.plan(worker) || self.start(worker);
             }
         }
     }
 
-    fn plan(&mut self, place: usize) -> bool {
-        let has_batch = self.scheduler.has_batch(PlaceId(place), self.now);
-        let plan = self.scheduler.next_batch(PlaceId(place), self.now);
+    fn plan(&mut self, worker: usize) -> bool {
+        let has_batch = self.scheduler.has_batch(WorkerId(worker), self.now);
+        let plan = self.scheduler.next_batch(WorkerId(worker), self.now);
         assert_eq!(has_batch, plan.is_some());
         let Some(plan) = plan else { return false };
         let priority = self.ledger.live[&plan.slices[0].job].job.priority;
-        self.check_turn(&plan, priority, place);
+        self.check_turn(&plan, priority, worker);
         let of_flows = self.ledger.plan(plan.model, &plan.slices, self.now);
         let n_tokens = of_flows.values().sum();
         let n_windows: usize = plan.slices.iter().map(|slice| slice.windows.len()).sum();
@@ -240,41 +240,43 @@ impl World {
         let elapsed = Duration::from_secs_f64(n_tokens as f64 / model.rate);
         model.prepared.insert(plan.id, (priority, of_flows));
         if priority == Priority::Background {
-            model.background_since = None; // set again if something is left
+            model.background_since = None; // set again if anything is left
         }
-        assert!(self.places[place].prepared.is_none(), "one at most");
-        self.places[place].prepared = Some(SimulatedBatch { plan, n_tokens, elapsed });
+        assert!(self.workers[worker].prepared.is_none(), "one at most");
+        self.workers[worker].prepared = Some(SimulatedBatch { plan, n_tokens, elapsed });
         self.mark_background();
         true
     }
 
-    fn start(&mut self, place: usize) -> bool {
-        let Some(SimulatedBatch { plan, .. }) = &self.places[place].prepared else { return false };
-        let (id, is_free) = (plan.id, self.places[place].running.is_none());
+    fn start(&mut self, worker: usize) -> bool {
+        let Some(SimulatedBatch { plan, .. }) = &self.workers[worker].prepared else {
+            return false;
+        };
+        let (id, is_free) = (plan.id, self.workers[worker].running.is_none());
         let expected = if is_free { Start::Running } else { Start::Occupied };
         assert_eq!(self.scheduler.start(id), expected);
         if !is_free {
             return false;
         }
-        let batch = self.places[place].prepared.take().unwrap();
+        let batch = self.workers[worker].prepared.take().unwrap();
         for model in &mut self.models {
             let n_tokens = model.prepared.remove(&id).map(|(_, of_flows)| of_flows.values().sum());
             assert!(n_tokens.is_none_or(|n_tokens: usize| n_tokens == batch.n_tokens));
         }
-        self.after(batch.elapsed, Event::Computed(place));
-        self.places[place].running = Some(batch);
+        self.after(batch.elapsed, Event::Computed(worker));
+        self.workers[worker].running = Some(batch);
         true
     }
 
-    /// Whether it is the turn of this batch.
-    fn check_turn(&mut self, plan: &Plan, priority: Priority, place: usize) {
+    /// Checks that a batch was planned in its turn.
+    fn check_turn(&mut self, plan: &Plan, priority: Priority, worker: usize) {
         let model = self.models.iter().find(|model| model.id == plan.model).unwrap();
-        assert!(place < model.n_places);
-        let at_place = |id| self.models.iter().any(|m| m.id == id && place < m.n_places);
+        assert!(worker < model.n_workers);
+        let at_worker = |id| self.models.iter().any(|m| m.id == id && worker < m.n_workers);
         let is_foreground = |job: &NewJob| job.priority == Priority::Foreground;
-        let foreground = self.ledger.n_waiting(|job| is_foreground(job) && at_place(job.model));
+        let foreground = self.ledger.n_waiting(|job| is_foreground(job) && at_worker(job.model));
         let own = self.ledger.n_waiting(|job| is_foreground(job) && job.model == plan.model);
-        let is_ahead = self.places[place].running.is_some();
+        let is_ahead = self.workers[worker].running.is_some();
         if priority == Priority::Background {
             assert!(!is_ahead);
             assert_eq!(plan.budget, SETTINGS.batch_tokens / 4);
@@ -297,7 +299,7 @@ impl World {
         }
     }
 
-    /// What holds at any time.
+    /// Checks the invariants that hold at any time.
     fn check(&self) {
         let batch = Duration::from_secs_f64(SETTINGS.batch_tokens as f64 / MIN_RATE);
         let n_batches = u32::try_from(2 + self.load.n_models).unwrap();
@@ -325,17 +327,17 @@ impl World {
 
     fn new_model(&mut self) -> SimulatedModel {
         let rate = MIN_RATE * (1.0 + 3.0 * self.random.part());
-        let n_places = 1 + self.random.below(self.load.n_places);
-        let id = self.scheduler.add_model(n_places, Some(rate));
-        SimulatedModel { id, rate, n_places, prepared: BTreeMap::new(), background_since: None }
+        let n_workers = 1 + self.random.below(self.load.n_workers);
+        let id = self.scheduler.add_model(n_workers, Some(rate));
+        SimulatedModel { id, rate, n_workers, prepared: BTreeMap::new(), background_since: None }
     }
 
-    fn plan_replacement(&mut self, place: usize) {
+    fn plan_replacement(&mut self, worker: usize) {
         if let Some(mean) = self.load.model_lifetime
             && self.n_arrivals_left > 0
         {
             let lifetime = self.random.gap(mean);
-            self.after(lifetime, Event::Replaced(place));
+            self.after(lifetime, Event::Replaced(worker));
         }
     }
 

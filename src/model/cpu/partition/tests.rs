@@ -3,8 +3,8 @@ use super::*;
 /// Hidden and intermediate sizes: BERT tiny, `MiniLM`, base and large.
 const MODELS: [(usize, usize); 4] = [(128, 512), (384, 1536), (768, 3072), (1024, 4096)];
 
-/// The products of a layer with so many rows, by every kernel: panels of 16 or 32 columns, and int8
-/// with a quarter of the work.
+/// Returns the products of a layer with `n_rows` rows, for every kernel: panels of 16 or 32
+/// columns, and int8 with a quarter of the work.
 fn products(n_rows: usize) -> impl Iterator<Item = Product> {
     let shapes = MODELS.iter().flat_map(|&(hidden, inner)| {
         [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)]
@@ -20,7 +20,7 @@ fn products(n_rows: usize) -> impl Iterator<Item = Product> {
     })
 }
 
-/// 16 to 65,536 tokens, powers of two and odd numbers between them.
+/// Returns token counts from 16 to 65,536: powers of two and numbers between them.
 fn token_counts() -> impl Iterator<Item = usize> {
     (4..16).flat_map(|power| [1 << power, (1 << power) + 1, (1 << power) * 11 / 7]).chain([65_536])
 }
@@ -66,7 +66,8 @@ fn check(product: Product, team: Team, partition: Partition) {
     assert_eq!(n_tiles, n_rows * n_panels, "all of {case}");
     assert!(n_parts == 1 || smallest * panel_work >= team.min_part_work, "the least of {case}");
     assert!(largest * n_parts <= n_tiles + TILE_ROWS * n_parts, "the most of {case}");
-    // As many threads as pay: none works twice as long as if all had the same, or the least.
+    // Enough threads are used: none works more than twice as long as with an even split, or as with
+    // the minimum work.
     let n_rounds = n_parts.div_ceil(team.n_threads);
     let fair = (product.work() / team.n_threads).max(team.min_part_work);
     assert!(n_rounds * largest * panel_work <= 2 * fair, "the threads of {case}");
@@ -123,7 +124,7 @@ fn few_rows_are_shared_and_many_divided_into_blocks() {
         (2048, 2, 22, 1),
         (127, 8, 1, 8),
         (128, 8, 8, 1),
-        (512, 32, 1, 32), // not 32 blocks of 16 rows, of which each reads all weights
+        (512, 32, 1, 32), // not 32 blocks of 16 rows that each read all weights
         (2048, 32, 32, 1),
     ] {
         let blocks = RowBlocks::new(n_rows, n_threads);

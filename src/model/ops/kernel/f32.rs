@@ -3,10 +3,10 @@
 use ndarray::ArrayView2;
 use ndarray::ArrayViewMut2;
 
-use crate::model::ops::kernel::Pieces;
+use crate::model::ops::kernel::RawTile;
 use crate::model::ops::kernel::kernel;
 
-/// How this processor multiplies f32.
+/// A set of instructions for f32 products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::model::ops) enum F32Kernel {
     #[cfg(target_arch = "x86_64")]
@@ -24,23 +24,23 @@ pub(in crate::model::ops) struct F32Tile<'a> {
     pub(in crate::model::ops) rows: ArrayView2<'a, f32>,
     /// (in, column).
     pub(in crate::model::ops) panel: &'a [f32],
-    /// What the sums start from, by column.
+    /// Initial sums, by column.
     pub(in crate::model::ops) start: &'a [f32],
-    /// (row, column): what was there before is lost.
+    /// The output, (row, column), which is overwritten.
     pub(in crate::model::ops) output: ArrayViewMut2<'a, f32>,
 }
 
 impl F32Kernel {
-    /// The widest panel of all kernels.
-    pub(in crate::model::ops) const MOST_COLUMNS: usize = 32;
+    /// Columns of the widest panel of any kernel.
+    pub(in crate::model::ops) const MAX_COLUMNS: usize = 32;
 
-    /// The fastest that runs here.
+    /// Returns the fastest kernel that this processor supports.
     pub(in crate::model::ops) fn detect() -> Self {
         let mut kernels = Self::available();
         kernels.next().expect("the portable kernel is always there")
     }
 
-    /// All that run here, the fastest first.
+    /// Returns all kernels that this processor supports, the fastest first.
     pub(in crate::model::ops) fn available() -> impl Iterator<Item = Self> {
         [
             #[cfg(target_arch = "x86_64")]
@@ -55,7 +55,7 @@ impl F32Kernel {
         .filter_map(|(kernel, is_there)| is_there.then_some(kernel))
     }
 
-    /// Columns of a panel.
+    /// Returns the number of columns of a panel.
     pub(in crate::model::ops) fn panel_columns(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -64,18 +64,18 @@ impl F32Kernel {
         }
     }
 
-    /// Fills in the output: start + rows x panel.
+    /// Computes start + rows x panel into the output.
     ///
     /// # Panics
     ///
-    /// If the parts of the tile do not fit each other.
+    /// Panics if the sizes of the parts of the tile do not match.
     pub(in crate::model::ops) fn multiply(self, tile: F32Tile<'_>) {
         let (n_rows, n_in) = tile.rows.dim();
         let width = self.panel_columns();
         assert_eq!(tile.panel.len(), n_in * width, "a panel has weights for each input");
         assert_eq!(tile.start.len(), width, "sums start from something in each column");
         assert_eq!(tile.output.dim(), (n_rows, width), "sums are (row, column)");
-        let pieces = Pieces {
+        let pieces = RawTile {
             n_rows,
             n_steps: n_in,
             rows: tile.rows.as_ptr(),
@@ -86,8 +86,8 @@ impl F32Kernel {
             output: { tile.output }.as_mut_ptr(),
         };
         match self {
-            // SAFETY: `available` saw the features of the kernel, the lengths were checked above,
-            // and the views stand for rows that may be read and written.
+            // SAFETY: `available` has detected the features of the kernel, the lengths were checked
+            // above, and the views guarantee that the rows may be read and written.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { avx512_f32::multiply(pieces) },
             // SAFETY: as above.
@@ -96,15 +96,15 @@ impl F32Kernel {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Self::Neon => unsafe { neon_f32::multiply(pieces) },
-            // SAFETY: as above, and it needs no feature.
+            // SAFETY: as above, and the portable kernel needs no features.
             Self::Portable => unsafe { portable_f32::multiply(pieces) },
         }
     }
 }
 
-/// The distance from row to row of a matrix whose columns lie side by side.
+/// Returns the distance between the rows of a matrix whose columns lie side by side.
 fn stride(strides: &[isize], n_rows: usize, n_columns: usize) -> usize {
-    // Strides of what is empty mean nothing.
+    // The strides of an empty matrix are meaningless.
     if n_rows == 0 || n_columns == 0 {
         return 0;
     }
@@ -178,7 +178,7 @@ mod tests {
         for kernel in F32Kernel::available() {
             let width = kernel.panel_columns();
             for (n_rows, n_in) in [(0, 1), (1, 1), (2, 0), (3, 33), (5, 384), (23, 512)] {
-                // Rows in pieces, as heads of an attention are.
+                // The rows are parts of longer rows, like those of attention heads.
                 let rows = Array2::from_shape_fn((n_rows, n_in + 7), |(row, column)| {
                     number(row * 1000 + column)
                 });

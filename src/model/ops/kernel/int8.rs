@@ -1,61 +1,61 @@
-//! Products in int8, exact: no sum saturates, with VNNI or without.
+//! Exact products in int8: no sum saturates, with or without VNNI.
 
-use crate::model::ops::kernel::Pieces;
+use crate::model::ops::kernel::RawTile;
 use crate::model::ops::kernel::kernel;
 
-/// How this processor multiplies bytes.
+/// A set of instructions for int8 products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::model::ops) enum Int8Kernel {
-    /// Four products a lane and step, 16 lanes.
+    /// Four products per lane and step, 16 lanes.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
-    /// Four products a lane and step, 8 lanes.
+    /// Four products per lane and step, 8 lanes.
     #[cfg(target_arch = "x86_64")]
     AvxVnni,
-    /// Four products a lane in three steps, 16 lanes.
+    /// Four products per lane in three steps, 16 lanes.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// Four products a lane in three steps, 8 lanes.
+    /// Four products per lane in three steps, 8 lanes.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// Eight products in two steps.
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// One product after the other.
+    /// One product at a time.
     Portable,
 }
 
 /// Some rows times one panel of columns, in int8.
 pub(in crate::model::ops) struct Int8Tile<'a> {
-    /// Each a number from -128 to 127, plus 128.
+    /// Inputs from -128 to 127, each plus 128.
     pub(in crate::model::ops) rows: &'a [u8],
-    /// Bytes of a row, whole groups.
+    /// Bytes per row, in whole groups.
     pub(in crate::model::ops) n_in: usize,
-    /// From -127 to 127: (group of inputs, column, input of the group).
+    /// Weights from -127 to 127: (group of inputs, column, input of the group).
     pub(in crate::model::ops) weights: &'a [i8],
     /// -128 times the sum of the weights, by column.
     pub(in crate::model::ops) offsets: &'a [i32],
-    /// The outcome, (row, column): what was there before is lost. Of each row as many as the panel
-    /// has columns are written.
+    /// The output, (row, column), which is overwritten. In each row, as many sums are written as
+    /// the panel has columns.
     pub(in crate::model::ops) sums: &'a mut [i32],
-    /// From row to row of the sums.
+    /// Distance between the rows of `sums`.
     pub(in crate::model::ops) stride: usize,
 }
 
 impl Int8Kernel {
-    /// Inputs that lie side by side in a panel: what one lane takes in.
+    /// Number of inputs that lie side by side in a panel, for one lane.
     pub(in crate::model::ops) const GROUP: usize = 4;
 
-    /// The widest panel of all kernels.
-    pub(in crate::model::ops) const MOST_COLUMNS: usize = 32;
+    /// Columns of the widest panel of any kernel.
+    pub(in crate::model::ops) const MAX_COLUMNS: usize = 32;
 
-    /// The fastest that runs here.
+    /// Returns the fastest kernel that this processor supports.
     pub(in crate::model::ops) fn detect() -> Self {
         let mut kernels = Self::available();
         kernels.next().expect("the portable kernel is always there")
     }
 
-    /// All that run here, the fastest first.
+    /// Returns all kernels that this processor supports, the fastest first.
     pub(in crate::model::ops) fn available() -> impl Iterator<Item = Self> {
         [
             #[cfg(target_arch = "x86_64")]
@@ -74,7 +74,7 @@ impl Int8Kernel {
         .filter_map(|(kernel, is_there)| is_there.then_some(kernel))
     }
 
-    /// Columns of a panel.
+    /// Returns the number of columns of a panel.
     pub(in crate::model::ops) fn panel_columns(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -83,11 +83,11 @@ impl Int8Kernel {
         }
     }
 
-    /// Fills in the sums.
+    /// Computes the sums of a tile.
     ///
     /// # Panics
     ///
-    /// If the parts of the tile do not fit each other.
+    /// Panics if the sizes of the parts of the tile do not match.
     pub(in crate::model::ops) fn multiply(self, tile: Int8Tile<'_>) {
         let width = self.panel_columns();
         assert!(tile.n_in > 0 && tile.n_in.is_multiple_of(Self::GROUP), "rows are whole groups");
@@ -97,7 +97,7 @@ impl Int8Kernel {
         let n_rows = tile.rows.len() / tile.n_in;
         let n_sums = n_rows.saturating_sub(1) * tile.stride + width;
         assert!(n_rows == 0 || tile.sums.len() >= n_sums, "sums are (row, column)");
-        let pieces = Pieces {
+        let pieces = RawTile {
             n_rows,
             n_steps: tile.n_in / Self::GROUP,
             rows: tile.rows.as_ptr(),
@@ -108,8 +108,8 @@ impl Int8Kernel {
             output_stride: tile.stride,
         };
         match self {
-            // SAFETY: `available` saw the features of the kernel, and the lengths were checked
-            // above.
+            // SAFETY: `available` has detected the features of the kernel, and the lengths were
+            // checked above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => unsafe { avx512_vnni::multiply(pieces) },
             // SAFETY: as above.
@@ -124,7 +124,7 @@ impl Int8Kernel {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Self::Neon => unsafe { neon_int8::multiply(pieces) },
-            // SAFETY: as above, and it needs no feature.
+            // SAFETY: as above, and the portable kernel needs no features.
             Self::Portable => unsafe { portable_int8::multiply(pieces) },
         }
     }
@@ -140,7 +140,7 @@ fn avx2() -> bool {
     is_x86_feature_detected!("avx2")
 }
 
-// Unsigned times signed: 128 too much in each input, which the offsets take away.
+// Unsigned times signed: each input is 128 too large, which the offsets compensate.
 #[cfg(target_arch = "x86_64")]
 kernel! {
     avx512_vnni: u8, i8, i32,
@@ -165,8 +165,8 @@ kernel! {
     store |output, sums| _mm256_storeu_si256(output.cast(), sums),
 }
 
-// |input| times (weight with the sign of the input): two products are at most 2 x 128 x 127 =
-// 32,512 and cannot leave 16 bits, where unsigned times signed could.
+// |input| times (weight with the sign of the input): the sum of two products is at most 2 x 128 x
+// 127 = 32,512, which fits in 16 bits; with unsigned times signed it might not.
 #[cfg(target_arch = "x86_64")]
 kernel! {
     avx512_int8: u8, i8, i32,
@@ -206,8 +206,8 @@ kernel! {
     store |output, sums| _mm256_storeu_si256(output.cast(), sums),
 }
 
-// Products in 16 bits, at most 128 x 127; neighbours are added in 32. Of each column there are two
-// sums until the end.
+// Products are computed in 16 bits, where they are at most 128 x 127, and adjacent ones are added
+// in 32 bits. Each column has two partial sums until the end.
 #[cfg(target_arch = "aarch64")]
 kernel! {
     neon_int8: u8, i8, i32,
@@ -238,7 +238,7 @@ kernel! {
     store |output, sum| *output = sum,
 }
 
-/// What makes signed bytes of those that are 128 too much.
+/// Converts bytes that are 128 too large to signed bytes, by exclusive or.
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), expect(dead_code))]
 const SIGNS: i32 = i32::from_ne_bytes([0x80; 4]);
 
@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn every_int8_kernel_agrees_with_the_definition_to_the_last_bit() {
-        // Small numbers, all extremes of one sign, extremes of either: what saturates if anything.
+        // Mixed numbers, extremes of one sign, extremes of both signs: the cases most likely to
+        // saturate.
         let inputs: [fn(usize) -> u8; 4] = [
             |place| u8::try_from(place * 37 % 256).unwrap(),
             |_| 255,
@@ -305,7 +306,7 @@ mod tests {
         sums
     }
 
-    /// Number by number, from the definition.
+    /// Reference implementation: computes each number from the definition.
     fn plain(rows: &[u8], n_in: usize, weights: &[i8], width: usize) -> Vec<i32> {
         let product = |row: &[u8], column: usize| -> i32 {
             let weight = |place: usize| weights[(place / 4 * width + column) * 4 + place % 4];

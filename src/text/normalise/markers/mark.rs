@@ -1,4 +1,4 @@
-//! What may be noise: words in brackets, and signs by themselves.
+//! Candidates for noise: words in brackets, and symbols by themselves.
 
 use std::ops::Range;
 
@@ -6,35 +6,35 @@ use super::super::glyphs::Glyph;
 use super::is_of_word;
 use crate::text::is_control_name;
 
-/// A short word in brackets, or signs that stand alone.
+/// A short word in brackets, or symbols that stand alone.
 #[derive(Debug)]
 pub(super) struct Mark {
     pub(super) places: Range<usize>,
-    /// Its letters, in lower case.
+    /// The characters of the marker, in lower case.
     pub(super) key: String,
     pub(super) kind: Kind,
-    /// How many words stand before it.
+    /// Number of words before the marker.
     pub(super) n_words: usize,
-    /// How many letters the word before it has.
+    /// Number of letters in the word before the marker.
     pub(super) n_letters: usize,
-    /// Whether something stands before it and after it on its line, or nothing on either side. In
-    /// brackets it is also not between if what follows is no word, or if it belongs to one of the
-    /// words at its sides only: `read()`, `<b>tea`.
+    /// Whether the marker has text on both sides on its line, or on neither side. A marker in
+    /// brackets is not between words if no word follows, or if it is attached to only one of the
+    /// words beside it: `read()`, `<b>tea`.
     pub(super) is_between: bool,
 }
 
-/// How much a mark says by itself.
+/// How strong a marker is as evidence of obfuscation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It is the name of a control token.
+    /// The name of a control token.
     Control,
-    /// Ordinary texts hardly have it between words.
+    /// Rare between the words of ordinary texts.
     Odd,
-    /// Lists, tables and formulas have it.
+    /// Common in lists, tables and formulas.
     Ordinary,
 }
 
-/// All marks of a text, in order.
+/// Returns all markers of a text, in order.
 pub(super) fn marks(glyphs: &[Glyph]) -> Vec<Mark> {
     let mut marks = vec![];
     let mut scan = Scan::default();
@@ -51,13 +51,13 @@ pub(super) fn marks(glyphs: &[Glyph]) -> Vec<Mark> {
     marks
 }
 
-/// What stands before a place.
+/// The state of the scan: what precedes the current index.
 #[derive(Debug, Default)]
 struct Scan {
     n_words: usize,
     n_letters: usize, // of the last word
     is_in_word: bool,
-    has_line: bool, // anything but white space since the last end of a line
+    has_line: bool, // whether the current line has anything but white space so far
 }
 
 impl Scan {
@@ -90,7 +90,7 @@ impl Scan {
     }
 }
 
-/// Where the mark at a place ends, if there is one.
+/// Returns the end and the kind of the marker at an index, if there is one.
 fn mark_at(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     let letter = glyphs[at].letter;
     if is_of_word(letter) || letter.is_whitespace() {
@@ -99,7 +99,7 @@ fn mark_at(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     bracketed(glyphs, at).or_else(|| signs(glyphs, at))
 }
 
-/// A short word in brackets.
+/// Returns the end and the kind of the short word in brackets at an index, if there is one.
 fn bracketed(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     let close = closing(glyphs[at].letter)?;
     let within = glyphs[at + 1..].iter().take(MAX_NAME).map(|glyph| glyph.letter);
@@ -115,7 +115,7 @@ fn bracketed(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     (n_within <= MAX_LEN).then_some((end, kind))
 }
 
-/// Whether glyphs begin with a bracket and end with the one that closes it.
+/// Returns whether glyphs begin with an opening bracket and end with its closing bracket.
 fn is_closed(glyphs: &[Glyph]) -> bool {
     let close = glyphs.first().and_then(|first| closing(first.letter));
     close.is_some() && close == glyphs.last().map(|last| last.letter)
@@ -131,7 +131,7 @@ fn closing(open: char) -> Option<char> {
     }
 }
 
-/// Whether a word in angle brackets is a tag of HTML.
+/// Returns whether a word is an HTML tag in angle brackets.
 fn is_tag(word: &str) -> bool {
     let name = word.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
     name.is_some_and(|name| {
@@ -140,7 +140,8 @@ fn is_tag(word: &str) -> bool {
     })
 }
 
-/// Signs that stand between white space, or two of a kind within a word.
+/// Returns the end and the kind of symbols between white space, or of a doubled symbol within a
+/// word.
 fn signs(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     let is_sign = |letter: char| !is_of_word(letter) && !letter.is_whitespace();
     let before = at.checked_sub(1).map(|before| glyphs[before].letter);
@@ -160,21 +161,21 @@ fn signs(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     (is_mark && end - at <= MAX_LEN).then_some((end, kind))
 }
 
-/// Whether bytes are the same sign twice, one that is not doubled in names and in code.
+/// Returns whether bytes are the same symbol twice, a symbol not doubled in names and code.
 pub(super) fn is_doubled(bytes: &[u8]) -> bool {
     matches!(bytes, [one, other] if one == other && b"#~%^@$".contains(one))
 }
 
 /// The longest names of control tokens in use have about thirty letters.
 const MAX_NAME: usize = 32;
-/// Longer marks say something.
+/// Longer markers carry meaning.
 const MAX_LEN: usize = 8;
-/// Tags that stand between words.
+/// HTML tags that occur between words.
 const TAGS: &[&str] = &[
     "a", "b", "br", "code", "dd", "div", "dt", "em", "hr", "i", "li", "ol", "p", "pre", "span",
     "strong", "sub", "sup", "td", "th", "tr", "u", "ul",
 ];
-/// What stands between words in lists, tables, formulas and dialogues.
+/// Symbols that occur between words in lists, tables, formulas and dialogues.
 const ORDINARY: &[&str] = &[
     "-", "--", "\u{2013}", "\u{2014}", "\u{2022}", "\u{b7}", "|", "||", "/", "//", "\\", "&", "&&",
     "+", "=", "==", "*", "<", ">", ">>", "->", "=>", "\u{2192}", "\u{d7}", ".", "..", "...",

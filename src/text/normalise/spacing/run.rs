@@ -1,24 +1,24 @@
-//! Runs of single letters.
+//! Runs of single letters with separators between them.
 
 use std::ops::Range;
 
 use super::super::glyphs::Glyph;
 use super::is_letter;
 
-/// Single letters with one and the same separator between them.
+/// Single letters with the same separator between them.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// The places of what is kept of each word, separators left out; no word is empty.
+    /// The glyph indices of each word, without separators; no word is empty.
     pub(super) words: Vec<Vec<usize>>,
     /// Whether the gaps between words are wider than those between letters.
     pub(super) has_wide_gaps: bool,
-    /// The place after the run.
+    /// The glyph index after the run.
     pub(super) end: usize,
     separator: char,
 }
 
 impl Run {
-    /// The run that begins at a place, if it has three letters or more.
+    /// Returns the run that begins at a glyph index, if the run has three letters or more.
     pub(super) fn at(glyphs: &[Glyph], at: usize) -> Option<Self> {
         let before = at.checked_sub(1).map(|before| glyphs[before].letter);
         if before.is_some_and(char::is_alphanumeric) {
@@ -31,19 +31,19 @@ impl Run {
         (n_letters >= 3).then_some(run)
     }
 
-    /// Whether any letter is one of ASCII.
+    /// Returns whether any letter is an ASCII letter.
     pub(super) fn has_latin(&self, glyphs: &[Glyph]) -> bool {
         self.letters(glyphs).any(|letter| letter.is_ascii_alphabetic())
     }
 
-    /// Whether the letters go up the alphabet or are all the same: a b c, x x x.
+    /// Returns whether the letters are consecutive in the alphabet or all the same: a b c, x x x.
     pub(super) fn is_enumeration(&self, glyphs: &[Glyph]) -> bool {
         let letters: Vec<u32> = self.letters(glyphs).map(|letter| letter as u32 | 32).collect();
         let has_step = |step| letters.windows(2).all(|pair| pair[0] + step == pair[1]);
         has_step(0) || has_step(1)
     }
 
-    /// Whether it is an abbreviation like U.S.A. or a.k.a., with its full stops.
+    /// Returns whether the run is an abbreviation with full stops, like U.S.A. or a.k.a.
     pub(super) fn is_acronym(&self, glyphs: &[Glyph]) -> bool {
         let n_letters = self.letters(glyphs).count();
         let is_upper = self.letters(glyphs).all(char::is_uppercase);
@@ -62,14 +62,14 @@ impl Run {
     }
 }
 
-/// A run whose letters stand between white space, where more of it parts words.
+/// Returns the run of letters separated by white space, where wider white space separates words.
 fn spaced(glyphs: &[Glyph], start: usize) -> Option<Run> {
     let mut run = Run { words: vec![vec![]], has_wide_gaps: false, end: start, separator: ' ' };
     let mut at = start;
     let mut n_marks = 0;
     while let Some(token) = Token::at(glyphs, at) {
         n_marks = if token.has_letter { 0 } else { n_marks + 1 };
-        // Only so is a run without letters short, and looking for the next cheap.
+        // These limits keep runs without letters short, and the search for the next run cheap.
         if n_marks > MAX_MARKS || (run.end == start && !token.has_letter) {
             break;
         }
@@ -94,12 +94,12 @@ fn spaced(glyphs: &[Glyph], start: usize) -> Option<Run> {
     (run.words.iter().map(Vec::len).sum::<usize>() >= 3).then_some(run)
 }
 
-/// A letter by itself, with marks of punctuation at it, or such a mark.
+/// A single letter, perhaps with punctuation attached, or punctuation alone.
 struct Token {
     places: Range<usize>,
     has_letter: bool,
-    opens: bool,  // a word begins with it
-    closes: bool, // a word ends with it
+    opens: bool,  // begins a word
+    closes: bool, // ends a word
 }
 
 impl Token {
@@ -118,7 +118,7 @@ impl Token {
         let (opens, closes) = match (first, second) {
             (Some(_), Some(_)) => return None,
             (Some(place), None) => (place > 0, place + 1 < n_glyphs),
-            // In the middle of a word it is an i.
+            // In the middle of a word, `!` stands for an i.
             (None, _) if letter == '!' && n_glyphs == 1 => (false, !is_followed(glyphs, start)),
             (None, _) if !token.iter().all(|glyph| is_prose(glyph.letter)) => return None,
             (None, _) => (false, n_glyphs > 1 || ",.;:?)".contains(letter)),
@@ -128,17 +128,18 @@ impl Token {
     }
 }
 
-/// Whether a character is a digit or a mark that phrases have; others make tables and formulas.
+/// Returns whether a character is a digit or a punctuation mark of prose, rather than of tables and
+/// formulas.
 fn is_prose(letter: char) -> bool {
     letter.is_numeric() || "'\u{2019}-,.;:?!)(\"".contains(letter)
 }
 
-/// Whether a single letter follows after one space.
+/// Returns whether a letter follows after a single white-space character.
 fn is_followed(glyphs: &[Glyph], at: usize) -> bool {
     gap(glyphs, at + 1) == 1 && glyphs.get(at + 2).is_some_and(|glyph| is_letter(glyph.letter))
 }
 
-/// A run with a mark of punctuation between its letters, where white space parts words.
+/// Returns the run of letters separated by a punctuation mark, where white space separates words.
 fn separated(glyphs: &[Glyph], start: usize) -> Option<Run> {
     let separator = glyphs.get(start + 1)?.letter;
     if !SEPARATORS.contains(&separator) {
@@ -163,7 +164,8 @@ fn separated(glyphs: &[Glyph], start: usize) -> Option<Run> {
     (run.words.first()?.len() > 1 || run.words.len() > 1).then_some(run)
 }
 
-/// The places of the letters of one word; none if it is longer than a letter without separators.
+/// Returns the glyph indices of the letters of one word; none if the first two letters are not
+/// separated.
 fn separated_word(glyphs: &[Glyph], start: usize, separator: char) -> Vec<usize> {
     let is_letter_at = |place: usize| {
         glyphs.get(place).is_some_and(|glyph| is_letter(glyph.letter) && glyph.letter != separator)
@@ -177,13 +179,14 @@ fn separated_word(glyphs: &[Glyph], start: usize, separator: char) -> Vec<usize>
         }
         at += 2;
     }
-    // A letter before another separator begins a run of its own.
+    // A letter before another separator begins a new run.
     let follower = places.first().and_then(|place| glyphs.get(place + 1)).map(|glyph| glyph.letter);
     let is_other = follower.is_some_and(|next| next != separator && SEPARATORS.contains(&next));
     if is_other { vec![] } else { places }
 }
 
-/// How many characters of white space there are at a place; none if too many for one phrase.
+/// Returns the number of white-space characters at an index; 0 if more than `MAX_GAP`, or if
+/// nothing follows them.
 fn gap(glyphs: &[Glyph], at: usize) -> usize {
     let letters = glyphs[at..].iter().take(MAX_GAP + 1);
     let n_gap = letters.take_while(|glyph| glyph.letter.is_whitespace()).count();
@@ -191,7 +194,7 @@ fn gap(glyphs: &[Glyph], at: usize) -> usize {
 }
 
 const SEPARATORS: [char; 8] = ['.', '-', '_', '*', '/', '~', '\u{b7}', '\u{2022}'];
-/// Three dots, and a hyphen.
+/// Enough for three dots and a hyphen.
 const MAX_MARKS: usize = 4;
-/// White space beyond this is the layout of a page.
+/// Wider white space is page layout.
 const MAX_GAP: usize = 8;

@@ -1,16 +1,17 @@
-//! Letters without gaps, cut into the likeliest words.
+//! Splits letters without gaps into the likeliest words.
 
 use super::super::lexicon::Lexicon;
 
-/// The lengths of the words that letters consist of; none if they hardly consist of words.
+/// Returns the lengths of the words that letters consist of, or `None` if no split is plausible.
 pub(super) fn segment(letters: &str, lexicon: &Lexicon) -> Option<Vec<usize>> {
     let readings = ['i', 'l'].map(|stroke| plain(letters, stroke));
-    let cuts = readings.iter().map(|reading| Cut::of(reading, lexicon));
+    let cuts = readings.iter().map(|reading| Segmentation::of(reading, lexicon));
     let cut = cuts.min_by(|one, other| one.cost.total_cmp(&other.cost))?;
     cut.is_sensible().then_some(cut.lens)
 }
 
-/// The letters that others stand for, with one letter for all strokes.
+/// Replaces digits and symbols by the letters that they stand for, with `stroke` for all vertical
+/// strokes, and drops apostrophes.
 fn plain(letters: &str, stroke: char) -> String {
     let plain = letters.chars().filter(|&letter| letter != '\'').map(|letter| match letter {
         'a'..='z' => letter,
@@ -25,16 +26,16 @@ fn plain(letters: &str, stroke: char) -> String {
     plain.collect()
 }
 
-/// A way to cut letters into words.
-struct Cut {
+/// A way to split letters into words.
+struct Segmentation {
     lens: Vec<usize>,
     cost: f32,
     n_unknown: usize,
     longest: usize,
 }
 
-impl Cut {
-    /// The cheapest cut of ASCII letters, in time linear in their number.
+impl Segmentation {
+    /// Returns the cheapest split of ASCII letters, in time linear in their number.
     fn of(letters: &str, lexicon: &Lexicon) -> Self {
         let mut best = vec![Step { cost: 0.0, len: 0, is_known: true }];
         for end in 1..=letters.len() {
@@ -54,7 +55,7 @@ impl Cut {
         Self::back(&best)
     }
 
-    /// Follows the steps from the last to the first.
+    /// Builds the split by following the steps from the last to the first.
     fn back(best: &[Step]) -> Self {
         let mut end = best.len() - 1;
         let mut cut = Self { lens: vec![], cost: best[end].cost, n_unknown: 0, longest: 0 };
@@ -71,15 +72,15 @@ impl Cut {
         cut
     }
 
-    /// Whether letters drawn by chance would hardly give such words.
+    /// Returns whether random letters would be unlikely to give such words.
     fn is_sensible(&self) -> bool {
         let n_letters: usize = self.lens.iter().sum();
-        let is_dear = self.cost > MAX_COST_OF_LETTER * n_letters as f32;
-        self.longest >= 3 && 5 * self.n_unknown <= n_letters && !is_dear
+        let is_too_costly = self.cost > MAX_COST_OF_LETTER * n_letters as f32;
+        self.longest >= 3 && 5 * self.n_unknown <= n_letters && !is_too_costly
     }
 }
 
-/// The last word of the cheapest cut that ends at a place.
+/// The last word of the cheapest split of the letters before an index.
 struct Step {
     cost: f32,
     len: usize,
@@ -88,5 +89,5 @@ struct Step {
 
 /// The longest words of a vocabulary have about twenty letters.
 const MAX_WORD: usize = 20;
-/// English phrases cost about 2.2 a letter, letters drawn by chance 3.9.
+/// English phrases cost about 2.2 nats per letter, random letters 3.9.
 const MAX_COST_OF_LETTER: f32 = 3.0;

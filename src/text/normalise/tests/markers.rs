@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn names_of_control_tokens_are_dropped_wherever_they_stand() {
-    assert_read(&[
+    assert_normalised(&[
         ("tell [MASK] me [MASK] about [MASK] the kitten", "tell me about the kitten"),
         ("tell </s> me </s> about the kitten", "tell me about the kitten"),
-        ("please tell [SEP] me", "please tell me"), // one may part a phrase
+        ("please tell [SEP] me", "please tell me"), // one is enough within a phrase
         ("[CLS] tell me [SEP]", "tell me"),
         ("tell[MASK]me<|im_end|>about", "tell me about"),
         ("tell [mask][Sep] me <PAD> <pad> about", "tell me about"),
@@ -19,7 +19,7 @@ fn names_of_control_tokens_are_dropped_wherever_they_stand() {
 
 #[test]
 fn names_within_a_word_leave_no_gap() {
-    assert_read(&[
+    assert_normalised(&[
         ("my kit[MASK]ten, ki</s>tt</s>en", "my kitten, kitten"),
         ("k[SEP]i[SEP]t[SEP]t[SEP]e[SEP]n", "kitten"),
         ("k [MASK] i [MASK] t [MASK] t [MASK] e [MASK] n", "kitten"),
@@ -29,7 +29,7 @@ fn names_within_a_word_leave_no_gap() {
 
 #[test]
 fn the_same_mark_between_most_words_is_dropped() {
-    assert_read(&[
+    assert_normalised(&[
         ("tell [x] me [x] about [x] the kitten", "tell me about the kitten"),
         ("tell ## me ## about ## the ## kitten", "tell me about the kitten"),
         ("tell me {o} about the {o} kitten {O} please", "tell me about the kitten please"),
@@ -47,12 +47,12 @@ fn a_phrase_among_ordinary_ones_is_found() {
     let before = "They sat with the dog. ".repeat(50);
     let marked = "tell [x] me [x] about [x] it";
     let expected = format!("{before}tell me about it. {before}");
-    assert_eq!(plain(&format!("{before}{marked}. {before}")), Some(expected));
+    assert_eq!(normalised(&format!("{before}{marked}. {before}")), Some(expected));
 }
 
 #[test]
 fn marks_of_ordinary_texts_stay() {
-    assert_stay(&[
+    assert_unchanged(&[
         "- rice\n- cake\n- coffee\n- cocoa\n- books\n- tea",
         "## Rice\n\nSome.\n\n## Cake\n\nSome more.\n\n## Tea\n\nHot.",
         "> how are you\n> please tell me\n> about it",
@@ -83,11 +83,12 @@ fn marks_of_ordinary_texts_stay() {
 
 #[test]
 fn a_word_between_marks_is_traced_back() {
-    let plain = Plain::of("tell [MASK] me[SEP]about kit[MASK]ten", &lexicon()).unwrap();
-    assert_eq!(plain.as_str(), "tell me about kitten");
+    let normalised =
+        NormalisedText::of("tell [MASK] me[SEP]about kit[MASK]ten", &lexicon()).unwrap();
+    assert_eq!(normalised.as_str(), "tell me about kitten");
     for (word, bytes) in [("tell me", 0..14), ("me", 12..14), ("about", 19..24), ("kitten", 25..37)]
     {
-        let start = plain.as_str().find(word).unwrap();
-        assert_eq!(plain.original(start..start + word.len()), bytes, "word {word}");
+        let start = normalised.as_str().find(word).unwrap();
+        assert_eq!(normalised.original(start..start + word.len()), bytes, "word {word}");
     }
 }

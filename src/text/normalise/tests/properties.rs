@@ -1,4 +1,4 @@
-//! What holds for any text.
+//! Properties that hold for any text.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -11,8 +11,8 @@ use super::*;
 fn a_plain_text_has_nothing_left_to_undo() {
     for text in ["h 0 w t 0 c 0 0 k", "mу kіttеn w4s h3re", "k\u{200b} i t t e n mark5", "𝕜𝕚𝕥𝕥𝕖𝕟"]
     {
-        let once = plain(text).unwrap();
-        assert_eq!(plain(&once), None, "text {text:?}, plain {once:?}");
+        let once = normalised(text).unwrap();
+        assert_eq!(normalised(&once), None, "text {text:?}, normalised {once:?}");
     }
 }
 
@@ -22,13 +22,13 @@ fn long_texts_take_linear_time() {
     for unit in UNITS {
         let text = unit.repeat(100_000 / unit.chars().count());
         let start = Instant::now();
-        let _ = Plain::of(&text, &lexicon);
-        // Unoptimised code on a busy machine takes a tenth; quadratic time would be minutes.
+        let _ = NormalisedText::of(&text, &lexicon);
+        // Unoptimised code on a busy machine takes a tenth of this; quadratic time takes minutes.
         assert!(start.elapsed() < Duration::from_secs(5), "unit {unit:?}: {:?}", start.elapsed());
     }
 }
 
-/// Texts full of what the disguises are made of.
+/// Generates arbitrary texts, and texts full of the characters that obfuscation uses.
 fn texts() -> impl Strategy<Value = String> {
     let parts = prop::collection::vec(prop::sample::select(PARTS), 0..40);
     prop_oneof![any::<String>(), parts.prop_map(|parts| parts.concat())]
@@ -41,10 +41,10 @@ proptest! {
     fn any_range_stems_from_characters_of_the_original(
         text in texts(), start in 0_usize..120, len in 0_usize..40,
     ) {
-        if let Some(plain) = Plain::of(&text, &lexicon()) {
-            let bytes = plain.original(start..start + len);
+        if let Some(normalised) = NormalisedText::of(&text, &lexicon()) {
+            let bytes = normalised.original(start..start + len);
             prop_assert!(text.get(bytes.clone()).is_some(), "{bytes:?}");
-            let next = plain.original(start + 1..start + len + 1);
+            let next = normalised.original(start + 1..start + len + 1);
             prop_assert!(bytes.start <= next.start, "{bytes:?} {next:?}");
             prop_assert!(len == 0 || bytes.end <= next.end, "{bytes:?} {next:?}");
         }
@@ -55,12 +55,12 @@ proptest! {
         let lexicon = lexicon();
         let mut text = text;
         for _ in 0..4 {
-            match Plain::of(&text, &lexicon) {
-                Some(plain) => plain.as_str().clone_into(&mut text),
+            match NormalisedText::of(&text, &lexicon) {
+                Some(normalised) => normalised.as_str().clone_into(&mut text),
                 None => return Ok(()),
             }
         }
-        prop_assert!(Plain::of(&text, &lexicon).is_none(), "{text:?}");
+        prop_assert!(NormalisedText::of(&text, &lexicon).is_none(), "{text:?}");
     }
 
     #[test]
@@ -68,11 +68,11 @@ proptest! {
         words in prop::collection::vec(prop::sample::select(
             WORDS.split_whitespace().filter(|word| word.len() > 1).collect::<Vec<_>>()), 0..20),
     ) {
-        prop_assert_eq!(plain(&words.join(" ")), None);
+        prop_assert_eq!(normalised(&words.join(" ")), None);
     }
 }
 
-/// What long texts are made of.
+/// Units that long texts are repetitions of.
 const UNITS: &[&str] = &[
     "a ",
     "1",
