@@ -70,7 +70,7 @@ pub enum ExitCode {
 
 /// Runs the program; the first argument is the name of the program.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let environment = Environment::of_process();
+    let environment = Environment::from_process();
     let args = match Args::read(arguments, &environment) {
         Ok(args) => args,
         Err(refusal) => {

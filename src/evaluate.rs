@@ -25,12 +25,12 @@ pub fn evaluate(labelled: &Labelled<'_>) -> Evaluation {
     let categories: Vec<_> = (0..labelled.thresholds.len())
         .map(|col| {
             let outcomes = labelled.category_outcomes(col);
-            CategoryReport::of(&outcomes, Some(labelled.thresholds[col]))
+            CategoryReport::from_outcomes(&outcomes, Some(labelled.thresholds[col]))
         })
         .collect();
     Evaluation {
         macro_average: MacroAverage::over(&categories),
-        any_category: CategoryReport::of(&labelled.any_category_outcomes(), None),
+        any_category: CategoryReport::from_outcomes(&labelled.any_category_outcomes(), None),
         categories,
     }
 }

@@ -1,5 +1,6 @@
 //! Reads JSON into domain types, with errors that name the field and never quote its value.
 
+mod any_value;
 mod deserializer;
 mod field_error;
 mod ordered_map;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
 
+pub use self::any_value::AnyValue;
 use self::deserializer::ValueDeserializer;
 use self::field_error::kind_of;
 pub use self::ordered_map::OrderedMap;
@@ -18,7 +20,8 @@ use crate::error::Result;
 
 /// Parses one JSON value.
 pub fn parse(bytes: &[u8]) -> Result<Value> {
-    serde_json::from_slice(bytes).map_err(|fault| malformed(&fault))
+    let parsed = serde_json::from_slice(bytes).map_err(|fault| malformed(&fault));
+    parsed.map(|AnyValue(value)| value)
 }
 
 /// Deserialises JSON into a type.
@@ -96,6 +99,42 @@ fn code_unit(json: &[u8], place: usize) -> Option<u32> {
     digits.iter().try_fold(0, |unit, &digit| Some(unit * 16 + char::from(digit).to_digit(16)?))
 }
 
+/// Decodes the escapes of a string literal in a text that is not valid JSON as a whole.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escaped)) = rest.split_once('\\') {
+        decoded.push_str(before);
+        let (character, n_bytes) = unescape_one(&rest[before.len()..]);
+        decoded.push(character);
+        rest = escaped.get(n_bytes - 1..).unwrap_or_default();
+    }
+    decoded.push_str(rest);
+    Cow::Owned(decoded)
+}
+
+/// Returns the character of the escape that the text begins with, and its length in bytes.
+fn unescape_one(text: &str) -> (char, usize) {
+    let n_digits = REPLACEMENT.len();
+    let units = [0, n_digits].map(|offset| code_unit(text.as_bytes(), offset));
+    match units {
+        [Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)] => {
+            let point = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+            (char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER), 2 * n_digits)
+        }
+        [Some(unit), _] => (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), n_digits),
+        [None, _] => match text.chars().nth(1) {
+            Some('n' | 'r') => ('\n', 2),
+            Some('t' | 'b' | 'f') => (' ', 2),
+            Some(other) => (other, 1 + other.len_utf8()),
+            None => ('\\', 1),
+        },
+    }
+}
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The escape of U+FFFD, which has the length of any surrogate's escape.
 const REPLACEMENT: &str = "\\ufffd";
@@ -122,6 +161,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn no_key_is_special_and_the_depth_is_limited_once() {
+        let key = "$serde_json::private::RawValue";
+        let value = parse(format!(r#"{{"{key}": "[1]"}}"#).as_bytes()).unwrap();
+        assert_eq!(value, json!({key: "[1]"}));
+        assert_eq!(from_value::<AnyValue>(value.clone()).unwrap(), AnyValue(value));
+        let deep = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
+        assert!(parse(&deep(MAX_DEPTH)).is_ok());
+        assert!(matches!(parse(&deep(MAX_DEPTH + 1)), Err(Error::JsonTooDeep { .. })));
+    }
+
+    #[test]
+    fn escapes_are_decoded_outside_of_json_too() {
+        for (text, decoded) in [
+            ("plain", "plain"),
+            (r"\u0074ea \u00e9", "tea \u{e9}"),
+            (r"\ud83d\ude00 \ud800!", "\u{1f600} \u{fffd}!"),
+            (r#"a\nb\t\"c\" \q \u12"#, "a\nb \"c\" q u12"),
+            ("end\\", "end\\"),
+        ] {
+            assert_eq!(unescape(text), decoded, "{text}");
+        }
+    }
 
     #[test]
     fn a_fault_of_syntax_is_placed_but_not_quoted() {

@@ -5,7 +5,7 @@
 //! | stage | type | module |
 //! | --- | --- | --- |
 //! | body | the request type of a contract | [`http`] |
-//! | inputs | [`text::Text`] | [`mod@text`] |
+//! | inputs | [`text::Input`], a text or a conversation | [`mod@text`] |
 //! | windows | [`tokenize::Encoded`], with byte offsets | [`tokenize`], on the blocking pool |
 //! | queued | a job: every window of a request, or none | [`engine`], its scheduler |
 //! | packed | [`batch::Batch`], windows end to end, without padding | [`batch`] |
@@ -44,8 +44,8 @@
 //! - how threads share a batch: `model/cpu/partition.rs`; how replicas share weights:
 //!   `model/replicas.rs`
 //! - how model families differ: `model/family.rs`, `model/parameters.rs`
-//! - how a text or a conversation is encoded: `tokenize/encoded_input.rs`; which obfuscation is undone:
-//!   `text/normalise.rs`; why a text has no control tokens: `tokenize/control.rs`
+//! - how a text or a conversation is encoded: `tokenize/encoded_input.rs`; which obfuscation is
+//!   undone: `text/normalise.rs`; why a text has no control tokens: `tokenize/control.rs`
 //! - how labels map to categories, clauses and names of other services: `score/mapping.rs`,
 //!   `score/rules.rs`; the format of `policy.toml`: `policy.rs`; the self-test:
 //!   `model/self_test.rs`

@@ -26,6 +26,7 @@ use crate::http::HttpSettings;
 use crate::http::Replay;
 use crate::http::Replayed;
 use crate::json;
+use crate::json::AnyValue;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
@@ -59,7 +60,7 @@ pub(super) async fn run(args: BatchArgs, hub: HubSettings) -> Result<ExitCode> {
         output::refuse_same_file(&args.input, output)?;
     }
     let settings = HttpSettings {
-        limits: Limits::of_lines(&args.limits),
+        limits: Limits::for_lines(&args.limits),
         max_body_bytes: usize::MAX,
         timeout: NO_TIMEOUT,
         media: config::media(args.ignore_images),
@@ -110,7 +111,7 @@ async fn answer(replay: Replay, input: InputFile, output: &mut Output) -> Result
 
 async fn ask(replay: &Replay, custom_id: Option<String>, request: Result<Request>) -> Answer {
     let replayed = match request {
-        Ok(Request { method, url, body }) => replay.ask(&method, &url, &body).await,
+        Ok(Request { method, url, body: AnyValue(body) }) => replay.ask(&method, &url, &body).await,
         Err(fault) => Err(fault),
     };
     let (response, error) = match replayed {
@@ -150,7 +151,7 @@ struct Request {
     method: String,
     /// A path on the server.
     url: String,
-    body: Value,
+    body: AnyValue,
 }
 
 /// In effect no timeout: no caller waits for a single line.

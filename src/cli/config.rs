@@ -174,7 +174,7 @@ fn refuse_models<T>(reason: &str) -> Result<T> {
 
 impl Limits {
     /// Creates the limits for input lines, whose number is unlimited.
-    pub(super) fn of_lines(args: &LimitArgs) -> Self {
+    pub(super) fn for_lines(args: &LimitArgs) -> Self {
         Self { max_texts: usize::MAX, max_chars: args.max_chars.get() }
     }
 }
@@ -185,7 +185,7 @@ pub(super) fn media(ignore_images: bool) -> Media {
 }
 
 impl HttpSettings {
-    pub(super) fn of(
+    pub(super) fn from_args(
         args: &ServeArgs,
         access: Option<Access>,
         audit: Option<Audit>,
@@ -207,7 +207,7 @@ impl HttpSettings {
 }
 
 impl ConnectionSettings {
-    pub(super) fn of(args: &ConnectionArgs) -> Self {
+    pub(super) fn from_args(args: &ConnectionArgs) -> Self {
         Self {
             max_connections: args.max_connections.get(),
             max_header_bytes: args.max_header_bytes.get(),
@@ -219,7 +219,7 @@ impl ConnectionSettings {
 }
 
 impl Access {
-    pub(super) fn of(args: &AccessArgs, keyring: Keyring) -> Result<Self> {
+    pub(super) fn from_args(args: &AccessArgs, keyring: Keyring) -> Result<Self> {
         if args.open.contains(&OpenArea::None) && args.open.len() > 1 {
             let reason = "none beside others".into();
             return Err(Error::Config { name: "open", reason });
@@ -236,7 +236,7 @@ impl Access {
 
 impl AuditSettings {
     /// Returns `None` if no audit file is given.
-    pub(super) fn of(args: &AuditArgs) -> Option<Self> {
+    pub(super) fn from_args(args: &AuditArgs) -> Option<Self> {
         Some(Self {
             path: args.file.clone()?,
             max_bytes: args.max_bytes.get(),
@@ -250,7 +250,7 @@ impl AuditSettings {
 }
 
 impl Drain {
-    pub(super) fn of(args: &ServeArgs) -> Self {
+    pub(super) fn from_args(args: &ServeArgs) -> Self {
         Self {
             delay: Duration::from_millis(args.drain_delay_ms),
             grace: Duration::from_millis(args.shutdown_timeout_ms),

@@ -14,7 +14,7 @@ pub(super) struct Environment(HashMap<OsString, OsString>);
 impl Environment {
     /// Reads the variables of the current process.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads them")]
-    pub(super) fn of_process() -> Self {
+    pub(super) fn from_process() -> Self {
         Self(std::env::vars_os().collect())
     }
 

@@ -34,7 +34,7 @@ use crate::text::Limits;
 
 pub(super) async fn run(args: EvaluateArgs, hub: HubSettings) -> Result<ExitCode> {
     let input = InputFile::open(&args.input)?;
-    let limits = Limits::of_lines(&args.limits);
+    let limits = Limits::for_lines(&args.limits);
     let config = EngineConfig::for_lines(args.model, &args.limits, hub)?;
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let rules = engine.rules(None)?.clone();

@@ -20,7 +20,7 @@ pub(super) fn run(args: &KeyArgs) -> Result<ExitCode> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|fault| Error::Config { name: "key", reason: fault.to_string() })?;
-    let secret = Secret::of(random);
+    let secret = Secret::from_random(random);
     let role = Role::from(*role);
     // Shown first: a line in the key file is useless if its key was never seen.
     show(&secret).map_err(|fault| file_error(Path::new("stderr"), "writing", fault))?;

@@ -34,7 +34,7 @@ fn read(args: &SourceArgs, hub: HubSettings) -> Result<OwnPolicy> {
     }
     let (source, models) = (args.only()?, args.models());
     let heads = heads(&models, &[], &args.benign_labels)?;
-    OwnPolicy::of_model(&source, &heads.into_values().next().unwrap_or_default(), hub)
+    OwnPolicy::from_model(&source, &heads.into_values().next().unwrap_or_default(), hub)
 }
 
 fn show(policy: &Policy, output: &mut Output) -> Result<()> {

@@ -45,7 +45,7 @@ impl Record {
     }
 
     /// Creates a record with only a text.
-    pub(super) fn of_text(text: &str) -> Self {
+    pub(super) fn from_text(text: &str) -> Self {
         Self(vec![Field::new(TEXT, raw(&text))])
     }
 

@@ -32,7 +32,7 @@ pub(super) async fn run(args: ScoreArgs, hub: HubSettings) -> Result<ExitCode> {
     let is_live = args.input.as_deref() == Some(Path::new("-"));
     // Opened before the output is truncated, so that a misspelt input path destroys no file.
     let input = args.input.as_deref().map(InputFile::open).transpose()?;
-    let limits = Limits::of_lines(&args.limits);
+    let limits = Limits::for_lines(&args.limits);
     let config = EngineConfig::for_lines(args.model, &args.limits, hub)?;
     let engine = Arc::new(config.start(Arc::new(Metrics::new()))?);
     let mut output = Output::open(args.output.as_deref())?;
@@ -79,7 +79,7 @@ impl Scoring {
                 output.line(heading(index, &report))?;
                 output.line(table(&report))?;
             } else {
-                output.json(&self.with_report(Record::of_text(raw), &report)?)?;
+                output.json(&self.with_report(Record::from_text(raw), &report)?)?;
             }
         }
         Ok(ExitCode::Success)

@@ -67,16 +67,18 @@ pub(super) async fn run(
     let Process { environment, mut inherited, dropped_lines } = process;
     let metrics = Arc::new(Metrics::with_dropped_lines(&dropped_lines));
     let keys = open_keys(&args.access, &metrics)?;
-    let access = keys.as_ref().map(|keys| Access::of(&args.access, keys.keyring())).transpose()?;
-    let audit = AuditSettings::of(&args.audit);
+    let access =
+        keys.as_ref().map(|keys| Access::from_args(&args.access, keys.keyring())).transpose()?;
+    let audit = AuditSettings::from_args(&args.audit);
     let audit = audit.map(|log| Audit::open(log, Arc::clone(&metrics))).transpose()?;
     let traces = telemetry::traces(&args.traces, environment)?;
     let tls = open_tls(&args.connections)?;
     let addresses = ListenAddresses::resolve(&args, &mut inherited).await?;
     addresses.check_admin(access.is_some() && tls.is_some())?;
     let (terminations, reloads) = handle_signals()?;
-    let settings = HttpSettings::of(&args, access, audit.clone(), traces.clone());
-    let (drain, connections) = (Drain::of(&args), ConnectionSettings::of(&args.connections));
+    let settings = HttpSettings::from_args(&args, access, audit.clone(), traces.clone());
+    let (drain, connections) =
+        (Drain::from_args(&args), ConnectionSettings::from_args(&args.connections));
     let config = engine_config(args, hub)?;
     let (clients, admin) = addresses.bind().await?;
     warn_if_open(&clients, keys.as_ref());

@@ -15,7 +15,7 @@ pub(super) enum FlowId {
 
 impl FlowId {
     /// Returns the flow of an account, unique while the account is alive.
-    pub(super) fn of(account: Option<&Arc<Account>>) -> Self {
+    pub(super) fn from_account(account: Option<&Arc<Account>>) -> Self {
         account.map_or(Self::Anonymous, |account| Self::Key(Arc::as_ptr(account).addr()))
     }
 

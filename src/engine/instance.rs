@@ -266,7 +266,8 @@ impl Engine {
     ) -> Result<Vec<EncodedInput>> {
         let RequestContext { priority, account, timings, .. } = context;
         let start = Instant::now();
-        let permit = self.group.tokenization().permit(priority, FlowId::of(account)).await?;
+        let permit =
+            self.group.tokenization().permit(priority, FlowId::from_account(account)).await?;
         self.check(&inputs, context)?; // the queue may have filled up meanwhile
         let served = Arc::clone(&self.served);
         let read_all = move || {
@@ -275,7 +276,9 @@ impl Engine {
             let read = |(index, input)| served.tokenizer.encode_input(index, input);
             inputs.iter().enumerate().map(read).collect()
         };
-        let panicked = |fault| Error::Encode { index: 0, source: Arc::new(fault) };
+        // The message of a panic may quote the text.
+        let fault = || std::io::Error::other("the tokenizer panicked");
+        let panicked = |_| Error::Encode { index: 0, source: Arc::new(fault()) };
         let encoded = tokio::task::spawn_blocking(read_all).await.map_err(panicked)?;
         let elapsed = start.elapsed();
         self.metrics.tokenised(elapsed);

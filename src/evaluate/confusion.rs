@@ -14,7 +14,7 @@ pub(super) struct ConfusionCounts {
 
 impl ConfusionCounts {
     /// Counts the decisions recorded in the outcomes.
-    pub(super) fn of(outcomes: &[Outcome]) -> Self {
+    pub(super) fn from_outcomes(outcomes: &[Outcome]) -> Self {
         Self {
             n_flagged: outcomes.iter().filter(|outcome| outcome.flagged).count(),
             n_true_positives: outcomes

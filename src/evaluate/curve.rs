@@ -21,7 +21,7 @@ pub(super) struct BestF1 {
 impl Curve {
     /// Ranks the outcomes; texts with the same score share a point, since no threshold separates
     /// them.
-    pub(super) fn of(outcomes: &[Outcome]) -> Self {
+    pub(super) fn from_outcomes(outcomes: &[Outcome]) -> Self {
         let mut ranked = outcomes.to_vec();
         ranked.sort_unstable_by(|left, right| right.score.total_cmp(&left.score));
 

@@ -40,7 +40,7 @@ impl MacroAverage {
     /// Averages the reports of the categories.
     pub(super) fn over(categories: &[CategoryReport]) -> Self {
         let mean = |figure: fn(&CategoryReport) -> Option<f64>| {
-            Mean::of(&categories.iter().filter_map(figure).collect::<Vec<_>>())
+            Mean::from_figures(&categories.iter().filter_map(figure).collect::<Vec<_>>())
         };
         Self {
             average_precision: mean(|category| category.average_precision),
@@ -56,7 +56,7 @@ impl MacroAverage {
 }
 
 impl Mean {
-    fn of(figures: &[f64]) -> Self {
+    fn from_figures(figures: &[f64]) -> Self {
         let n_categories = figures.len();
         let sum: f64 = figures.iter().sum();
         Self { value: (n_categories > 0).then(|| sum / n_categories as f64), n_categories }

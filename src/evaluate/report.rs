@@ -50,9 +50,9 @@ pub struct CategoryReport {
 
 impl CategoryReport {
     /// Evaluates one category; `threshold` is only reported, as the outcomes hold the decisions.
-    pub(super) fn of(outcomes: &[Outcome], threshold: Option<Threshold>) -> Self {
-        let in_force = ConfusionCounts::of(outcomes);
-        let curve = Curve::of(outcomes);
+    pub(super) fn from_outcomes(outcomes: &[Outcome], threshold: Option<Threshold>) -> Self {
+        let in_force = ConfusionCounts::from_outcomes(outcomes);
+        let curve = Curve::from_outcomes(outcomes);
         let best = curve.best_f1();
         Self {
             n_texts: in_force.n_texts,

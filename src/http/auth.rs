@@ -111,7 +111,7 @@ async fn check_key(State(checked): State<Checked>, mut request: Request, next: N
 
 impl AccessRule {
     /// Creates the rule for an area whose keys are sent in headers.
-    pub(in crate::http) const fn of(area: Area) -> Self {
+    pub(in crate::http) const fn for_area(area: Area) -> Self {
         Self { area, key_location: KeyLocation::Headers }
     }
 }

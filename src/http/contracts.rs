@@ -20,6 +20,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::http::app::App;
 use crate::http::auth::require_key;
+use crate::http::problem::Problem;
 use crate::http::request::contract::Contract;
 
 /// All contracts, in the order of the documentation.
@@ -45,6 +46,7 @@ pub(super) fn routes(app: &App, description: &mut OpenApi) -> Router<App> {
     for Contract { routes, error_format } in ALL {
         for (guard, routes) in *routes {
             let (routes, described) = routes().split_for_parts();
+            let routes = routes.method_not_allowed_fallback(async || Problem::method_not_allowed());
             description.merge(described);
             // Outermost, so that a refused key is reported in the error format of the contract.
             let format = map_response(async |response| error_format(response));

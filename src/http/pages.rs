@@ -37,9 +37,9 @@ pub(super) fn routes(app: &App, mut description: OpenApi) -> Router<App> {
     {
         let (routes, described) = routes.split_for_parts();
         description.merge(described);
-        all = all.merge(require_key(access, AccessRule::of(area), routes));
+        all = all.merge(require_key(access, AccessRule::for_area(area), routes));
     }
-    all.merge(require_key(access, AccessRule::of(Area::Docs), openapi::pages(description)))
+    all.merge(require_key(access, AccessRule::for_area(Area::Docs), openapi::pages(description)))
 }
 
 /// Builds the admin routes.

@@ -21,12 +21,12 @@ use crate::json::field_error::FieldError;
 pub(super) struct ValueDeserializer(pub(super) Value);
 
 /// Defines methods that accept one JSON type each.
-macro_rules! of_kind {
+macro_rules! wrong_type {
     ($($method:ident($pattern:pat): $expected:literal)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
             match self.0 {
                 $pattern => self.deserialize_any(visitor),
-                other => Err(FieldError::of_kind($expected, &other)),
+                other => Err(FieldError::wrong_type($expected, &other)),
             }
         }
     )*};
@@ -39,7 +39,7 @@ macro_rules! whole_numbers {
             match &self.0 {
                 Value::Number(number) if !number.is_f64() => self.deserialize_any(visitor),
                 Value::Number(_) => Err(FieldError::Value { expected: WHOLE_NUMBER.into() }),
-                other => Err(FieldError::of_kind(WHOLE_NUMBER, other)),
+                other => Err(FieldError::wrong_type(WHOLE_NUMBER, other)),
             }
         }
     )*};
@@ -91,7 +91,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
     ) -> Result<V::Value, FieldError> {
         match self.0 {
             Value::String(variant) => visitor.visit_enum(variant.into_deserializer()),
-            other => Err(FieldError::of_kind("a string", &other)),
+            other => Err(FieldError::wrong_type("a string", &other)),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
         visitor.visit_unit()
     }
 
-    of_kind! {
+    wrong_type! {
         deserialize_bool(Value::Bool(_)): "true or false"
         deserialize_f32(Value::Number(_)): "a number"
         deserialize_f64(Value::Number(_)): "a number"

@@ -29,7 +29,7 @@ pub(super) enum FieldError {
 
 impl FieldError {
     /// Creates the error for a value of the wrong type.
-    pub(super) fn of_kind(expected: &'static str, found: &Value) -> Self {
+    pub(super) fn wrong_type(expected: &'static str, found: &Value) -> Self {
         Self::Type { expected: expected.into(), found: kind_of(found) }
     }
 
@@ -73,8 +73,14 @@ impl de::Error for FieldError {
         Self::Type { expected: expected.to_string(), found }
     }
 
-    fn invalid_value(_unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Value { expected: expected.to_string() }
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        match unexpected {
+            // Otherwise the name of an integer type.
+            Unexpected::Signed(_) | Unexpected::Unsigned(_) => {
+                Self::Value { expected: "a whole number in range".into() }
+            }
+            _ => Self::Value { expected: expected.to_string() },
+        }
     }
 
     fn invalid_length(_len: usize, expected: &dyn Expected) -> Self {

@@ -19,7 +19,7 @@ pub struct Hash([u8; 32]);
 
 impl Secret {
     /// Creates a key from random bytes.
-    pub fn of(random: [u8; 32]) -> Self {
+    pub fn from_random(random: [u8; 32]) -> Self {
         Self(format!("{SECRET_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
     }
 
@@ -30,13 +30,13 @@ impl Secret {
 
     /// Returns the hash of the key.
     pub fn hash(&self) -> Hash {
-        Hash::of(self.0.as_bytes())
+        Hash::from_presented(self.0.as_bytes())
     }
 }
 
 impl Hash {
     /// Hashes a key presented by a client.
-    pub fn of(presented: &[u8]) -> Self {
+    pub fn from_presented(presented: &[u8]) -> Self {
         Self(Sha256::digest(presented).into())
     }
 
@@ -52,7 +52,7 @@ impl Hash {
 ///
 /// Compares all hashes in constant time, so that the run time reveals nothing about them.
 pub fn find<'a>(hashes: impl Iterator<Item = &'a Hash>, presented: &[u8]) -> Option<usize> {
-    let presented = Hash::of(presented);
+    let presented = Hash::from_presented(presented);
     let mut found = u64::MAX; // not found
     for (index, hash) in (0..).zip(hashes) {
         found.conditional_assign(&index, hash.0.ct_eq(&presented.0));

@@ -17,7 +17,7 @@ fn a_file_has_a_key_a_line_among_comments_and_blank_lines() {
     let keys = read(&text).unwrap();
     let shown: Vec<_> = keys.iter().map(|key| format!("{} {}", key.name, key.role)).collect();
     assert_eq!(shown, ["web client", "ops-1 admin"]);
-    assert_eq!(keys[0].hash, Hash::of(b"secret"));
+    assert_eq!(keys[0].hash, Hash::from_presented(b"secret"));
     assert_eq!(keys[0].quota, Quota::UNLIMITED);
     assert_eq!(keys[1].quota.tokens_per_second, Rate::parse("0.5"));
     assert_eq!(keys[1].quota.requests_per_second, None);
@@ -74,7 +74,7 @@ fn a_file_without_a_key_locks_nobody_out() {
 
 #[test]
 fn a_key_is_found_by_its_hash_and_only_by_it() {
-    let secrets = [1, 2, 3].map(|byte| Secret::of([byte; 32]));
+    let secrets = [1, 2, 3].map(|byte| Secret::from_random([byte; 32]));
     let hashes = secrets.each_ref().map(Secret::hash);
     for (index, secret) in secrets.iter().enumerate() {
         assert_eq!(find(hashes.iter(), secret.reveal().as_bytes()), Some(index));
@@ -87,7 +87,7 @@ fn a_key_is_found_by_its_hash_and_only_by_it() {
 
 #[test]
 fn a_key_is_a_prefix_and_43_characters_that_need_no_quoting() {
-    let secret = Secret::of([0xfb; 32]);
+    let secret = Secret::from_random([0xfb; 32]);
     assert_eq!(secret.reveal(), format!("mod-{}-_s", "-_v7".repeat(10)));
     assert_eq!(secret.reveal().len(), 47);
     assert_eq!(Hash::parse(&secret.hash().to_string()), Some(secret.hash()));
@@ -95,7 +95,7 @@ fn a_key_is_a_prefix_and_43_characters_that_need_no_quoting() {
 
 #[test]
 fn neither_keys_nor_hashes_are_printed_for_debugging() {
-    let secret = Secret::of([7; 32]);
+    let secret = Secret::from_random([7; 32]);
     let shown = format!("{secret:?} {:?}", secret.hash());
     assert_eq!(shown, "Secret(..) Hash(..)");
 }

@@ -192,7 +192,7 @@ impl OwnPolicy {
 
     /// Returns the policy of a model without reading its weights; if the model has none, returns
     /// one derived from its labels.
-    pub fn of_model(source: &Source, head: &HeadSettings, hub: HubSettings) -> Result<Self> {
+    pub fn from_model(source: &Source, head: &HeadSettings, hub: HubSettings) -> Result<Self> {
         let files = source.fetch(hub)?.files;
         match read_policy(&files)? {
             Some(own) => Ok(own),

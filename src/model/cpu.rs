@@ -47,7 +47,7 @@ impl CpuTransformer {
         Self {
             model,
             threads,
-            team: Team::of(n_threads, n_cores),
+            team: Team::new(n_threads, n_cores),
             buffers: Pool::new(1),
             scratch: Pool::new(n_threads),
         }

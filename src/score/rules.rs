@@ -89,6 +89,11 @@ impl Rules {
         Ok(self)
     }
 
+    /// Returns whether no category is judged.
+    pub fn is_empty(&self) -> bool {
+        self.categories.is_empty()
+    }
+
     /// Sets the same action for all categories.
     #[must_use]
     pub fn with_action(mut self, action: Action) -> Self {

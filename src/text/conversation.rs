@@ -137,7 +137,7 @@ impl Role {
     const ALL: [Self; 4] = [Self::System, Self::User, Self::Assistant, Self::Tool];
 
     /// Returns the role for a role name that chat APIs use.
-    pub fn of(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "system" | "developer" => Some(Self::System),
             "user" => Some(Self::User),

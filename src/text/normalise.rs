@@ -26,7 +26,7 @@ impl NormalisedText {
     /// Normalises a text; returns `None` if the text is not obfuscated.
     ///
     /// Takes time linear in the length of the text, and hardly any for ordinary prose.
-    pub fn of(text: &str, lexicon: &Lexicon) -> Option<Self> {
+    pub fn new(text: &str, lexicon: &Lexicon) -> Option<Self> {
         let is_plain = quick_check::is_plain(text);
         if is_plain && !markers::are_likely(text) {
             return None;

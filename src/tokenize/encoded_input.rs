@@ -40,7 +40,7 @@ impl Tokenizer {
         let mut windows = encoded.windows;
         let n_raw = windows.len();
         if let Some(mut plain) =
-            self.lexicon.as_ref().and_then(|words| NormalisedText::of(&text, words))
+            self.lexicon.as_ref().and_then(|words| NormalisedText::new(&text, words))
         {
             if let Some(colons) = colons {
                 plain.drop_labels_but(&colons);

@@ -82,7 +82,7 @@ fn a_long_text_of_nothing_but_names_takes_linear_time() {
 fn ordinary_added_tokens_are_found_as_before() {
     let mut file = read_fixture("tokenizers/byte-level.json");
     add(&mut file, "teapot");
-    let kind = Kind::of("with a word added", &file);
+    let kind = Kind::new("with a word added", &file);
     assert!(kind.tokens("a teapot <s>").contains(&"teapot".to_owned()));
 }
 

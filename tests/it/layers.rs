@@ -242,6 +242,18 @@ fn the_scanner_has_seen_the_crate_and_the_map_holds_nothing_that_is_gone() {
 }
 
 #[test]
+fn every_file_of_the_map_exists() {
+    let map = std::fs::read_to_string(support::repo("src/lib.rs")).unwrap();
+    let is_source = |word: &&str| Path::new(word).extension().is_some_and(|it| it == "rs");
+    let files: BTreeSet<_> = map.split('`').filter(is_source).collect();
+    assert!(files.len() > 40, "{files:?}");
+    for file in files {
+        let path = if file.starts_with("tests/") { file.into() } else { format!("src/{file}") };
+        assert!(support::repo(&path).exists(), "{file}");
+    }
+}
+
+#[test]
 fn the_scanner_finds_what_it_looks_for() {
     // A higher layer, the same layer, and every syntax for a path.
     finds("batch.rs", "use crate::http::App;", "1: batch names http");

@@ -20,8 +20,9 @@ use crate::model::Overrides;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_the_model_answers_who_waits_and_ends_the_process_with_a_fault() {
     let args = arguments();
-    let (connections, drain) = (ConnectionSettings::of(&args.connections), Drain::of(&args));
-    let settings = HttpSettings::of(&args, None, None, None);
+    let (connections, drain) =
+        (ConnectionSettings::from_args(&args.connections), Drain::from_args(&args));
+    let settings = HttpSettings::from_args(&args, None, None, None);
     let config = engine_config(args, HubSettings::offline()).unwrap();
     let metrics = Arc::new(Metrics::new());
     let names = config.names();
@@ -31,7 +32,7 @@ async fn a_panic_in_the_model_answers_who_waits_and_ends_the_process_with_a_faul
     let address = socket.local_addr().unwrap();
     let listener = Listener::new(socket, connections, None);
     let (_signals, signal) = watch::channel(0);
-    let supervisor = Supervisor::find(&Environment::of_process());
+    let supervisor = Supervisor::find(&Environment::from_process());
     let serving = tokio::spawn(serve(listener, app.clone(), config, drain, signal, supervisor));
     app.lifecycle().reached(Phase::Ready).await;
     app.models().default_slot().swap(Arc::new(panicking), None);
@@ -58,7 +59,7 @@ async fn a_panic_in_the_model_answers_who_waits_and_ends_the_process_with_a_faul
 fn arguments() -> ServeArgs {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
     let words = ["moderato", "serve", "--model", model].map(OsString::from);
-    let args = Args::read(words, &Environment::of_process()).unwrap();
+    let args = Args::read(words, &Environment::from_process()).unwrap();
     match args.command {
         Command::Serve(args) => *args,
         other => panic!("{other:?}"),

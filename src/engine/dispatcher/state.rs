@@ -98,7 +98,7 @@ impl State {
         let job = NewJob {
             model,
             priority,
-            flow: FlowId::of(account.as_ref()),
+            flow: FlowId::from_account(account.as_ref()),
             windows: windows.iter().map(tokens).collect(),
             deadline: deadline.map(|deadline| deadline.at().into_std()),
         };

@@ -21,7 +21,7 @@ impl Engine {
         Demand {
             model: self.model.id,
             priority: context.priority,
-            flow: FlowId::of(context.account),
+            flow: FlowId::from_account(context.account),
             n_tokens: min_tokens(inputs).min(self.group.settings.max_request_tokens),
         }
     }

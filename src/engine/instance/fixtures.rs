@@ -76,7 +76,7 @@ pub(in crate::engine) fn texts(text: &str) -> Vec<Text> {
 }
 
 /// Returns a text of `n_tokens` tokens or slightly more.
-pub(in crate::engine) async fn of_tokens(engine: &Engine, n_tokens: usize) -> String {
+pub(in crate::engine) async fn text_of_tokens(engine: &Engine, n_tokens: usize) -> String {
     for n_words in 1.. {
         let text = "tea ".repeat(n_words);
         if engine.score(texts(&text), None).await.unwrap()[0].n_tokens >= n_tokens {

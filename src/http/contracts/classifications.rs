@@ -43,7 +43,7 @@ use utoipa_axum::routes;
 
 /// The contract.
 pub(super) const CONTRACT: Contract = Contract {
-    routes: &[(AccessRule::of(Area::Service), routes)],
+    routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: error_format::ours,
 };
 

@@ -32,8 +32,10 @@ use crate::http::request::judged::Judged;
 use crate::http::request::scoring::Scoring;
 
 /// The contract.
-pub(super) const CONTRACT: Contract =
-    Contract { routes: &[(AccessRule::of(Area::Service), routes)], error_format: write_error };
+pub(super) const CONTRACT: Contract = Contract {
+    routes: &[(AccessRule::for_area(Area::Service), routes)],
+    error_format: write_error,
+};
 
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(check_prompt)).routes(routes!(check_response))

@@ -39,7 +39,7 @@ use crate::json::OrderedMap;
 
 /// The contract.
 pub(super) const CONTRACT: Contract = Contract {
-    routes: &[(AccessRule::of(Area::Service), routes)],
+    routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: error_format::message,
 };
 

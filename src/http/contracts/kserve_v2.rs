@@ -41,7 +41,10 @@ use utoipa_axum::routes;
 
 /// The contract.
 pub(super) const CONTRACT: Contract = Contract {
-    routes: &[(AccessRule::of(Area::Service), routes), (AccessRule::of(Area::Health), health)],
+    routes: &[
+        (AccessRule::for_area(Area::Service), routes),
+        (AccessRule::for_area(Area::Health), health),
+    ],
     error_format: error_format::message,
 };
 

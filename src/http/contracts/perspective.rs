@@ -168,20 +168,20 @@ fn attribute_scores(
     });
     let attribute_scores = |entry: &NamedJudgement<'_>| {
         let score = entry.judgement.score;
-        let span = |(begin, end, value)| SpanScore { begin, end, score: Score::of(value) };
+        let span = |(begin, end, value)| SpanScore { begin, end, score: Score::new(value) };
         let spans = entry.spans.iter().flatten();
         let mut span_scores: Vec<_> =
             spans.map(|found| span((found.chars[0], found.chars[1], found.score))).collect();
         if span_scores.is_empty() {
             span_scores.push(span((0, n_chars, score)));
         }
-        (entry.id.to_owned(), AttributeScores { span_scores, summary_score: Score::of(score) })
+        (entry.id.to_owned(), AttributeScores { span_scores, summary_score: Score::new(score) })
     };
     answered.map(attribute_scores).collect()
 }
 
 impl Score {
-    fn of(value: f32) -> Self {
+    fn new(value: f32) -> Self {
         Self { value, r#type: "PROBABILITY" }
     }
 }

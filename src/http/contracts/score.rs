@@ -34,7 +34,7 @@ use utoipa_axum::routes;
 
 /// The contract.
 pub(super) const CONTRACT: Contract = Contract {
-    routes: &[(AccessRule::of(Area::Service), routes)],
+    routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: error_format::ours,
 };
 
@@ -154,6 +154,11 @@ impl ScoreRequest {
         if self.ignore_other_categories.unwrap_or(false) {
             let ids: Vec<_> = thresholds.iter().map(|(id, _)| id.clone()).collect();
             rules = rules.only(&ids)?;
+        }
+        if rules.is_empty() {
+            let expected = "thresholds of at least one category that is judged".into();
+            let param = "ignore_other_categories".into();
+            return Err(Error::InvalidValue { param, expected });
         }
         Ok(match self.action {
             Some(ActionOverride::None) => rules.with_action(Action::Allow),

@@ -40,8 +40,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The contract.
-pub(super) const CONTRACT: Contract =
-    Contract { routes: &[(AccessRule::of(Area::Service), routes)], error_format: write_error };
+pub(super) const CONTRACT: Contract = Contract {
+    routes: &[(AccessRule::for_area(Area::Service), routes)],
+    error_format: write_error,
+};
 
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(predict)).routes(routes!(info))

@@ -30,7 +30,7 @@ use utoipa_axum::routes;
 
 /// The contract.
 pub(super) const CONTRACT: Contract = Contract {
-    routes: &[(AccessRule::of(Area::Service), routes)],
+    routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: error_format::ours,
 };
 
@@ -97,7 +97,11 @@ pub(in crate::http) async fn classify(
     options.select_model_if_loaded(&app, body.model.as_deref());
     let scoring = Scoring::new(&app, &options, None)?;
     let judged = match (body.input, body.messages) {
-        (Some(Texts(texts)), _) => scoring.texts(texts).await?,
+        (Some(Texts(texts)), None) => scoring.texts(texts).await?,
+        (Some(_), Some(_)) => {
+            let (param, expected) = ("messages".into(), "left out beside input".into());
+            return Err(Error::InvalidValue { param, expected }.into());
+        }
         (None, Some(messages)) => {
             let turns = messages.into_turns("messages", app.settings().media)?;
             scoring.conversations(turns).await?

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::body::HttpBody;
 use axum::extract::FromRef;
 use axum::extract::FromRequest;
 use axum::extract::Request;
@@ -32,6 +31,7 @@ use crate::http::auth::AccessRule;
 use crate::http::auth::Area;
 use crate::http::auth::require_key;
 use crate::http::problem::Problem;
+use crate::http::request::json_request;
 use crate::http::request::json_request::JsonRequest;
 use crate::http::telemetry::clock::unix_seconds;
 use crate::model::Source;
@@ -132,12 +132,12 @@ pub(in crate::http) fn routes(app: App, loader: Loader) -> Router {
         .route("/admin/models/shadow/promote", post(promote))
         .route("/admin/models/shadow/discard", post(discard));
     let access = app.settings().access.clone();
-    require_key(access.as_ref(), AccessRule::of(Area::Admin), routes)
+    require_key(access.as_ref(), AccessRule::for_area(Area::Admin), routes)
         .with_state(Admin { app, loader })
 }
 
 async fn show(State(Admin { app, .. }): State<Admin>) -> Json<ModelsAnswer> {
-    Json(ModelsAnswer { models: app.models().slots().iter().map(SlotAnswer::of).collect() })
+    Json(ModelsAnswer { models: app.models().slots().iter().map(SlotAnswer::new).collect() })
 }
 
 async fn load(
@@ -152,7 +152,7 @@ async fn load(
     let shadow = body.shadow_fraction.map(|Fraction(fraction)| fraction);
     let request = LoadRequest { source, sha256: body.sha256, shadow };
     slot.load(loader, request).await.map_err(Problem::told)?;
-    Ok(Json(SlotAnswer::of(slot)))
+    Ok(Json(SlotAnswer::new(slot)))
 }
 
 async fn roll_back(
@@ -160,17 +160,17 @@ async fn roll_back(
     SlotSelector(slot): SlotSelector,
 ) -> Result<Json<SlotAnswer>, Problem> {
     slot.roll_back(loader).await.map_err(Problem::told)?;
-    Ok(Json(SlotAnswer::of(&slot)))
+    Ok(Json(SlotAnswer::new(&slot)))
 }
 
 async fn promote(SlotSelector(slot): SlotSelector) -> Result<Json<SlotAnswer>, Problem> {
     slot.promote()?;
-    Ok(Json(SlotAnswer::of(&slot)))
+    Ok(Json(SlotAnswer::new(&slot)))
 }
 
 async fn discard(SlotSelector(slot): SlotSelector) -> Result<Json<SlotAnswer>, Problem> {
     slot.discard()?;
-    Ok(Json(SlotAnswer::of(&slot)))
+    Ok(Json(SlotAnswer::new(&slot)))
 }
 
 /// The slot that the request body names, or the default slot if there is no body.
@@ -181,9 +181,12 @@ impl FromRequest<Admin> for SlotSelector {
 
     async fn from_request(request: Request, admin: &Admin) -> Result<Self, Problem> {
         let app = &admin.app;
-        if request.body().is_end_stream() {
+        let (parts, body) = request.into_parts();
+        let bytes = json_request::read(body, app.settings().max_body_bytes).await?;
+        if bytes.is_empty() {
             return Ok(Self(Arc::clone(app.models().default_slot())));
         }
+        let request = Request::from_parts(parts, bytes.into());
         let JsonRequest { body, .. } =
             JsonRequest::<SlotSelectorBody>::from_request(request, admin).await?;
         Ok(Self(app.models().slot(body.name.as_deref()).cloned()?))
@@ -223,20 +226,20 @@ impl<'de> Deserialize<'de> for Fraction {
 }
 
 impl SlotAnswer {
-    fn of(slot: &Arc<Slot>) -> Self {
+    fn new(slot: &Arc<Slot>) -> Self {
         let overview = slot.overview();
         Self {
             name: slot.name().map(str::to_owned),
-            serving: overview.serving.map(|serving| ServingAnswer::of(&serving)),
-            previous: overview.previous.map(PreviousAnswer::of),
-            staged: overview.staged.map(StagedAnswer::of),
-            shadow: overview.shadow.map(|shadow| ShadowAnswer::of(&shadow)),
+            serving: overview.serving.map(|serving| ServingAnswer::new(&serving)),
+            previous: overview.previous.map(PreviousAnswer::new),
+            staged: overview.staged.map(StagedAnswer::new),
+            shadow: overview.shadow.map(|shadow| ShadowAnswer::new(&shadow)),
         }
     }
 }
 
 impl ServingAnswer {
-    fn of(Serving { engine, source, since }: &Serving) -> Self {
+    fn new(Serving { engine, source, since }: &Serving) -> Self {
         Self {
             model: engine.card().reference(),
             source: source.as_ref().map(Source::to_string),
@@ -248,7 +251,7 @@ impl ServingAnswer {
 }
 
 impl PreviousAnswer {
-    fn of(previous: PreviousModel) -> Self {
+    fn new(previous: PreviousModel) -> Self {
         Self {
             model: previous.reference,
             source: previous.source.to_string(),
@@ -260,7 +263,7 @@ impl PreviousAnswer {
 }
 
 impl StagedAnswer {
-    fn of(staged: Staged) -> Self {
+    fn new(staged: Staged) -> Self {
         Self {
             source: staged.source.to_string(),
             since: unix_seconds(staged.since),
@@ -271,7 +274,7 @@ impl StagedAnswer {
 }
 
 impl ShadowAnswer {
-    fn of(shadow: &Shadow) -> Self {
+    fn new(shadow: &Shadow) -> Self {
         let (card, comparison) = (shadow.engine().card(), shadow.comparison());
         Self {
             model: card.reference(),
@@ -282,13 +285,13 @@ impl ShadowAnswer {
             n_texts: comparison.n_texts,
             n_dropped: comparison.n_dropped,
             n_failed: comparison.n_failed,
-            categories: comparison.categories.into_iter().map(DifferenceAnswer::of).collect(),
+            categories: comparison.categories.into_iter().map(DifferenceAnswer::new).collect(),
         }
     }
 }
 
 impl DifferenceAnswer {
-    fn of(difference: Difference) -> Self {
+    fn new(difference: Difference) -> Self {
         let share = |n: f64| n / difference.n_texts.max(1) as f64;
         Self {
             flag_rate_serving: share(difference.n_flagged_serving as f64),

@@ -97,13 +97,13 @@ struct NamespaceEntry {
     responses((status = 200, body = ModelList), (status = 503, body = ErrorBody)),
 )]
 pub(in crate::http) async fn list(State(app): State<App>) -> Result<Json<ModelList>, Problem> {
-    let entry = |slot: &Arc<Slot>| Ok(ModelEntry::of(slot.name(), &*slot.serving()?));
+    let entry = |slot: &Arc<Slot>| Ok(ModelEntry::new(slot.name(), &*slot.serving()?));
     let data = app.models().slots().iter().map(entry).collect::<crate::error::Result<_>>()?;
     Ok(Json(ModelList { object: "list", data }))
 }
 
 impl ModelEntry {
-    fn of(name: Option<&str>, engine: &Engine) -> Self {
+    fn new(name: Option<&str>, engine: &Engine) -> Self {
         let card = engine.card().clone();
         Self {
             id: card.reference(),

@@ -87,14 +87,14 @@ impl<'de> Visitor<'de> for TextsOrPartsVisitor {
         match seq.next_element()? {
             None => Ok(TextsOrParts::Texts(Vec::new())),
             Some(TextOrPart::Text(text)) => read_rest(seq, vec![text]).map(TextsOrParts::Texts),
-            Some(TextOrPart::Part(part)) => read_rest(seq, vec![part]).map(TextsOrParts::Parts),
+            Some(TextOrPart::Part(part)) => read_rest(seq, vec![*part]).map(TextsOrParts::Parts),
         }
     }
 }
 
 enum TextOrPart {
     Text(String),
-    Part(Part),
+    Part(Box<Part>),
 }
 
 impl<'de> Deserialize<'de> for TextOrPart {
@@ -121,7 +121,8 @@ impl<'de> Visitor<'de> for TextOrPartVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<TextOrPart, A::Error> {
-        Part::deserialize(MapAccessDeserializer::new(map)).map(TextOrPart::Part)
+        Part::deserialize(MapAccessDeserializer::new(map))
+            .map(|part| TextOrPart::Part(Box::new(part)))
     }
 }
 

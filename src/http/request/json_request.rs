@@ -170,7 +170,8 @@ fn check_length(headers: &HeaderMap, max: usize) -> Result<(), Problem> {
     }
 }
 
-async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
+/// Reads a body of at most `max` bytes.
+pub(in crate::http) async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     axum::body::to_bytes(body, max).await.map_err(|fault| {
         // Any error other than the limit means that the client has disconnected.
         let too_large = fault.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);

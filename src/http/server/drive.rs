@@ -58,7 +58,7 @@ where
     let metrics = &server.metrics;
     match end {
         End::Closed => server.close(stream).await,
-        End::Overdue(Overdue::Idle | Overdue::Ended) => {}
+        End::Overdue(Overdue::Idle) => {}
         End::Overdue(Overdue::Headers) => {
             metrics.connection_refused("headers_too_slow");
             let problem = Problem::headers_too_slow(server.settings.header_timeout);
@@ -114,6 +114,8 @@ where
 {
     let mut shutdown = server.shutdown.clone();
     tokio::select! {
+        // A request that has arrived is read before the connection is closed.
+        biased;
         end = run(&server.settings, connection, progress) => return end,
         // An error means that the listener was dropped; its connections are then closed too.
         _ = shutdown.wait_for(|&shutdown| shutdown == Shutdown::Closing) => {}

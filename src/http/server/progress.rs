@@ -31,8 +31,8 @@ struct State {
     phase: Phase,
     n_requests: usize,
     write_blocked_since: Option<Instant>, // when a write first blocked, until all is flushed
-    half_closed_since: Option<Instant>,   // when the client closed its sending side
-    is_body_read: bool,                   // of the current request
+    body_read_at: Option<Instant>,        // of the current request
+    is_half_closed: bool,                 // the client has closed its sending side and waits
     n_deferred: usize,                    // reports of the end of input
     is_too_large: bool,
 }
@@ -56,8 +56,6 @@ pub(super) enum Overdue {
     Headers,
     /// The client did not read a response.
     Answer,
-    /// The client closed its sending side and may be gone.
-    Ended,
 }
 
 /// What to do about the end of the input.
@@ -96,8 +94,8 @@ impl Progress {
             phase: Phase::Idle { since: Instant::now() },
             n_requests: 0,
             write_blocked_since: None,
-            half_closed_since: None,
-            is_body_read: false,
+            body_read_at: None,
+            is_half_closed: false,
             n_deferred: 0,
             is_too_large: false,
         })))
@@ -107,7 +105,7 @@ impl Progress {
     pub(super) fn begin(&self) -> BusyGuard {
         let mut state = self.lock();
         state.phase = Phase::Busy;
-        state.is_body_read = false;
+        state.body_read_at = None;
         state.n_deferred = 0;
         state.n_requests += 1;
         drop(state);
@@ -126,6 +124,8 @@ impl Progress {
             return Some((since + settings.write_timeout, Overdue::Answer));
         }
         match state.phase {
+            // Hyper does not learn of the end that was hidden from it.
+            Phase::Idle { since } if state.is_half_closed => Some((since, Overdue::Idle)),
             // A client that has just connected is about to send a request.
             Phase::Idle { since } if state.n_requests == 0 => {
                 Some((since + settings.header_timeout, Overdue::Idle))
@@ -134,15 +134,13 @@ impl Progress {
             Phase::Headers { since, .. } => {
                 Some((since + settings.header_timeout, Overdue::Headers))
             }
-            Phase::Busy => {
-                state.half_closed_since.map(|since| (since + HALF_CLOSED_TIMEOUT, Overdue::Ended))
-            }
+            Phase::Busy => None,
         }
     }
 
     /// Records that the body of the current request has been read to its end.
     fn body_read(&self) {
-        self.lock().is_body_read = true;
+        self.lock().body_read_at.get_or_insert_with(Instant::now);
     }
 
     /// Records that the client has closed its sending side.
@@ -151,15 +149,19 @@ impl Progress {
     fn end_of_input(&self) -> EndOfInput {
         let mut state = self.lock();
         match state.phase {
-            Phase::Busy if state.is_body_read => {
-                state.half_closed_since.get_or_insert_with(Instant::now);
-                EndOfInput::Hide
-            }
-            Phase::Busy if state.n_deferred < MAX_DEFERRED => {
-                state.n_deferred += 1;
-                EndOfInput::Defer
-            }
-            _ => EndOfInput::Report,
+            Phase::Busy if state.is_half_closed => EndOfInput::Hide,
+            Phase::Busy => match state.body_read_at {
+                Some(read_at) if read_at.elapsed() < HALF_CLOSE_DELAY => {
+                    state.is_half_closed = true;
+                    EndOfInput::Hide
+                }
+                None if state.n_deferred < MAX_DEFERRED => {
+                    state.n_deferred += 1;
+                    EndOfInput::Defer
+                }
+                _ => EndOfInput::Report,
+            },
+            Phase::Idle { .. } | Phase::Headers { .. } => EndOfInput::Report,
         }
     }
 
@@ -315,6 +317,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
 
 /// Hyper reads on before the service has read what arrived; once is enough for it.
 const MAX_DEFERRED: usize = 2;
-/// How long a client that has closed its sending side may wait for its response. Most such clients
-/// are gone, and their requests need not be computed.
-const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest time between the end of a request and the end of the input of a client that waits for
+/// the response: it closes its sending side at once. A client that has gone away closes it later, and
+/// its request need not be computed.
+const HALF_CLOSE_DELAY: Duration = Duration::from_millis(20);

@@ -4,6 +4,7 @@
 mod file;
 mod pending;
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
@@ -149,9 +150,18 @@ impl Socket {
         let waiting = PendingConnections::from_listening(self.listening)
             .inspect_err(|fault| warn!("connections that wait are not answered: {fault}"))
             .ok();
-        std::iter::from_fn(move || match waiting.as_ref()?.accept() {
-            Err(fault) if !is_client_abort(&fault) => None,
-            accepted => Some(accepted),
+        let mut n_failures = 0;
+        std::iter::from_fn(move || {
+            let accepted = waiting.as_ref()?.accept();
+            if let Err(fault) = &accepted
+                && !is_client_abort(fault)
+            {
+                // Other failures, such as a lack of file descriptors, may pass.
+                n_failures += 1;
+                let is_last = fault.kind() == ErrorKind::WouldBlock || n_failures > MAX_FAILURES;
+                return (!is_last).then_some(accepted);
+            }
+            Some(accepted)
         })
     }
 }
@@ -161,6 +171,9 @@ impl From<TcpListener> for Socket {
         Self { listening: ListeningSocket::Tcp(listener), owner: Owner::Process }
     }
 }
+
+/// Failed attempts to accept a pending connection before the socket is closed.
+const MAX_FAILURES: usize = 20;
 
 /// Returns whether an accept failed because the client ended the connection first.
 pub(super) fn is_client_abort(fault: &std::io::Error) -> bool {

@@ -50,7 +50,7 @@ impl Team {
     ///
     /// Any thread of the pool may take a part. Parts are handed over by recursive halving, so a
     /// part changes threads at most log2(number of threads) times, rounded up.
-    pub(super) fn of(n_threads: usize, n_cores: usize) -> Self {
+    pub(super) fn new(n_threads: usize, n_cores: usize) -> Self {
         let n_handovers = n_threads.max(2).next_power_of_two().ilog2() as usize;
         Self { n_threads: n_threads.min(n_cores), min_part_work: n_handovers * MIN_PART_WORK }
     }

@@ -36,7 +36,7 @@ fn packed(dtype: Dtype) -> Arc<PackedModel> {
 /// Creates a replica that divides its work among all threads, however few cores there are.
 fn replica(model: &Arc<PackedModel>, n_threads: usize) -> CpuTransformer {
     let threads = ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-    let team = Team::of(n_threads, n_threads);
+    let team = Team::new(n_threads, n_threads);
     CpuTransformer { team, ..CpuTransformer::new(Arc::clone(model), threads) }
 }
 

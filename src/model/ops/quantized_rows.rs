@@ -85,7 +85,7 @@ impl<'a> QuantizedViewMut<'a> {
         let memory = values.chunks_exact_mut(n_in.max(1)).zip(scales.iter_mut());
         for (row, (quantized, scale)) in memory.enumerate() {
             let row = slice(&rows, row);
-            *scale = RowScale::of(row);
+            *scale = RowScale::from_row(row);
             // The contents of the padding do not matter: its weights are 0.
             Quantize { row, scale: *scale, quantized }.dispatch();
         }
@@ -150,7 +150,7 @@ impl RowScale {
     /// Maps the range of a row, extended to include 0, to all values from 0 to 255.
     ///
     /// The scale is not finite if a number of the row is not.
-    fn of(row: &[f32]) -> Self {
+    fn from_row(row: &[f32]) -> Self {
         let (least, most) = MinMax(row).dispatch();
         let scale = (most - least) / 255.0;
         #[expect(clippy::cast_possible_truncation, reason = "0 to 255; 0 of NaN, as 0 / 0 is")]

@@ -20,7 +20,7 @@ pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, obfuscated: &mut 
     let mut census = ScriptCounts::default();
     let mut suspects = vec![];
     for word in words(glyphs) {
-        suspects.extend(Suspect::of(&glyphs[word.clone()], word, lexicon, &mut census));
+        suspects.extend(Suspect::new(&glyphs[word.clone()], word, lexicon, &mut census));
     }
     suspects.retain(|suspect| census.allows(suspect));
     let is_sure = suspects.iter().any(|suspect| suspect.doubt != Doubt::Great);
@@ -80,7 +80,7 @@ enum Doubt {
 }
 
 impl Suspect {
-    fn of(
+    fn new(
         glyphs: &[Glyph],
         word: Range<usize>,
         lexicon: &Lexicon,

@@ -11,7 +11,7 @@ pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, obfuscated: &mut 
     for token in tokens(glyphs) {
         if !is_address(&glyphs[token.clone()]) {
             finds.extend(
-                words(glyphs, token).filter_map(|word| Candidate::of(glyphs, word, lexicon)),
+                words(glyphs, token).filter_map(|word| Candidate::new(glyphs, word, lexicon)),
             );
         }
     }
@@ -63,7 +63,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn of(glyphs: &[Glyph], word: Range<usize>, lexicon: &Lexicon) -> Option<Self> {
+    fn new(glyphs: &[Glyph], word: Range<usize>, lexicon: &Lexicon) -> Option<Self> {
         let raw: String =
             glyphs[word.clone()].iter().map(|glyph| ascii_apostrophe(glyph.letter)).collect();
         let raw = raw.to_ascii_lowercase();

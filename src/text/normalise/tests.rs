@@ -19,7 +19,7 @@ fn lexicon() -> Lexicon {
 }
 
 fn normalised(text: &str) -> Option<String> {
-    NormalisedText::of(text, &lexicon()).map(|normalised| normalised.as_str().to_owned())
+    NormalisedText::new(text, &lexicon()).map(|normalised| normalised.as_str().to_owned())
 }
 
 fn assert_normalised(pairs: &[(&str, &str)]) {

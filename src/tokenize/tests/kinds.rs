@@ -20,7 +20,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    pub(super) fn of(name: &str, file: &Value) -> Self {
+    pub(super) fn new(name: &str, file: &Value) -> Self {
         Self::in_windows(name, file, SHAPE)
     }
 
@@ -63,10 +63,10 @@ pub(super) static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         let ordinary = declared(&file, "special", false);
         let normalized = declared(&file, "normalized", true);
         let both = declared(&ordinary, "normalized", true);
-        kinds.push(Kind::of(&format!("{name}, ordinary"), &ordinary));
-        kinds.push(Kind::of(&format!("{name}, normalized"), &normalized));
-        kinds.push(Kind::of(&format!("{name}, ordinary and normalized"), &both));
-        kinds.push(Kind::of(&name, &file));
+        kinds.push(Kind::new(&format!("{name}, ordinary"), &ordinary));
+        kinds.push(Kind::new(&format!("{name}, normalized"), &normalized));
+        kinds.push(Kind::new(&format!("{name}, ordinary and normalized"), &both));
+        kinds.push(Kind::new(&name, &file));
     }
     kinds
 });

@@ -176,7 +176,7 @@ fn serve(variables: &[(&str, &str)]) -> Server {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {
         command.env_remove(name);
     }
-    Server::of(command.envs(variables.iter().copied()))
+    Server::from_command(command.envs(variables.iter().copied()))
 }
 
 fn warnings(server: &Server) -> Vec<Value> {

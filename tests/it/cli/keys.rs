@@ -19,15 +19,18 @@ use crate::support;
 fn a_faulty_file_of_keys_ends_before_anything_listens() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.txt");
-    let hash = Secret::of([1; 32]).hash();
+    let hash = Secret::from_random([1; 32]).hash();
     for (text, message) in [
         (
-            format!("web client {hash}\nweb client {}", Secret::of([2; 32]).hash()),
+            format!("web client {hash}\nweb client {}", Secret::from_random([2; 32]).hash()),
             "keys.txt, line 2: expected another name than that of every other key, found that of line 1",
         ),
         // A byte order mark is not part of the first name.
         (
-            format!("\u{feff}web client {hash}\r\nweb client {}\r\n", Secret::of([2; 32]).hash()),
+            format!(
+                "\u{feff}web client {hash}\r\nweb client {}\r\n",
+                Secret::from_random([2; 32]).hash()
+            ),
             "keys.txt, line 2: expected another name than that of every other key, found that of line 1",
         ),
         (
@@ -210,5 +213,5 @@ fn ask(server: &Server, path: &str, name: &str) -> u16 {
 fn secret(name: &str) -> Secret {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
-    Secret::of(bytes)
+    Secret::from_random(bytes)
 }

@@ -159,7 +159,7 @@ fn sockets_of_a_supervisor_are_found_by_name_or_by_order_and_outlive_the_server(
     {
         let supervisor = Supervisor::new();
         let flags = ["--listen", listen, "--admin-listen", admin];
-        let mut server = Server::of(&mut supervisor.command(&flags));
+        let mut server = Server::from_command(&mut supervisor.command(&flags));
         assert_eq!(server.address(), supervisor.address.to_string(), "{listen}");
         server.wait_for("ready");
         let answer = server.send(&score());
@@ -175,7 +175,7 @@ fn sockets_of_a_supervisor_are_found_by_name_or_by_order_and_outlive_the_server(
 fn a_socket_without_a_name_keeps_its_place() {
     let supervisor = Supervisor::new();
     let flags = ["--listen", "systemd:admin", "--admin-listen", "systemd:"];
-    let server = Server::of(&mut supervisor.hand_over(":admin", &flags));
+    let server = Server::from_command(&mut supervisor.hand_over(":admin", &flags));
     assert_eq!(server.address(), format!("unix:{}", supervisor.path().display()));
     server.stop();
 }
@@ -257,7 +257,7 @@ impl Supervisor {
 }
 
 fn serve(flags: &[&str]) -> Server {
-    Server::of(&mut program(flags))
+    Server::from_command(&mut program(flags))
 }
 
 fn ask_file(path: &Path, request: &str) -> String {

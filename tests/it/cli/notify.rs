@@ -20,7 +20,7 @@ fn a_supervisor_without_a_file_is_told_too() {
         String::from_utf8_lossy(&bytes[..n_bytes]).into_owned()
     };
     let mut command = program(&["--listen", "127.0.0.1:0"]);
-    let server = Server::of(command.env("NOTIFY_SOCKET", format!("@{name}")));
+    let server = Server::from_command(command.env("NOTIFY_SOCKET", format!("@{name}")));
     assert_eq!(hear(), "READY=1");
     server.stop();
     assert_eq!(hear(), "STOPPING=1");
@@ -35,7 +35,7 @@ fn a_supervisor_that_does_not_read_is_not_waited_for_and_loses_nothing() {
     sender.set_nonblocking(true).unwrap();
     while sender.send_to(b"STATUS=full", &path).is_ok() {}
     let mut command = program(&["--listen", "127.0.0.1:0"]);
-    let mut server = Server::of(command.env("NOTIFY_SOCKET", &path));
+    let mut server = Server::from_command(command.env("NOTIFY_SOCKET", &path));
     server.wait_for("ready");
     let answer = server.post(r#"{"input": "Good morning"}"#);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");

@@ -314,7 +314,7 @@ fn systemd_is_told_how_it_stands() {
     let mut command = support::moderato();
     command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--log", "info"]);
     command.arg("--model").arg(support::tiny()).env("NOTIFY_SOCKET", &path);
-    let mut server = Server::of(&mut command);
+    let mut server = Server::from_command(&mut command);
     assert_eq!(hear().trim(), "READY=1");
     server.signal("HUP");
     let reloading = hear();
@@ -352,11 +352,11 @@ impl Server {
     pub(crate) fn with(model: &Path, flags: &[&str]) -> Self {
         let mut command = support::moderato();
         command.args(["serve", "--log-format", "json"]).args(flags).arg("--model").arg(model);
-        Self::of(command.env("MODERATO_LOG", "debug"))
+        Self::from_command(command.env("MODERATO_LOG", "debug"))
     }
 
     /// Starts a server with this command.
-    pub(crate) fn of(command: &mut Command) -> Self {
+    pub(crate) fn from_command(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = mpsc::channel();

@@ -149,6 +149,44 @@ async fn each_contract_refuses_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn what_would_leave_something_unjudged_is_refused() {
+    let app = support::app(support::tiny_model());
+    let both = json!({"input": "tea", "messages": [{"role": "user", "content": "more tea"}]});
+    let none = json!({"input": "tea", "ignore_other_categories": true});
+    for (path, body, param) in [
+        ("/classify", &both, "messages"),
+        ("/v1/score", &both, "messages"),
+        ("/v1/score", &none, "ignore_other_categories"),
+    ] {
+        let answer = ask(&app, path, body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {}", answer.text);
+        assert_eq!(answer.body["error"]["param"], param, "{path}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn another_method_is_refused_in_the_words_of_the_contract() {
+    let app = support::app(support::tiny_model());
+    for (path, place) in [
+        ("/v1/score", "/error/message"),
+        ("/predict", "/error_type"),
+        ("/request", "/detail/0/msg"),
+        ("/v1alpha1/comments:analyze", "/error/status"),
+        ("/api/v1/text/contents", "/message"),
+    ] {
+        let request = Request::put(path).body(axum::body::Body::empty()).unwrap();
+        let answer = send(app.clone(), request).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}: {}", answer.text);
+        assert_eq!(answer.headers["allow"], "POST", "{path}");
+        assert!(
+            answer.body.pointer(place).is_some_and(Value::is_string),
+            "{path}: {}",
+            answer.text
+        );
+    }
+}
+
+#[tokio::test]
 async fn images_are_refused_or_left_out() {
     let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,"}});
     let body = json!({"input": [{"type": "text", "text": "good morning"}, image]});

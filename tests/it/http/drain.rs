@@ -68,6 +68,8 @@ async fn a_client_that_hangs_up_is_dropped_from_the_queue() {
     let mut impatient = TcpStream::connect(server.address).unwrap();
     impatient.write_all(request(SCORE, "good night").as_bytes()).unwrap();
     server.until_inside(2).await;
+    // A client that waits for its answer closes its sending side at once.
+    tokio::time::sleep(Duration::from_millis(40)).await;
     drop(impatient);
     server.until_inside(1).await;
     server.model.open_for_good();

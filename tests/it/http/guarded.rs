@@ -99,7 +99,7 @@ impl Guarded {
 pub(super) fn secret(name: &str) -> Secret {
     let mut bytes = [0; 32];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
-    Secret::of(bytes)
+    Secret::from_random(bytes)
 }
 
 pub(super) fn key(name: &str) -> String {

@@ -47,6 +47,42 @@ const FIELDS: &[Field] = &[
     },
     Field {
         path: SCORE,
+        name: "thinking parts",
+        body: |text| {
+            part(json!({"type": "thinking", "thinking": [{"type": "text", "text": text}]}))
+        },
+    },
+    Field {
+        path: SCORE,
+        name: "title of a document",
+        body: |text| {
+            part(
+                json!({"type": "document", "title": text, "content": [{"type": "text", "text": "Hello."}]}),
+            )
+        },
+    },
+    Field {
+        path: SCORE,
+        name: "name of an argument",
+        body: |text| {
+            let arguments = json!({text: 1}).to_string();
+            assistant(
+                json!({"tool_calls": [{"function": {"name": "send", "arguments": arguments}}]}),
+            )
+        },
+    },
+    Field {
+        path: SCORE,
+        name: "escaped argument beside broken Unicode",
+        body: |text| arguments_with(&escaped(text), "\\ud800"),
+    },
+    Field {
+        path: SCORE,
+        name: "escaped argument that is not valid JSON",
+        body: |text| arguments_with(&escaped(text), "\\q"),
+    },
+    Field {
+        path: SCORE,
         name: "refusal part",
         body: |text| part(json!({"type": "refusal", "refusal": text})),
     },
@@ -372,6 +408,18 @@ fn assistant(mut fields: Value) -> Value {
     fields["role"] = "assistant".into();
     fields["content"] = Value::Null;
     last(fields)
+}
+
+/// A tool call with a string of the given escapes and another.
+fn arguments_with(escapes: &str, other: &str) -> Value {
+    let arguments = format!(r#"{{"text": "{escapes}", "other": "{other}"}}"#);
+    assistant(json!({"tool_calls": [{"function": {"name": "send", "arguments": arguments}}]}))
+}
+
+/// The text as a string literal in which every character is escaped.
+fn escaped(text: &str) -> String {
+    let units: Vec<_> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    units.concat()
 }
 
 fn call(text: &str) -> Value {

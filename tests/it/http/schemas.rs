@@ -89,6 +89,8 @@ const INEXPRESSIBLE_RULES: &[(&str, &str)] = &[
     ("/v1/score", "the threshold of"),
     ("/v1/score", "input is missing"),
     ("/v1/score", "must be left out beside"),
+    ("/v1/score", "ignore_other_categories must be"),
+    ("/classify", "must be left out beside"),
     ("/classify", "input is missing"),
     ("/v1/moderations", ".content must be"), // a part with a content is read as a message
     ("", "must have a text"),

@@ -124,7 +124,10 @@ async fn rolling_back_takes_the_model_before_unless_it_has_changed() {
     assert_eq!(nothing.status, StatusCode::CONFLICT);
     assert_eq!(nothing.body["error"]["code"], "nothing_before");
     load(&app, json!({"source": other.path()})).await;
-    let back = admin(&app, "/admin/models/rollback", &json!({})).await;
+    // With a body or without.
+    let mut request = super::request("/admin/models/rollback", &json!({}));
+    *request.body_mut() = Body::empty();
+    let back = super::answer(admin_router(app.clone(), loader()), request).await;
     assert_eq!(back.body["serving"]["source"], one.path().to_str().unwrap(), "{}", back.text);
     assert_eq!(back.body["previous"]["source"], other.path().to_str().unwrap());
     let weights = std::fs::read(one.path().join("model.safetensors")).unwrap();

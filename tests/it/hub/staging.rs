@@ -97,7 +97,7 @@ impl Staging {
             .env_remove("HF_HUB_OFFLINE")
             .env_remove("HF_HUB_CACHE")
             .env("HF_HOME", home.path());
-        let mut server = Server::of(&mut command);
+        let mut server = Server::from_command(&mut command);
         let admin = server.wait_for("listening for administrators");
         server.wait_for("ready");
         Self { server, admin: admin["address"].as_str().unwrap().to_owned() }

@@ -7,7 +7,6 @@ use serde::Deserializer;
 use serde::de;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
-use serde_json::Value;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
 use utoipa::openapi::ArrayBuilder;
@@ -21,6 +20,7 @@ use crate::error::Result;
 use crate::http::app::Media;
 use crate::http::request::input::read_rest;
 use crate::http::request::messages::tool_call::strings;
+use crate::json::AnyValue;
 
 /// A text, or its parts in order.
 #[derive(Debug)]
@@ -37,13 +37,19 @@ pub(in crate::http) struct Part {
     r#type: String,
     text: Option<String>,
     refusal: Option<String>,
-    thinking: Option<String>,
+    /// A text, or its parts in order.
+    #[schema(no_recursion)]
+    thinking: Option<Content>,
+    /// The title of a document.
+    title: Option<String>,
+    /// What a document is about.
+    context: Option<String>,
     /// The content of a tool result.
     #[schema(no_recursion)]
     content: Option<Content>,
     /// The input of a tool call; all strings in it are scored.
     #[schema(value_type = Option<Object>)]
-    input: Option<Value>,
+    input: Option<AnyValue>,
 }
 
 impl Content {
@@ -85,16 +91,19 @@ impl Part {
         if TEXT.contains(&kind) && self.text.is_none() {
             return Err(Error::MissingField { param: format!("{param}.text") });
         }
-        let has_text = self.text.is_some() || self.refusal.is_some() || self.thinking.is_some();
+        let plain = [self.text, self.refusal, self.title, self.context];
+        let has_text = plain.iter().any(Option::is_some) || self.thinking.is_some();
         let has_more = self.content.is_some() || self.input.is_some();
         if !(is_media || has_text || has_more || SILENT.contains(&kind)) {
             return Err(Error::Unsupported { param: param.into(), reason: UNREADABLE });
         }
-        texts.extend([self.text, self.refusal, self.thinking].into_iter().flatten());
-        if let Some(content) = self.content {
-            content.read(&format!("{param}.content"), media, texts)?;
+        texts.extend(plain.into_iter().flatten());
+        for (name, content) in [("thinking", self.thinking), ("content", self.content)] {
+            if let Some(content) = content {
+                content.read(&format!("{param}.{name}"), media, texts)?;
+            }
         }
-        if let Some(input) = self.input {
+        if let Some(AnyValue(input)) = self.input {
             strings(input, texts);
         }
         Ok(())

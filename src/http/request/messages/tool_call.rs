@@ -4,6 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::json;
+use crate::json::AnyValue;
+
 /// A call of a function or of a custom tool. Other fields are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(in crate::http) struct ToolCall {
@@ -16,14 +19,14 @@ pub(in crate::http) struct ToolCall {
 pub(in crate::http) struct FunctionCall {
     /// JSON in a string, or an object; all strings in it are scored, including nested ones.
     #[schema(value_type = Option<Object>)]
-    arguments: Option<Value>,
+    arguments: Option<AnyValue>,
 }
 
 /// The input of a custom tool, which takes a text.
 #[derive(Debug, Deserialize, ToSchema)]
 struct CustomCall {
     #[schema(value_type = Option<Object>)]
-    input: Option<Value>,
+    input: Option<AnyValue>,
 }
 
 impl ToolCall {
@@ -32,7 +35,7 @@ impl ToolCall {
         if let Some(function) = self.function {
             function.read(texts);
         }
-        if let Some(input) = self.custom.and_then(|custom| custom.input) {
+        if let Some(AnyValue(input)) = self.custom.and_then(|custom| custom.input) {
             strings(input, texts);
         }
     }
@@ -43,22 +46,33 @@ impl FunctionCall {
     pub(in crate::http) fn read(self, texts: &mut Vec<String>) {
         match self.arguments {
             // A model may write anything: arguments that are not valid JSON are read as plain text.
-            Some(Value::String(json)) => match serde_json::from_str(&json) {
-                Ok(arguments) => strings(arguments, texts),
-                Err(_) => texts.push(json),
-            },
-            Some(arguments) => strings(arguments, texts),
+            Some(AnyValue(Value::String(arguments))) => {
+                let repaired = json::replace_lone_surrogates(&arguments);
+                match json::parse(repaired.as_bytes()) {
+                    Ok(arguments) => strings(arguments, texts),
+                    Err(_) => texts.push(json::unescape(&arguments).into_owned()),
+                }
+            }
+            Some(AnyValue(arguments)) => strings(arguments, texts),
             None => {}
         }
     }
 }
 
-/// Appends all strings in a value to `texts`, in order.
+/// Appends all strings in a value to `texts`, in order, and the names of fields that consist of
+/// several words.
 pub(super) fn strings(value: Value, texts: &mut Vec<String>) {
     match value {
         Value::String(text) => texts.push(text),
         Value::Array(values) => values.into_iter().for_each(|value| strings(value, texts)),
-        Value::Object(fields) => fields.into_iter().for_each(|(_, value)| strings(value, texts)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name.trim().contains(char::is_whitespace) {
+                    texts.push(name);
+                }
+                strings(value, texts);
+            }
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

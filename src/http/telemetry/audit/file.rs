@@ -84,7 +84,9 @@ impl LogFile {
     fn rotate(&mut self) -> Result<()> {
         self.sync()?;
         let place = |number| numbered(&self.path, number);
-        for number in (0..self.keep).rev() {
+        // After a failure to open the new file, the full ones have their new numbers already.
+        let n_shifted = if self.path.exists() { self.keep } else { 0 };
+        for number in (0..n_shifted).rev() {
             let from = if number == 0 { self.path.clone() } else { place(number) };
             ignore_not_found(std::fs::rename(from, place(number + 1)))?;
         }

@@ -5,7 +5,7 @@ use super::super::lexicon::Lexicon;
 /// Returns the lengths of the words that letters consist of, or `None` if no split is plausible.
 pub(super) fn segment(letters: &str, lexicon: &Lexicon) -> Option<Vec<usize>> {
     let readings = ['i', 'l'].map(|stroke| plain(letters, stroke));
-    let cuts = readings.iter().map(|reading| Segmentation::of(reading, lexicon));
+    let cuts = readings.iter().map(|reading| Segmentation::new(reading, lexicon));
     let cut = cuts.min_by(|one, other| one.cost.total_cmp(&other.cost))?;
     cut.is_sensible().then_some(cut.lens)
 }
@@ -36,7 +36,7 @@ struct Segmentation {
 
 impl Segmentation {
     /// Returns the cheapest split of ASCII letters, in time linear in their number.
-    fn of(letters: &str, lexicon: &Lexicon) -> Self {
+    fn new(letters: &str, lexicon: &Lexicon) -> Self {
         let mut best = vec![Step { cost: 0.0, len: 0, is_known: true }];
         for end in 1..=letters.len() {
             let last = &best[end - 1];

@@ -84,7 +84,7 @@ fn marks_of_ordinary_texts_stay() {
 #[test]
 fn a_word_between_marks_is_traced_back() {
     let normalised =
-        NormalisedText::of("tell [MASK] me[SEP]about kit[MASK]ten", &lexicon()).unwrap();
+        NormalisedText::new("tell [MASK] me[SEP]about kit[MASK]ten", &lexicon()).unwrap();
     assert_eq!(normalised.as_str(), "tell me about kitten");
     for (word, bytes) in [("tell me", 0..14), ("me", 12..14), ("about", 19..24), ("kitten", 25..37)]
     {

@@ -22,7 +22,7 @@ fn long_texts_take_linear_time() {
     for unit in UNITS {
         let text = unit.repeat(100_000 / unit.chars().count());
         let start = Instant::now();
-        let _ = NormalisedText::of(&text, &lexicon);
+        let _ = NormalisedText::new(&text, &lexicon);
         // Unoptimised code on a busy machine takes a tenth of this; quadratic time takes minutes.
         assert!(start.elapsed() < Duration::from_secs(5), "unit {unit:?}: {:?}", start.elapsed());
     }
@@ -41,7 +41,7 @@ proptest! {
     fn any_range_stems_from_characters_of_the_original(
         text in texts(), start in 0_usize..120, len in 0_usize..40,
     ) {
-        if let Some(normalised) = NormalisedText::of(&text, &lexicon()) {
+        if let Some(normalised) = NormalisedText::new(&text, &lexicon()) {
             let bytes = normalised.original(start..start + len);
             prop_assert!(text.get(bytes.clone()).is_some(), "{bytes:?}");
             let next = normalised.original(start + 1..start + len + 1);
@@ -55,12 +55,12 @@ proptest! {
         let lexicon = lexicon();
         let mut text = text;
         for _ in 0..4 {
-            match NormalisedText::of(&text, &lexicon) {
+            match NormalisedText::new(&text, &lexicon) {
                 Some(normalised) => normalised.as_str().clone_into(&mut text),
                 None => return Ok(()),
             }
         }
-        prop_assert!(NormalisedText::of(&text, &lexicon).is_none(), "{text:?}");
+        prop_assert!(NormalisedText::new(&text, &lexicon).is_none(), "{text:?}");
     }
 
     #[test]
