@@ -47,8 +47,15 @@ def check_vllm_messages(servers: Servers) -> None:
     expect_equal("labels", [item["label"] for item in answer["data"]], [VIOLATED])
 
 
+def check_vllm_blank_text_scores_zero(servers: Servers) -> None:
+    for use_activation, score in [(True, 0), (False, -20)]:
+        body = {"input": "", "use_activation": use_activation}
+        probs = ask(servers.url, PATH, body)["data"][0]["probs"]
+        expect_equal("probs", set(probs), {score})
+
+
 def check_vllm_maps_errors(servers: Servers) -> None:
-    for body in [{}, {"input": ""}, {"input": []}, {"input": 7}, {"messages": []}, []]:
+    for body in [{}, {"input": []}, {"input": 7}, {"messages": []}, []]:
         expect_error(post(servers.url, PATH, body), 400, "invalid_request_error")
     too_large = post(servers.tight, PATH, {"input": LARGER})
     expect_error(too_large, 413, "invalid_request_error")

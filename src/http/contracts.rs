@@ -43,7 +43,9 @@ const ALL: &[Contract] = &[
 pub(super) fn routes(app: &App, description: &mut OpenApi) -> Router<App> {
     let access = app.settings().access.as_ref();
     let mut all = Router::new();
-    for Contract { routes, error_format } in ALL {
+    for Contract { routes, error_format, schemas } in ALL {
+        let components = description.components.get_or_insert_default();
+        schemas.iter().for_each(|add| add(components));
         for (guard, routes) in *routes {
             let (routes, described) = routes().split_for_parts();
             let routes = routes.method_not_allowed_fallback(async || Problem::method_not_allowed());

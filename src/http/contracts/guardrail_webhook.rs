@@ -23,6 +23,7 @@ use crate::http::auth::AccessRule;
 use crate::http::auth::Area;
 use crate::http::problem::Problem;
 use crate::http::request::contract::Contract;
+use crate::http::request::contract::add_schema;
 use crate::http::request::error_format;
 use crate::http::request::error_format::failures;
 use crate::http::request::json_request::JsonRequest;
@@ -35,6 +36,7 @@ use crate::http::request::scoring::Scoring;
 pub(super) const CONTRACT: Contract = Contract {
     routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: write_error,
+    schemas: &[add_schema::<ValidationErrors>, add_schema::<OnViolation>],
 };
 
 fn routes() -> OpenApiRouter<App> {

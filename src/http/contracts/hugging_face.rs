@@ -12,8 +12,10 @@ use crate::http::auth::AccessRule;
 use crate::http::auth::Area;
 use crate::http::problem::Problem;
 use crate::http::request::contract::Contract;
+use crate::http::request::contract::add_schema;
 use crate::http::request::count::Count;
 use crate::http::request::error_format;
+use crate::http::request::error_format::MessageError;
 use crate::http::request::error_format::MessageFailures;
 use crate::http::request::input::Texts;
 use crate::http::request::json_request::JsonRequest;
@@ -28,6 +30,7 @@ use utoipa_axum::routes;
 pub(super) const CONTRACT: Contract = Contract {
     routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: error_format::message,
+    schemas: &[add_schema::<MessageError>],
 };
 
 fn routes() -> OpenApiRouter<App> {

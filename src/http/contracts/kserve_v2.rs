@@ -25,7 +25,9 @@ use crate::http::auth::AccessRule;
 use crate::http::auth::Area;
 use crate::http::problem::Problem;
 use crate::http::request::contract::Contract;
+use crate::http::request::contract::add_schema;
 use crate::http::request::error_format;
+use crate::http::request::error_format::MessageError;
 use crate::http::request::error_format::MessageFailures;
 use crate::http::request::json_request::JsonRequest;
 use crate::http::request::judged::Judged;
@@ -46,6 +48,7 @@ pub(super) const CONTRACT: Contract = Contract {
         (AccessRule::for_area(Area::Health), health),
     ],
     error_format: error_format::message,
+    schemas: &[add_schema::<MessageError>],
 };
 
 fn routes() -> OpenApiRouter<App> {

@@ -15,6 +15,7 @@ use crate::http::auth::Area;
 use crate::http::auth::KeyLocation;
 use crate::http::problem::Problem;
 use crate::http::request::contract::Contract;
+use crate::http::request::contract::add_schema;
 use crate::http::request::error_format;
 use crate::http::request::error_format::failures;
 use crate::http::request::json_request::JsonRequest;
@@ -35,6 +36,7 @@ pub(super) const CONTRACT: Contract = Contract {
         routes,
     )],
     error_format: write_error,
+    schemas: &[add_schema::<GoogleError>],
 };
 
 fn routes() -> OpenApiRouter<App> {

@@ -26,6 +26,7 @@ use crate::http::auth::AccessRule;
 use crate::http::auth::Area;
 use crate::http::problem::Problem;
 use crate::http::request::contract::Contract;
+use crate::http::request::contract::add_schema;
 use crate::http::request::error_format;
 use crate::http::request::error_format::failures;
 use crate::http::request::json_request::JsonRequest;
@@ -43,6 +44,7 @@ use utoipa_axum::routes;
 pub(super) const CONTRACT: Contract = Contract {
     routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: write_error,
+    schemas: &[add_schema::<TeiError>],
 };
 
 fn routes() -> OpenApiRouter<App> {

@@ -32,6 +32,7 @@ use utoipa_axum::routes;
 pub(super) const CONTRACT: Contract = Contract {
     routes: &[(AccessRule::for_area(Area::Service), routes)],
     error_format: error_format::ours,
+    schemas: &[],
 };
 
 fn routes() -> OpenApiRouter<App> {

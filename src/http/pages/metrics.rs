@@ -9,7 +9,10 @@ use crate::lifecycle::Phase;
 use crate::metrics::Metrics;
 
 /// Returns all metrics in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain", body = String)))]
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "metrics",
+    responses((status = 200, content_type = "text/plain", body = String)),
+)]
 pub(in crate::http) async fn show(State(app): State<App>) -> impl IntoResponse {
     app.metrics().ready(app.lifecycle().phase() == Phase::Ready);
     let text = app.metrics().render();

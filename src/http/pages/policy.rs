@@ -126,7 +126,7 @@ enum Relation {
 
 /// Returns the policy: categories, clauses, thresholds and actions.
 #[utoipa::path(
-    get, path = "/v1/policy",
+    get, path = "/v1/policy", operation_id = "policy",
     responses((status = 200, body = Policy), (status = 503, body = ErrorBody)),
 )]
 pub(in crate::http) async fn show(State(app): State<App>) -> Result<Json<Policy>, Problem> {

@@ -1,6 +1,8 @@
 //! Bodies generated from the published description: valid ones are accepted, and damaged ones are
 //! refused without quoting their content.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use moderato::http::App;
 use moderato::http::HttpSettings;
@@ -20,6 +22,28 @@ use super::operations::Operation;
 use super::request;
 use super::send;
 use crate::support;
+
+#[test]
+fn every_reference_in_the_description_leads_somewhere() {
+    let text = DESCRIPTION.to_string();
+    let references: Vec<_> = text.split("\"$ref\":\"#").skip(1).collect();
+    assert!(references.len() > 50, "{}", references.len());
+    for reference in references {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(DESCRIPTION.pointer(pointer).is_some(), "{pointer}");
+    }
+}
+
+#[test]
+fn every_operation_has_an_id_of_its_own() {
+    let items = DESCRIPTION["paths"].as_object().unwrap().values();
+    let operations = items.flat_map(|item| item.as_object().unwrap().values());
+    let ids: Vec<_> =
+        operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+    let unique: BTreeSet<_> = ids.iter().collect();
+    assert!(ids.len() > 20, "{ids:?}");
+    assert_eq!(unique.len(), ids.len(), "{ids:?}");
+}
 
 #[test]
 fn a_body_that_fits_its_schema_is_taken() {
