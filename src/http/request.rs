@@ -12,3 +12,4 @@ pub(super) mod labels;
 pub(super) mod messages;
 pub(super) mod named_model;
 pub(super) mod scoring;
+mod sequence;

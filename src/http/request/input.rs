@@ -17,6 +17,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::Schema;
 
 use crate::http::request::messages::Part;
+use crate::http::request::sequence::read_rest;
 
 /// A text, or an array of texts.
 #[derive(Debug)]
@@ -124,17 +125,6 @@ impl<'de> Visitor<'de> for TextOrPartVisitor {
         Part::deserialize(MapAccessDeserializer::new(map))
             .map(|part| TextOrPart::Part(Box::new(part)))
     }
-}
-
-/// Reads the remaining elements of a sequence and appends them to `elements`.
-pub(super) fn read_rest<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(
-    mut seq: A,
-    mut elements: Vec<T>,
-) -> Result<Vec<T>, A::Error> {
-    while let Some(element) = seq.next_element()? {
-        elements.push(element);
-    }
-    Ok(elements)
 }
 
 impl PartialSchema for Texts {

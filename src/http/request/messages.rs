@@ -26,8 +26,8 @@ pub(in crate::http) use self::tool_call::FunctionCall;
 pub(in crate::http) use self::tool_call::ToolCall;
 use crate::error::Result;
 use crate::http::app::Media;
-use crate::http::request::input::read_rest;
 use crate::http::request::messages::part::Content;
+use crate::http::request::sequence::read_rest;
 use crate::text;
 use crate::text::Turn;
 

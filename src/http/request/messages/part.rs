@@ -18,8 +18,8 @@ use utoipa::openapi::Schema;
 use crate::error::Error;
 use crate::error::Result;
 use crate::http::app::Media;
-use crate::http::request::input::read_rest;
 use crate::http::request::messages::tool_call::strings;
+use crate::http::request::sequence::read_rest;
 use crate::json::AnyValue;
 
 /// A text, or its parts in order.
