@@ -8,7 +8,7 @@ mod device;
 mod embedded;
 mod family;
 mod hub;
-pub(crate) mod low_priority;
+mod load_priority;
 #[doc(hidden)] // public for benches/ops.rs
 pub mod ops;
 mod parameters;
@@ -34,6 +34,7 @@ pub use self::device::Dtype;
 pub use self::device::Placement;
 pub use self::hub::HubSettings;
 pub use self::hub::Token;
+pub(crate) use self::load_priority::LoadPriority;
 pub use self::source::Source;
 pub use self::warm_up::WarmUp;
 use crate::batch::Batch;
@@ -131,9 +132,18 @@ pub struct LoadSettings {
 }
 
 impl Model {
-    /// Loads an artifact and checks it: runs one pass on every replica, then the self-test and the
-    /// warm-up measurement on the first.
+    /// Loads an artifact and checks it: a first pass gives finite scores, and the self-test holds.
+    /// Then measures the speed of the first replica.
     pub fn load(artifact: Artifact, settings: &LoadSettings) -> Result<Self> {
+        Self::load_with(artifact, settings, LoadPriority::Normal)
+    }
+
+    /// Loads an artifact with a priority; only the measurement always has the normal one.
+    pub(crate) fn load_with(
+        artifact: Artifact,
+        settings: &LoadSettings,
+        priority: LoadPriority,
+    ) -> Result<Self> {
         settings.check()?;
         let shape = WindowShape {
             vocab_size: artifact.config.vocab_size,
@@ -143,55 +153,60 @@ impl Model {
         };
         let tokenizer_file = artifact.files.display("tokenizer.json");
         let parse = || Tokenizer::parse(&tokenizer_file, &artifact.tokenizer, shape);
-        let tokenizer = low_priority::run(parse)?;
-        let card = ModelCard {
-            name: artifact.name,
-            source: artifact.files.to_string(),
-            revision: artifact.revision,
-            sha256: artifact.weights.sha256.clone(),
-            architecture: artifact.config.family.architecture,
-            stored_dtype: artifact.weights.stored_dtype(),
-            dtype: settings.dtype.name(),
-            device: settings.placement.to_string(),
-            n_parameters: artifact.weights.n_parameters(),
-            labels: artifact.config.labels.clone(),
-            activation: artifact.config.activation,
-            activation_source: artifact.config.activation_source,
-            max_window_tokens: shape.max_tokens,
-            has_policy: artifact.has_policy,
-            calibration: artifact.scorer.calibration.version.clone(),
-        };
-        let replicas = load_replicas(&artifact.config, artifact.weights, settings)?;
+        let tokenizer = priority.run(parse)?;
+        let card = ModelCard::new(&artifact, settings);
+        let replicas = load_replicas(&artifact.config, artifact.weights, settings, priority)?;
         let Artifact { scorer, mappings, self_test, .. } = artifact;
-        let mut model = Self { card, scorer, mappings, tokenizer, replicas, warm_up: None };
-        for replica in &model.replicas {
-            model.check_first_pass(&**replica)?;
+        let check = |replica: &dyn Forward| {
+            let Logits(logits) = first_pass(&tokenizer, replica)?;
+            if scorer.score(logits.view()).is_none() {
+                return Err(not_finite(&card.source));
+            }
+            self_test.check(&tokenizer, replica, &scorer)
+        };
+        match replicas.testing {
+            Some(replica) => priority.run(move || check(&*replica))?,
+            None => replicas.serving.iter().try_for_each(|replica| check(&**replica))?,
         }
-        if let [replica, ..] = &*model.replicas {
-            self_test.check(&model.tokenizer, &**replica, &model.scorer)?;
-            let n_tokens = n_warm_up_tokens(settings);
-            model.warm_up = Some(WarmUp::measure(&model.tokenizer, &**replica, n_tokens)?);
-        }
-        Ok(model)
+        let n_tokens = n_warm_up_tokens(settings);
+        let warm_up = match replicas.serving.first() {
+            Some(replica) => Some(WarmUp::measure(&tokenizer, &**replica, n_tokens)?),
+            None => None,
+        };
+        Ok(Self { card, scorer, mappings, tokenizer, replicas: replicas.serving, warm_up })
     }
+}
 
-    /// Scores one short text and fails if the scores are not finite, so that such a model is not
-    /// served.
-    fn check_first_pass(&self, replica: &dyn Forward) -> Result<()> {
-        let Logits(logits) = first_pass(&self.tokenizer, replica)?;
-        if self.scorer.score(logits.view()).is_some() {
-            Ok(())
-        } else {
-            Err(Error::Artifact {
-                file: self.card.source.clone(),
-                expected: "weights that give finite scores".into(),
-                found: "NaN or infinity in the first forward pass".into(),
-            })
-        }
+fn not_finite(file: &str) -> Error {
+    Error::Artifact {
+        file: file.into(),
+        expected: "weights that give finite scores".into(),
+        found: "NaN or infinity in the first forward pass".into(),
     }
 }
 
 impl ModelCard {
+    fn new(artifact: &Artifact, settings: &LoadSettings) -> Self {
+        let Artifact { config, weights, .. } = artifact;
+        Self {
+            name: artifact.name.clone(),
+            source: artifact.files.to_string(),
+            revision: artifact.revision.clone(),
+            sha256: weights.sha256.clone(),
+            architecture: config.family.architecture,
+            stored_dtype: weights.stored_dtype(),
+            dtype: settings.dtype.name(),
+            device: settings.placement.to_string(),
+            n_parameters: weights.n_parameters(),
+            labels: config.labels.clone(),
+            activation: config.activation,
+            activation_source: config.activation_source,
+            max_window_tokens: config.max_window_tokens(),
+            has_policy: artifact.has_policy,
+            calibration: artifact.scorer.calibration.version.clone(),
+        }
+    }
+
     /// Returns `name@revision` for a hub model, otherwise `name@SHA-256 of the weights`, with the
     /// first twelve digits of either.
     pub fn reference(&self) -> String {

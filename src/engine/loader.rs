@@ -18,13 +18,13 @@ use crate::model::ActivationSource;
 use crate::model::Artifact;
 use crate::model::HeadSettings;
 use crate::model::HubSettings;
+use crate::model::LoadPriority;
 use crate::model::LoadSettings;
 use crate::model::Model;
 use crate::model::ModelCard;
 use crate::model::Overrides;
 use crate::model::OwnPolicy;
 use crate::model::Source;
-use crate::model::low_priority;
 use crate::policy::Policy;
 use crate::score::Activation;
 use crate::score::Mapping;
@@ -68,7 +68,8 @@ impl Loader {
         LoadRequest { source, sha256, .. }: &LoadRequest,
         metrics: Arc<Metrics>,
     ) -> Result<Engine> {
-        let artifact = low_priority::run(|| self.open(slot, source))?;
+        let priority = LoadPriority::Idle;
+        let artifact = priority.run(|| self.open(slot, source))?;
         if let Some(expected) = sha256.as_ref().filter(|expected| *expected != artifact.sha256()) {
             return Err(Error::Artifact {
                 file: artifact.to_string(),
@@ -77,7 +78,7 @@ impl Loader {
             });
         }
         self.memory.check(&artifact)?;
-        let model = Model::load(artifact, &self.load)?;
+        let model = Model::load_with(artifact, &self.load, priority)?;
         self.announce(slot, &model);
         Engine::join(model, &self.group, metrics)
     }

@@ -8,39 +8,51 @@ use rayon::ThreadPoolBuilder;
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::Forward;
+use crate::model::LoadPriority;
 use crate::model::LoadSettings;
 use crate::model::Placement;
 use crate::model::config::Config;
 use crate::model::cpu::CpuTransformer;
 use crate::model::cpu::PackedModel;
 use crate::model::device::Dtype;
-use crate::model::low_priority;
 use crate::model::tensor::TensorTransformer;
 use crate::model::weights::Weights;
+
+/// The replicas of a model, which share its weights.
+pub(super) struct Replicas {
+    /// The replicas that serve, at least one.
+    pub(super) serving: Vec<Box<dyn Forward>>,
+    /// On the CPU, a replica with threads of the priority of the load, for tests before it serves.
+    pub(super) testing: Option<Box<dyn Forward>>,
+}
 
 /// Loads the weights once and creates the replicas that share them.
 pub(super) fn load_replicas(
     config: &Config,
     mut weights: Weights,
     settings: &LoadSettings,
-) -> Result<Vec<Box<dyn Forward>>> {
+    priority: LoadPriority,
+) -> Result<Replicas> {
     let refuse = |name, reason| Err(Error::Config { name, reason });
-    let replicas: Vec<Box<dyn Forward>> = match (settings.placement, settings.dtype) {
+    let replicas = match (settings.placement, settings.dtype) {
         (Placement::Cpu, dtype) => {
-            // The pools are created outside the low-priority thread, so their threads have normal
-            // priority.
+            // These pools serve, so they are created outside of `priority.run`.
             let pools = divide_threads(settings.threads, settings.replicas)
                 .map(pool)
                 .collect::<Result<Vec<_>>>()?;
-            let packed = low_priority::run(|| PackedModel::load(config, &mut weights, dtype))?;
-            let model = Arc::new(packed);
+            let (model, testing) = priority.run(|| {
+                let model = Arc::new(PackedModel::load(config, &mut weights, dtype)?);
+                Ok((model, pool(settings.replica_threads())?))
+            })?;
             let replica = |threads| -> Box<dyn Forward> {
                 Box::new(CpuTransformer::new(Arc::clone(&model), threads))
             };
-            pools.into_iter().map(replica).collect()
+            let serving = pools.into_iter().map(replica).collect();
+            Replicas { serving, testing: Some(replica(testing)) }
         }
         (gpu, Dtype::F32) => {
-            vec![Box::new(TensorTransformer::load(config, &mut weights, gpu.open()?)?)]
+            let replica = TensorTransformer::load(config, &mut weights, gpu.open()?)?;
+            Replicas { serving: vec![Box::new(replica)], testing: None }
         }
         (gpu, Dtype::Int8) => {
             return refuse("dtype", format!("int8 is for the CPU, not for {gpu}"));

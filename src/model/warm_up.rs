@@ -24,8 +24,7 @@ pub struct WarmUp {
 
 impl WarmUp {
     /// Times one pass over about `n_tokens` tokens, or fewer if these would take much longer than
-    /// [`MAX_TIME`]. Earlier passes determine how much of the memory is already allocated, so run
-    /// [`first_pass`] before.
+    /// [`MAX_TIME`]. A pass over one window goes before, which also allocates memory.
     pub(super) fn measure(
         tokenizer: &Tokenizer,
         replica: &dyn Forward,

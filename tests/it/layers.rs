@@ -105,7 +105,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["base64"], &["key/secret.rs", "http/contracts/kserve_v2.rs"]),
     (&["getrandom"], &["cli/key.rs"]),
     (&["rten_simd"], &["model/ops"]),
-    (&["libc"], &["cli/allocator.rs"]),
+    (&["libc"], &["cli/allocator.rs", "model/load_priority.rs"]),
     (&["tokenizers"], &["tokenize"]),
     (&["decancer", "unicode_normalization"], &["text/normalise"]),
     (&["unicode_segmentation"], &["score/span.rs"]),
@@ -113,7 +113,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["hyper", "hyper_util", "socket2", "tokio_rustls"], &["http/server"]),
     (&["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk"], &["http/telemetry/traces.rs"]),
     (&["const_hex"], &["model/sha256.rs", "key/secret.rs", "http/request/audit_entry.rs"]),
-    (&["rustix"], &["model/low_priority.rs"]),
+    (&["rustix"], &["model/load_priority.rs"]),
     // The notifications, and how they are sent.
     (&["sd_notify"], &["cli/supervisor.rs", "cli/notify.rs"]),
     // Turns file descriptors into sockets without `unsafe` code in this crate.
@@ -126,7 +126,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["humantime"], &["http/telemetry/clock.rs"]),
     (&["indicatif"], &["progress_bar.rs"]),
     (&["prometheus_client"], &["metrics"]),
-    (&["procfs"], &["metrics/process.rs"]),
+    (&["procfs"], &["metrics/process.rs", "model/load_priority.rs"]),
     (&["ndarray"], &["score", "evaluate", "model", "engine", "cli"]),
 ];
 
@@ -134,7 +134,7 @@ const CRATES: &[(&[&str], &[&str])] = &[
 const NAMES: &[(&[&str], &[&str])] = &[
     (&["feature"], &["model/device.rs", "model/hub.rs", "model/embedded.rs"]),
     (&["env::var", "env::var_os", "env::vars", "env::vars_os"], &["cli/environment.rs"]),
-    (&["unsafe"], &["model/ops/kernel", "cli/allocator.rs"]),
+    (&["unsafe"], &["model/ops/kernel", "model/load_priority.rs", "cli/allocator.rs"]),
     // The wall clock can jump: it only gives timestamps for people. Deadlines, quotas and
     // throughput use `Instant`.
     (
