@@ -63,10 +63,13 @@ fn layered(routes: Router, app: &App) -> Router {
     routes
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(CatchPanicLayer::custom(|_| problem::panicked()))
-        // Unsupported encodings are rejected where the body is read.
-        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
-        .layer(middleware::from_fn_with_state(log, telemetry::log_request))
+        // In one call, the outermost first: each call boxes the service and clones it per request.
+        .layer((
+            middleware::from_fn_with_state(log, telemetry::log_request),
+            // Unsupported encodings are rejected where the body is read.
+            RequestDecompressionLayer::new().pass_through_unaccepted(true),
+            CatchPanicLayer::custom(|_| problem::panicked()),
+        ))
 }
 
 /// Serves until `shutdown` resolves, then drains: the server becomes unready, stops accepting

@@ -88,13 +88,17 @@ impl App {
     }
 
     /// Returns the slot of the model that a request names, or of the default model if it names
-    /// none. Multi-vendor clients prefix the name with a vendor, as in `openai/NAME`.
+    /// none.
     pub(super) fn slot(&self, name: Option<&str>) -> Result<&Arc<Slot>> {
-        let slot = self.0.models.slot(name);
-        match name.and_then(|name| name.split_once('/')) {
-            Some((_vendor, name)) if slot.is_err() => self.0.models.slot(Some(name)).or(slot),
-            _ => slot,
-        }
+        let Some(name) = name else { return Ok(self.0.models.default_slot()) };
+        self.find_slot(name).ok_or_else(|| self.0.models.unknown(name))
+    }
+
+    /// Returns the slot of the model with that name, if there is one. Multi-vendor clients prefix
+    /// the name with a vendor, as in `openai/NAME`.
+    pub(super) fn find_slot(&self, name: &str) -> Option<&Arc<Slot>> {
+        let models = &self.0.models;
+        models.find(name).or_else(|| models.find(name.split_once('/')?.1))
     }
 
     pub(super) fn settings(&self) -> &HttpSettings {

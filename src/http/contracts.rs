@@ -15,7 +15,7 @@ mod tei;
 mod vllm;
 
 use axum::Router;
-use axum::middleware::map_response;
+use tower::util::MapResponseLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::http::app::App;
@@ -51,7 +51,7 @@ pub(super) fn routes(app: &App, description: &mut OpenApi) -> Router<App> {
             let routes = routes.method_not_allowed_fallback(async || Problem::method_not_allowed());
             description.merge(described);
             // Outermost, so that a refused key is reported in the error format of the contract.
-            let format = map_response(async |response| error_format(response));
+            let format = MapResponseLayer::new(*error_format);
             all = all.merge(require_key(access, *guard, routes).layer(format));
         }
     }

@@ -130,12 +130,9 @@ impl Rules {
 
     fn judge_category(&self, rule: &CategoryRule, scores: &LabelScores) -> CategoryVerdict {
         let columns = &self.mapping.categories[rule.category];
-        let labels: Vec<_> = columns
-            .labels
-            .iter()
-            .map(|&label| judge_label(scores, label, rule.threshold))
-            .collect();
-        let judgement = Judgement::any_of(&labels);
+        let labels = columns.labels.iter();
+        let judgement =
+            Judgement::any_of(labels.map(|&label| judge_label(scores, label, rule.threshold)));
         let mut clauses = Vec::new();
         if judgement.violated {
             clauses.extend(columns.clauses.iter().map(|column| ClauseScore {
@@ -171,8 +168,8 @@ impl Rules {
             }
         }
         let mut judgement = match sources.combination {
-            Combination::Highest => Judgement::any_of(&judgements),
-            Combination::Lowest => Judgement::all_of(&judgements),
+            Combination::Highest => Judgement::any_of(judgements),
+            Combination::Lowest => Judgement::all_of(judgements),
         };
         if let (Some(threshold), false) = (name.threshold, sources.is_empty()) {
             judgement.threshold = threshold;

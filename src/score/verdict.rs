@@ -78,19 +78,22 @@ impl Judgement {
 
     /// Combines judgements of which any may be violated: returns the one with the highest score,
     /// violated if any of them is.
-    pub(super) fn any_of(judgements: &[Self]) -> Self {
-        let highest = judgements.iter().max_by(|one, other| one.compare(other)).copied();
-        let violated = judgements.iter().any(|judgement| judgement.violated);
-        Self { violated, ..highest.unwrap_or(Self::UNCOVERED) }
+    pub(super) fn any_of(judgements: impl IntoIterator<Item = Self>) -> Self {
+        let higher = |one: Self, other: Self| Self {
+            violated: one.violated || other.violated,
+            ..if one.compare(&other).is_gt() { one } else { other }
+        };
+        judgements.into_iter().reduce(higher).unwrap_or(Self::UNCOVERED)
     }
 
     /// Combines judgements of which all must be violated: returns the one with the lowest score,
     /// violated if all of them are.
-    pub(super) fn all_of(judgements: &[Self]) -> Self {
-        let lowest = judgements.iter().min_by(|one, other| one.compare(other)).copied();
-        let violated =
-            !judgements.is_empty() && judgements.iter().all(|judgement| judgement.violated);
-        Self { violated, ..lowest.unwrap_or(Self::UNCOVERED) }
+    pub(super) fn all_of(judgements: impl IntoIterator<Item = Self>) -> Self {
+        let lower = |one: Self, other: Self| Self {
+            violated: one.violated && other.violated,
+            ..if one.compare(&other).is_gt() { other } else { one }
+        };
+        judgements.into_iter().reduce(lower).unwrap_or(Self::UNCOVERED)
     }
 
     /// Compares by score, then by log-odds where scores round to the same value.
@@ -106,7 +109,7 @@ mod tests {
 
     #[test]
     fn of_no_judgements_nothing_is_violated() {
-        assert_eq!(Judgement::any_of(&[]), Judgement::UNCOVERED);
-        assert_eq!(Judgement::all_of(&[]), Judgement::UNCOVERED);
+        assert_eq!(Judgement::any_of([]), Judgement::UNCOVERED);
+        assert_eq!(Judgement::all_of([]), Judgement::UNCOVERED);
     }
 }

@@ -58,7 +58,7 @@ impl RequestOptions {
     /// Selects a model like [`Self::select_model`], but only if a model of that name is loaded: the
     /// name may be another vendor's.
     pub(in crate::http) fn select_model_if_loaded(&mut self, app: &App, name: Option<&str>) {
-        if let Some(name) = name.filter(|name| app.slot(Some(name)).is_ok()) {
+        if let Some(name) = name.filter(|name| app.find_slot(name).is_some()) {
             self.select_model(name.to_owned());
         }
     }

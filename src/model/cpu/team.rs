@@ -79,7 +79,7 @@ impl Team {
         let ranges = partition.rows(rows.nrows());
         let rows = cut(rows, Axis(0), ranges.clone().map(|rows| rows.len()));
         let residuals = ranges.map(|rows| residual.slice_move(s![rows, ..]));
-        each(rows.into_iter().zip(residuals).collect(), |(rows, residual)| {
+        each(rows.zip(residuals).collect(), |(rows, residual)| {
             norm.add_and_normalize(rows, residual);
         });
     }
@@ -91,7 +91,11 @@ impl Team {
         [ids, positions]: [&[u32]; 2],
         output: ArrayViewMut2<'_, f32>,
     ) {
-        let ranges = self.partition_rows(output.dim()).rows(output.nrows());
+        let partition = self.partition_rows(output.dim());
+        if partition.n_parts() == 1 {
+            return embeddings.embed(ids, positions, output);
+        }
+        let ranges = partition.rows(output.nrows());
         let outputs = cut(output, Axis(0), ranges.clone().map(|rows| rows.len()));
         each(ranges.zip(outputs).collect(), |(rows, output)| {
             embeddings.embed(&ids[rows.clone()], &positions[rows], output);
@@ -105,8 +109,11 @@ impl Team {
         rows: ArrayView2<'a, f32>,
         buffer: &'a mut QuantizedRows,
     ) -> LinearInput<'a> {
+        if matches!(linear, Linear::F32(_)) {
+            return linear.input(rows, buffer);
+        }
         let partition = self.partition_rows(rows.dim());
-        if partition.n_parts() == 1 || matches!(linear, Linear::F32(_)) {
+        if partition.n_parts() == 1 {
             return linear.input(rows, buffer);
         }
         let (n_rows, n_columns) = rows.dim();
@@ -142,16 +149,15 @@ fn cut(
     matrix: ArrayViewMut2<'_, f32>,
     axis: Axis,
     lens: impl Iterator<Item = usize>,
-) -> Vec<ArrayViewMut2<'_, f32>> {
-    let mut behind = matrix;
-    let mut pieces = Vec::new();
-    for len in lens {
-        let len = len.min(behind.len_of(axis));
-        let piece;
-        (piece, behind) = behind.split_at(axis, len);
-        pieces.push(piece);
-    }
-    pieces
+) -> impl Iterator<Item = ArrayViewMut2<'_, f32>> {
+    let mut rest = Some(matrix);
+    lens.map_while(move |len| {
+        let matrix = rest.take()?;
+        let len = len.min(matrix.len_of(axis));
+        let (piece, behind) = matrix.split_at(axis, len);
+        rest = Some(behind);
+        Some(piece)
+    })
 }
 
 impl Part<'_> {

@@ -7,7 +7,6 @@ use crate::http::request::action::Action;
 use crate::http::request::judged::Judged;
 use crate::json::OrderedMap;
 use crate::policy::Category;
-use crate::policy::Threshold;
 use crate::score::CategoryVerdict;
 use crate::score::ClauseScore;
 use crate::score::Span;
@@ -43,8 +42,7 @@ struct CategoryResult {
     /// From 0 to 1.
     score: f32,
     /// The threshold that the score was compared with.
-    #[schema(value_type = f64)]
-    threshold: Threshold,
+    threshold: f32,
     /// Whether the category is violated: the score reached a threshold below 1.
     violated: bool,
     /// Scores by id of the category's clauses that the model scores; present if requested and the
@@ -132,7 +130,7 @@ impl CategoryResult {
         let spans = judged.spans.as_ref().and_then(|spans| spans.get(&verdict.category));
         Self {
             score: judgement.score,
-            threshold: judgement.threshold,
+            threshold: judgement.threshold.value(),
             violated: judgement.violated,
             clauses: clauses(&verdict.clauses),
             spans: spans.map(|spans| spans.iter().map(span).collect()),
