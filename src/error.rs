@@ -310,6 +310,17 @@ impl Error {
         }
     }
 
+    /// Returns the same error with the index of its text mapped, for a caller whose input had other
+    /// texts between those that were scored.
+    #[must_use]
+    pub fn map_index(self, map: impl FnOnce(usize) -> usize) -> Self {
+        match self {
+            Self::Encode { index, source } => Self::Encode { index: map(index), source },
+            Self::NonFinite { index } => Self::NonFinite { index: map(index) },
+            other => other,
+        }
+    }
+
     /// Returns the message with all its causes, for logs and terminals: `a: b: c`.
     pub fn chain(&self) -> String {
         let mut chain = self.to_string();

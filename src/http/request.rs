@@ -11,5 +11,6 @@ pub(super) mod judged;
 pub(super) mod labels;
 pub(super) mod messages;
 pub(super) mod named_model;
+pub(super) mod one_or_many;
 pub(super) mod scoring;
 mod sequence;

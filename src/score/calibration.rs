@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error as _;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::json::OrderedMap;
 use crate::policy::Policy;
 
 /// The mapping of log-odds to probabilities, per label.
@@ -158,8 +161,25 @@ impl Platt {
 struct CalibrationFile {
     method: Method,
     version: String,
+    #[serde(default, deserialize_with = "distinct")]
     labels: Option<BTreeMap<String, Platt>>,
+    #[serde(default, deserialize_with = "distinct")]
     categories: Option<BTreeMap<String, Platt>>, // in older files
+}
+
+/// Deserialises a map whose names are distinct.
+fn distinct<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, Platt>>, D::Error> {
+    let Some(OrderedMap(entries)) = Option::deserialize(deserializer)? else { return Ok(None) };
+    let mut map = BTreeMap::new();
+    for (name, platt) in entries {
+        if map.contains_key(&name) {
+            return Err(D::Error::custom(format_args!("two entries for {name:?}")));
+        }
+        map.insert(name, platt);
+    }
+    Ok(Some(map))
 }
 
 #[derive(Deserialize)]
@@ -216,6 +236,7 @@ mod tests {
             (JSON.replace("2.0", "-2.0"), &["a", "b"], "expected a scale above 0"),
             (JSON.replace("platt", "magic"), &["a", "b"], "unknown variant `magic`"),
             (JSON.replace("offset", "ofset"), &["a", "b"], "unknown field `ofset`"),
+            (JSON.replace("\"b\"", "\"a\""), &["a"], "two entries for \"a\""),
             (r#"{"method": "platt", "version": "t1"}"#.into(), &["a"], "expected labels, with a"),
             (
                 JSON.replace("\"labels\"", "\"categories\": {}, \"labels\""),

@@ -1,25 +1,13 @@
 //! `POST /v1/classifications` and `/v1/chat/classifications`: Mistral's contracts for classifiers.
 #![expect(unused_qualifications, reason = "utoipa's macros qualify names of this module")]
 
-use std::fmt;
-
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde::Deserializer;
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde::de::MapAccess;
-use serde::de::SeqAccess;
-use serde::de::Visitor;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::value::SeqAccessDeserializer;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
-use utoipa::openapi::ArrayBuilder;
-use utoipa::openapi::OneOfBuilder;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::Schema;
 
 use crate::error::Result;
 use crate::http::app::App;
@@ -35,6 +23,7 @@ use crate::http::request::json_request::JsonRequest;
 use crate::http::request::judged::Judged;
 use crate::http::request::messages;
 use crate::http::request::messages::Message;
+use crate::http::request::one_or_many::OneOrMany;
 use crate::http::request::scoring::Scoring;
 use crate::json::OrderedMap;
 use crate::text::Turn;
@@ -69,7 +58,9 @@ pub(in crate::http) struct ClassificationRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ChatClassificationRequest {
-    input: OneOrMany,
+    /// A conversation, or an array of conversations.
+    #[schema(schema_with = OneOrMany::<Conversation>::schema)]
+    input: OneOrMany<Conversation>,
     /// Selects the names of the categories, as in `/v1/moderations`.
     model: Option<String>,
     /// Any value; ignored.
@@ -82,13 +73,6 @@ pub(in crate::http) struct ChatClassificationRequest {
 struct Conversation {
     #[schema(min_items = 1)]
     messages: Vec<Message>,
-}
-
-/// A conversation, or an array of conversations.
-#[derive(Debug)]
-enum OneOrMany {
-    One(Conversation),
-    Many(Vec<Conversation>),
 }
 
 /// One result for each text or conversation, in order.
@@ -139,7 +123,7 @@ pub(in crate::http) async fn classify_chat(
 ) -> Result<Json<ClassificationResponse>, Problem> {
     options.select_model_if_loaded(&app, body.model.as_deref());
     let scoring = Scoring::new(&app, &options, None)?;
-    let judged = scoring.conversations(body.input.into_turns(app.settings().media)?).await?;
+    let judged = scoring.conversations(into_turns(body.input, app.settings().media)?).await?;
     Ok(Json(ClassificationResponse::new(&scoring, body.model.as_deref(), &judged)))
 }
 
@@ -159,52 +143,15 @@ impl ClassificationResponse {
     }
 }
 
-impl OneOrMany {
-    fn into_turns(self, media: Media) -> Result<Vec<Vec<Turn>>> {
-        match self {
-            Self::One(one) => Ok(vec![messages::turns(one.messages, "input.messages", media)?]),
-            Self::Many(many) => {
-                let turns = |(index, one): (usize, Conversation)| {
-                    messages::turns(one.messages, &format!("input[{index}].messages"), media)
-                };
-                many.into_iter().enumerate().map(turns).collect()
-            }
+/// Converts each conversation to turns.
+fn into_turns(input: OneOrMany<Conversation>, media: Media) -> Result<Vec<Vec<Turn>>> {
+    match input {
+        OneOrMany::One(one) => Ok(vec![messages::turns(one.messages, "input.messages", media)?]),
+        OneOrMany::Many(many) => {
+            let turns = |(index, one): (usize, Conversation)| {
+                messages::turns(one.messages, &format!("input[{index}].messages"), media)
+            };
+            many.into_iter().enumerate().map(turns).collect()
         }
     }
 }
-
-impl<'de> Deserialize<'de> for OneOrMany {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrManyVisitor)
-    }
-}
-
-struct OneOrManyVisitor;
-
-impl<'de> Visitor<'de> for OneOrManyVisitor {
-    type Value = OneOrMany;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object with messages, or an array of such objects")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMany, A::Error> {
-        Conversation::deserialize(MapAccessDeserializer::new(map)).map(OneOrMany::One)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrMany, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMany::Many)
-    }
-}
-
-impl PartialSchema for OneOrMany {
-    fn schema() -> RefOr<Schema> {
-        OneOfBuilder::new()
-            .description(Some("A conversation, or an array of conversations."))
-            .item(Conversation::schema())
-            .item(ArrayBuilder::new().items(Conversation::schema()).min_items(Some(1)))
-            .into()
-    }
-}
-
-impl ToSchema for OneOrMany {}

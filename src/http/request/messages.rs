@@ -8,11 +8,8 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
-use serde::de;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::value::SeqAccessDeserializer;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
 use utoipa::openapi::ArrayBuilder;
@@ -27,6 +24,7 @@ pub(in crate::http) use self::tool_call::ToolCall;
 use crate::error::Result;
 use crate::http::app::Media;
 use crate::http::request::messages::part::Content;
+use crate::http::request::one_or_many::OneOrMany;
 use crate::http::request::sequence::read_rest;
 use crate::text;
 use crate::text::Turn;
@@ -146,35 +144,6 @@ impl<'de> Visitor<'de> for ConversationsVisitor {
             }
             Some(OneOrMany::Many(messages)) => read_rest(seq, vec![messages]).map(Conversations),
         }
-    }
-}
-
-enum OneOrMany {
-    One(Message),
-    Many(Vec<Message>),
-}
-
-impl<'de> Deserialize<'de> for OneOrMany {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrManyVisitor)
-    }
-}
-
-struct OneOrManyVisitor;
-
-impl<'de> Visitor<'de> for OneOrManyVisitor {
-    type Value = OneOrMany;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a message or an array of messages")
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<OneOrMany, A::Error> {
-        Message::deserialize(MapAccessDeserializer::new(map)).map(OneOrMany::One)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrMany, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMany::Many)
     }
 }
 

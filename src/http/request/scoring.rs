@@ -115,11 +115,12 @@ impl Scoring {
     ) -> Result<Vec<Judged>> {
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let (inputs, digests) = self.digest(inputs).await?;
-        let is_blank: Vec<_> =
-            inputs.iter().map(|input| matches!(input, CheckedInput::Blank(_))).collect();
-        let mut judged =
-            self.score(inputs.into_iter().filter_map(CheckedInput::into_scored).collect()).await?;
-        for index in (0..is_blank.len()).filter(|&index| is_blank[index]) {
+        let is_blank = |&index: &usize| matches!(inputs[index], CheckedInput::Blank(_));
+        let (blank, scored): (Vec<_>, Vec<_>) = (0..inputs.len()).partition(is_blank);
+        let inputs = inputs.into_iter().filter_map(CheckedInput::into_scored).collect();
+        let judged = self.score(inputs).await;
+        let mut judged = judged.map_err(|fault| fault.map_index(|index| scored[index]))?;
+        for index in blank {
             judged.insert(index, self.blank());
         }
         self.count(&judged);
@@ -216,10 +217,10 @@ impl Scoring {
         let categories = self.engine.category_metrics(Some(&self.policy().id));
         let categories = categories.unwrap_or_default();
         for judged in judged {
-            self.app.metrics().acted(judged.verdict.action.name());
+            self.app.metrics().count_action(judged.verdict.action.name());
             for &CategoryVerdict { category, judgement, .. } in &judged.verdict.categories {
                 if let Some(metrics) = categories.get(category) {
-                    metrics.judged(judgement.score, judgement.violated);
+                    metrics.record_score(judgement.score, judgement.violated);
                 }
             }
         }
