@@ -22,7 +22,7 @@ use crate::model::weights::Weights;
 pub(super) struct Replicas {
     /// The replicas that serve, at least one.
     pub(super) serving: Vec<Box<dyn Forward>>,
-    /// On the CPU, a replica with threads of the priority of the load, for tests before it serves.
+    /// For tests with the idle priority, a replica whose threads have it; on the CPU only.
     pub(super) testing: Option<Box<dyn Forward>>,
 }
 
@@ -42,13 +42,17 @@ pub(super) fn load_replicas(
                 .collect::<Result<Vec<_>>>()?;
             let (model, testing) = priority.run(|| {
                 let model = Arc::new(PackedModel::load(config, &mut weights, dtype)?);
-                Ok((model, pool(settings.replica_threads())?))
+                let testing = match priority {
+                    LoadPriority::Normal => None,
+                    LoadPriority::Idle => Some(pool(settings.replica_threads())?),
+                };
+                Ok((model, testing))
             })?;
             let replica = |threads| -> Box<dyn Forward> {
                 Box::new(CpuTransformer::new(Arc::clone(&model), threads))
             };
-            let serving = pools.into_iter().map(replica).collect();
-            Replicas { serving, testing: Some(replica(testing)) }
+            let serving = pools.into_iter().map(&replica).collect();
+            Replicas { serving, testing: testing.map(&replica) }
         }
         (gpu, Dtype::F32) => {
             let replica = TensorTransformer::load(config, &mut weights, gpu.open()?)?;
