@@ -265,13 +265,13 @@ pub enum Error {
     #[error("another model is being staged")]
     Staging,
     /// There is no previous model to return to.
-    #[error("no model served before this one")]
+    #[error("there is no previous model")]
     NothingBefore,
     /// There is no shadow model.
-    #[error("no model is in the shadow")]
+    #[error("there is no shadow model")]
     NoShadow,
     /// The shadow model panicked and so cannot serve.
-    #[error("the model in the shadow has crashed")]
+    #[error("the shadow model has crashed")]
     ShadowCrashed,
     /// An address that could not be listened on.
     #[error("listening on {address} failed")]

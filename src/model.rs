@@ -28,7 +28,7 @@ use ndarray::Array2;
 pub use self::artifact::Artifact;
 pub use self::artifact::HeadSettings;
 pub use self::artifact::Overrides;
-pub use self::artifact::OwnPolicy;
+pub use self::artifact::PolicyFile;
 pub use self::config::ActivationSource;
 pub use self::device::Dtype;
 pub use self::device::Placement;

@@ -1,4 +1,4 @@
-//! Conversion of the arguments into settings: reads files and checks values against each other.
+//! Converts arguments into settings: reads files and checks that the values are consistent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,29 +35,29 @@ use crate::http::Traces;
 use crate::metrics::Metrics;
 use crate::model::HubSettings;
 use crate::model::LoadSettings;
-use crate::model::OwnPolicy;
+use crate::model::PolicyFile;
 use crate::model::Source;
 use crate::text::Limits;
 
 /// Everything needed to start an engine.
 #[derive(Debug)]
 pub(super) struct EngineConfig {
-    pub(super) models: Vec<NamedSource>, // at least one; several have unique names
+    pub(super) models: Vec<NamedSource>, // at least one; unique names if several
     pub(super) loader: Loader,
 }
 
-/// The bounds of the queue.
+/// Limits of the queue.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct QueueBounds {
+pub(super) struct QueueLimits {
     pub(super) n_tokens: usize,
-    pub(super) time: Duration, // at the model's throughput
+    pub(super) time: Duration, // to compute what is queued
 }
 
 impl EngineConfig {
     pub(super) fn new(
         model: ModelArgs,
         limits: &LimitArgs,
-        queue: QueueBounds,
+        queue: QueueLimits,
         hub: HubSettings,
     ) -> Result<Self> {
         let threads = model.threads();
@@ -85,21 +85,21 @@ impl EngineConfig {
         let heads = heads(&models, &model.activations, &model.source.benign_labels)?;
         // A misspelt path is reported before anything is fetched.
         for path in &policies {
-            OwnPolicy::open(path)?;
+            PolicyFile::open(path)?;
         }
         Ok(Self { models, loader: Loader { policies, heads, hub, load, group, memory } })
     }
 
-    /// Creates a configuration for files and typed texts, with one text per request.
+    /// Creates a configuration for texts from a file or the command line, one text per request.
     pub(super) fn for_lines(
         model: ModelArgs,
         limits: &LimitArgs,
         hub: HubSettings,
     ) -> Result<Self> {
-        // Requests wait for space in the queue and are never refused; it holds two of the largest.
+        // Requests wait for space in the queue, which holds two of the largest; none is refused.
         let n_tokens = limits.max_request_tokens.get().saturating_mul(2);
         model.source.only()?;
-        Self::new(model, limits, QueueBounds { n_tokens, time: Duration::MAX }, hub)
+        Self::new(model, limits, QueueLimits { n_tokens, time: Duration::MAX }, hub)
     }
 
     /// Creates a configuration for `n_requests` concurrent requests, all of which fit into the
@@ -113,7 +113,7 @@ impl EngineConfig {
         let n_tokens = limits.max_request_tokens.get().saturating_mul(n_requests);
         let n_tokens = n_tokens.min(u32::MAX as usize);
         model.source.only()?;
-        Self::new(model, limits, QueueBounds { n_tokens, time: Duration::MAX }, hub)
+        Self::new(model, limits, QueueLimits { n_tokens, time: Duration::MAX }, hub)
     }
 
     /// Allows requests to ask for spans, at the cost of up to `span_tokens` extra tokens each.
@@ -123,12 +123,12 @@ impl EngineConfig {
         self
     }
 
-    /// Returns the model names that requests may use; empty if the only model was given none.
+    /// Returns the model names that requests may use; empty if the only model has no name.
     pub(super) fn names(&self) -> Vec<String> {
         self.models.iter().filter_map(|model| model.name.clone()).collect()
     }
 
-    /// Fetches, checks and loads the first model and starts its engine; takes a second or more.
+    /// Fetches, checks and loads the first model and starts its engine; this may take minutes.
     pub(super) fn start(&self, metrics: Arc<Metrics>) -> Result<Engine> {
         let model = &self.models[0];
         self.loader.load(model.name.as_deref(), &model.source, metrics)
@@ -156,14 +156,16 @@ impl SourceArgs {
 /// Checks that there is a model, and that several models have distinct names.
 fn check_names(models: &[NamedSource]) -> Result<()> {
     let names: Vec<_> = models.iter().map(|model| model.name.as_deref()).collect();
-    let is_twice = |index: usize| names[..index].contains(&names[index]);
+    let is_duplicate = |index: usize| names[..index].contains(&names[index]);
     match names.as_slice() {
         [] => refuse_models("none"),
         [_] => Ok(()),
         names if names.contains(&None) => {
-            refuse_models("of several each needs a name: NAME=SOURCE")
+            refuse_models("of several models, each needs a name: NAME=SOURCE")
         }
-        names if (0..names.len()).any(is_twice) => refuse_models("two of the same name"),
+        names if (0..names.len()).any(is_duplicate) => {
+            refuse_models("two models have the same name")
+        }
         _ => Ok(()),
     }
 }
@@ -179,7 +181,7 @@ impl Limits {
     }
 }
 
-/// Returns how to handle images, from the flag `--ignore-images`.
+/// Returns how to handle images, audio and video, from the flag `--ignore-images`.
 pub(super) fn media(ignore_images: bool) -> Media {
     if ignore_images { Media::Ignored } else { Media::Refused }
 }
@@ -221,7 +223,7 @@ impl ConnectionSettings {
 impl Access {
     pub(super) fn from_args(args: &AccessArgs, keyring: Keyring) -> Result<Self> {
         if args.open.contains(&OpenArea::None) && args.open.len() > 1 {
-            let reason = "none beside others".into();
+            let reason = "none cannot be combined with other values".into();
             return Err(Error::Config { name: "open", reason });
         }
         let area = |area: &OpenArea| match area {

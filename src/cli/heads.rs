@@ -18,7 +18,7 @@ pub(super) fn heads(
     for NamedActivation { name, activation } in activations {
         let slot = slot(models, "activation", name.as_deref())?;
         if heads.entry(slot).or_default().activation.replace(*activation).is_some() {
-            let reason = "two for one model".into();
+            let reason = "given twice for one model".into();
             return Err(Error::Config { name: "activation", reason });
         }
     }
@@ -41,10 +41,10 @@ fn slot(
         (Some(name), _) if names.contains(&name) => return Ok(Some(name.to_owned())),
         (None, _) => format!("of several models, say which: NAME=VALUE, of {}", names.join(", ")),
         (Some(name), _) if names.is_empty() => {
-            format!("{name:?} is no name of a model: give it one with --model {name}=SOURCE")
+            format!("no model is named {name:?}: give it the name with --model {name}=SOURCE")
         }
         (Some(name), _) => {
-            format!("{name:?} is no name of a model; there are {}", names.join(", "))
+            format!("no model is named {name:?}; the models are {}", names.join(", "))
         }
     };
     Err(Error::Config { name: setting, reason })
@@ -117,12 +117,12 @@ mod tests {
             (&unnamed, &["sigmoid"][..], Ok(&[(None, Activation::Sigmoid)][..])),
             (&two, &["b=softmax"], Ok(&[(Some("b"), Activation::Softmax)])),
             (&two, &["sigmoid"], Err("of several models, say which: NAME=VALUE, of a, b")),
-            (&two, &["c=sigmoid"], Err("\"c\" is no name of a model; there are a, b")),
-            (&two, &["a=sigmoid", "a=sigmoid"], Err("two for one model")),
+            (&two, &["c=sigmoid"], Err("no model is named \"c\"; the models are a, b")),
+            (&two, &["a=sigmoid", "a=sigmoid"], Err("given twice for one model")),
             (
                 &unnamed,
                 &["c=sigmoid"],
-                Err("\"c\" is no name of a model: give it one with --model c=SOURCE"),
+                Err("no model is named \"c\": give it the name with --model c=SOURCE"),
             ),
         ] {
             let activations: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();

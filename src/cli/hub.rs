@@ -22,7 +22,8 @@ pub(super) fn settings(environment: &Environment) -> HubSettings {
     }
 }
 
-/// Returns the access token: from the environment, else from the file that a login has written.
+/// Returns the access token: from the environment, or else from the file that the hub's login
+/// command writes.
 fn token(environment: &Environment) -> Option<Token> {
     let text = |name| environment.text(name);
     if text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(Environment::is_true) {
@@ -71,9 +72,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cache_is_where_the_python_client_has_it() {
+    fn the_cache_is_in_the_same_folder_as_that_of_the_python_client() {
         type Variables<'a> = [(&'a str, &'a str); 5];
-        let none: Variables<'_> = [
+        let mut variables: Variables<'_> = [
             ("HOME", "/home/ann"),
             ("XDG_CACHE_HOME", ""),
             ("HF_HOME", ""),
@@ -88,7 +89,6 @@ mod tests {
             ("HUGGINGFACE_HUB_CACHE", "/old", "/old"),
             ("HF_HUB_CACHE", "~", "/home/ann"),
         ];
-        let mut variables = none;
         for (step, (name, value, expected)) in steps.into_iter().enumerate() {
             variables[step] = (name, value);
             let settings = settings(&Environment::from(variables));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_that_of_the_variables_or_of_the_file() {
+    fn the_token_comes_from_a_variable_or_else_from_the_token_file() {
         let folder = tempfile::tempdir().unwrap();
         let (home, other) = (folder.path(), folder.path().join("other"));
         std::fs::write(home.join("token"), "hf_file\n").unwrap();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_file_of_an_editor_is_read_and_one_in_another_encoding_is_not_sent() {
+    fn a_token_file_may_have_a_byte_order_mark_and_is_ignored_unless_it_is_utf_8() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         for (bytes, expected) in [
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn offline_is_said_by_either_variable_in_any_spelling_of_yes() {
+    fn either_variable_turns_offline_mode_on_in_any_spelling_of_true() {
         for (hub, transformers, expected) in [
             ("1", "", true),
             ("True", "", true),

@@ -8,7 +8,7 @@ use crate::cli::output::Output;
 use crate::error::Error;
 use crate::error::Result;
 use crate::model::HubSettings;
-use crate::model::OwnPolicy;
+use crate::model::PolicyFile;
 use crate::policy::Policy;
 
 pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
@@ -28,13 +28,13 @@ pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
 }
 
 /// Returns the operator's policy, the model's own, or one made from the labels of the model.
-fn read(args: &SourceArgs, hub: HubSettings) -> Result<OwnPolicy> {
+fn read(args: &SourceArgs, hub: HubSettings) -> Result<PolicyFile> {
     if let Some(path) = args.policies().first() {
-        return OwnPolicy::open(path);
+        return PolicyFile::open(path);
     }
     let (source, models) = (args.only()?, args.models());
     let heads = heads(&models, &[], &args.benign_labels)?;
-    OwnPolicy::from_model(&source, &heads.into_values().next().unwrap_or_default(), hub)
+    PolicyFile::from_model(&source, &heads.into_values().next().unwrap_or_default(), hub)
 }
 
 fn show(policy: &Policy, output: &mut Output) -> Result<()> {
@@ -49,7 +49,7 @@ fn show(policy: &Policy, output: &mut Output) -> Result<()> {
             output.line(format_args!("  {}", category.summary))?;
         }
         let threshold = category.threshold.value();
-        output.line(format_args!("  {} from a score of {threshold} on", category.action))?;
+        output.line(format_args!("  {} at scores of {threshold} and above", category.action))?;
         if category.labels != [category.id.as_str()] {
             output.line(format_args!("  labels: {}", category.labels.join(", ")))?;
         }

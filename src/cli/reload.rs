@@ -68,8 +68,8 @@ impl WatchedFiles {
     }
 
     fn keep_certificate(&self, fault: &Error) {
-        self.metrics.tls_kept();
-        warn!(reason = fault.chain(), "the old certificate stays");
+        self.metrics.count_tls_reload_failure();
+        warn!(reason = fault.chain(), "the new certificate is invalid; keeping the old one");
     }
 }
 

@@ -18,7 +18,7 @@ use crate::cli::args::AccessArgs;
 use crate::cli::args::ConnectionArgs;
 use crate::cli::args::ServeArgs;
 use crate::cli::config::EngineConfig;
-use crate::cli::config::QueueBounds;
+use crate::cli::config::QueueLimits;
 use crate::cli::environment::Environment;
 use crate::cli::inherited::Inherited;
 use crate::cli::listen::ListenAddresses;
@@ -155,7 +155,7 @@ fn open_tls(args: &ConnectionArgs) -> Result<Option<Tls>> {
 }
 
 fn engine_config(args: ServeArgs, hub: HubSettings) -> Result<EngineConfig> {
-    let queue = QueueBounds {
+    let queue = QueueLimits {
         n_tokens: args.max_queue_tokens.get(),
         time: Duration::from_millis(args.max_queue_ms),
     };

@@ -65,7 +65,7 @@ impl Drop for AbandonmentGuard<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
             let is_late = Instant::now() >= self.deadline.at();
-            self.metrics.given_up(if is_late { "too_late" } else { "client_gone" });
+            self.metrics.count_given_up(if is_late { "too_late" } else { "client_gone" });
         }
     }
 }

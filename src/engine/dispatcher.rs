@@ -49,7 +49,7 @@ use crate::tokenize::Window;
 pub(super) struct Dispatcher {
     state: Mutex<State>,
     /// One permit per token; requests without a deadline wait for their permits in FIFO order.
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 /// A tokenised request, to be queued.
@@ -113,15 +113,15 @@ pub struct Queued {
 #[derive(Debug)]
 pub(super) struct AddedModel {
     pub(super) id: ModelId,
-    pub(super) life: watch::Receiver<ModelState>,
+    pub(super) state: watch::Receiver<ModelState>,
     pub(super) queued: watch::Receiver<Queued>,
 }
 
 impl Dispatcher {
     /// Creates a dispatcher without workers or models.
     pub(super) fn new(settings: SchedulerSettings) -> Self {
-        let room = Arc::new(Semaphore::new(settings.queue_tokens));
-        Self { state: Mutex::new(State::new(settings)), room }
+        let permits = Arc::new(Semaphore::new(settings.queue_tokens));
+        Self { state: Mutex::new(State::new(settings)), permits }
     }
 
     /// Adds a worker unless it exists.
@@ -136,11 +136,11 @@ impl Dispatcher {
         replicas: Vec<Arc<Replica>>,
         tokens_per_second: Option<f64>,
     ) -> AddedModel {
-        let (life, lives) = watch::channel(ModelState::Running);
+        let (state, states) = watch::channel(ModelState::Running);
         let (queued, queue) = watch::channel(Queued::default());
-        let model = ActiveModel { replicas, life, queued };
+        let model = ActiveModel { replicas, state, queued };
         let id = self.lock().add_model(model, tokens_per_second);
-        AddedModel { id, life: lives, queued: queue }
+        AddedModel { id, state: states, queued: queue }
     }
 
     /// Removes a model; the threads of its workers free its memory.
@@ -166,13 +166,13 @@ impl Dispatcher {
     /// Queues a request. One with a deadline is refused at once if the queue is full; one without a
     /// deadline waits for room.
     pub(super) async fn submit(&self, submission: Submission) -> Result<Ticket<'_>> {
-        let room = match submission.deadline {
+        let permits = match submission.deadline {
             Some(_) => None,
-            None => Some(self.room_for(&submission.windows).await?),
+            None => Some(self.permits_for(&submission.windows).await?),
         };
         let submitted = self.lock().submit(submission, Instant::now());
         let (job, answer) = submitted.map_err(error)?;
-        Ok(Ticket { dispatcher: self, job: Some(job), answer, _room: room })
+        Ok(Ticket { dispatcher: self, job: Some(job), answer, _permits: permits })
     }
 
     /// Returns whether the foreground leaves no time for background work.
@@ -246,12 +246,12 @@ impl Dispatcher {
         self.lock().break_down();
     }
 
-    async fn room_for(&self, windows: &[Window]) -> Result<OwnedSemaphorePermit> {
+    async fn permits_for(&self, windows: &[Window]) -> Result<OwnedSemaphorePermit> {
         let n_tokens: usize = windows.iter().map(|window| window.ids.len()).sum();
         let n_permits = u32::try_from(n_tokens)
             .expect("a request is smaller than the queue, which has u32 tokens");
-        let room = Arc::clone(&self.room).acquire_many_owned(n_permits).await;
-        room.map_err(|_| Error::Stopped)
+        let permits = Arc::clone(&self.permits).acquire_many_owned(n_permits).await;
+        permits.map_err(|_| Error::Stopped)
     }
 
     fn abandon(&self, job: JobId) {

@@ -39,7 +39,7 @@ struct Shared {
 #[derive(Debug)]
 pub(super) struct ModelHandle {
     pub(super) id: ModelId,
-    pub(super) life: watch::Receiver<ModelState>,
+    pub(super) state: watch::Receiver<ModelState>,
     pub(super) queued: watch::Receiver<Queued>,
     shared: Arc<Shared>,
 }
@@ -76,11 +76,11 @@ impl EngineGroup {
         replicas: Vec<Replica>,
         tokens_per_second: Option<f64>,
     ) -> Result<ModelHandle> {
-        self.shared.start_places(replicas.len())?;
+        self.shared.start_workers(replicas.len())?;
         let replicas = replicas.into_iter().map(Arc::new).collect();
-        let AddedModel { id, life, queued } =
+        let AddedModel { id, state, queued } =
             self.shared.dispatcher.add_model(replicas, tokens_per_second);
-        Ok(ModelHandle { id, life, queued, shared: Arc::clone(&self.shared) })
+        Ok(ModelHandle { id, state, queued, shared: Arc::clone(&self.shared) })
     }
 
     /// Returns the dispatcher.
@@ -95,7 +95,7 @@ impl EngineGroup {
 }
 
 impl Shared {
-    fn start_places(&self, n_workers: usize) -> Result<()> {
+    fn start_workers(&self, n_workers: usize) -> Result<()> {
         let mut started = self.n_workers.lock().unwrap_or_else(PoisonError::into_inner);
         while *started < n_workers {
             let worker = WorkerId(*started);

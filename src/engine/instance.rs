@@ -118,7 +118,7 @@ impl Engine {
     ) -> Result<Vec<ScoredInput>> {
         let scored = self.score_uncounted(inputs, context).await?;
         for text in &scored {
-            self.metrics.scored(text.n_tokens, text.n_windows());
+            self.metrics.count_scored_text(text.n_tokens, text.n_windows());
         }
         Ok(scored)
     }
@@ -192,16 +192,16 @@ impl Engine {
     /// Waits until the model has ended: returns true if it panicked, false if it was removed. Does
     /// not keep the engine alive.
     pub fn crashed(&self) -> impl Future<Output = bool> + Send + use<> {
-        let mut life = self.model.life.clone();
+        let mut state = self.model.state.clone();
         async move {
-            let end = life.wait_for(|&life| life != ModelState::Running).await;
-            end.is_ok_and(|life| *life == ModelState::Crashed)
+            let end = state.wait_for(|&state| state != ModelState::Running).await;
+            end.is_ok_and(|state| *state == ModelState::Crashed)
         }
     }
 
     /// Returns whether the model has panicked.
     pub fn has_crashed(&self) -> bool {
-        *self.model.life.borrow() == ModelState::Crashed
+        *self.model.state.borrow() == ModelState::Crashed
     }
 
     /// Returns whether the foreground backlog of all models in the group leaves no time to spare.
@@ -232,7 +232,7 @@ impl Engine {
         let computed = self.compute(take_windows(&mut encoded), n_tokens, context).await?;
         let scored = assemble(&self.served.scorer, &computed.logits, encoded);
         if let Err(Error::NonFinite { .. }) = scored {
-            self.metrics.not_finite();
+            self.metrics.count_non_finite();
         }
         scored
     }
@@ -244,7 +244,7 @@ impl Engine {
         n_tokens: usize,
         RequestContext { deadline, priority, account, timings }: RequestContext<'_>,
     ) -> Result<JobOutput> {
-        let _guard = self.metrics.queued(n_tokens);
+        let _guard = self.metrics.track_queued(n_tokens);
         let model = self.model.id;
         let submission =
             Submission { model, priority, account: account.cloned(), windows, deadline };
@@ -281,7 +281,7 @@ impl Engine {
         let panicked = |_| Error::Encode { index: 0, source: Arc::new(fault()) };
         let encoded = tokio::task::spawn_blocking(read_all).await.map_err(panicked)?;
         let elapsed = start.elapsed();
-        self.metrics.tokenised(elapsed);
+        self.metrics.record_tokenization(elapsed);
         if let Some(timings) = timings {
             timings.add(Phase { step: Step::Tokenise, start, elapsed });
         }

@@ -23,7 +23,7 @@ use crate::model::LoadSettings;
 use crate::model::Model;
 use crate::model::ModelCard;
 use crate::model::Overrides;
-use crate::model::OwnPolicy;
+use crate::model::PolicyFile;
 use crate::model::Source;
 use crate::policy::Policy;
 use crate::score::Activation;
@@ -84,7 +84,7 @@ impl Loader {
     }
 
     fn open(&self, slot: Option<&str>, source: &Source) -> Result<Artifact> {
-        let policies = self.policies.iter().map(|path| OwnPolicy::open(path));
+        let policies = self.policies.iter().map(|path| PolicyFile::open(path));
         let policies = policies.collect::<Result<_>>()?;
         Artifact::open(source, Overrides { policies, head: self.head(slot) }, self.hub.clone())
     }

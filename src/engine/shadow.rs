@@ -151,7 +151,7 @@ impl Shadow {
                 }
                 Err(fault) => {
                     tracing::debug!(code = fault.code(), "the shadow failed");
-                    self.metrics.shadowed("failed", n_texts);
+                    self.metrics.count_shadowed("failed", n_texts);
                     self.compare(|comparison| comparison.n_failed += n_texts);
                 }
             }
@@ -160,7 +160,7 @@ impl Shadow {
 
     /// Counts texts that the shadow could not keep up with.
     fn drop_texts(&self, n_texts: u64) {
-        self.metrics.shadowed("dropped", n_texts);
+        self.metrics.count_shadowed("dropped", n_texts);
         self.compare(|comparison| comparison.n_dropped += n_texts);
     }
 
@@ -176,7 +176,7 @@ impl Shadow {
         let same = self.engine.rules(Some(&serving.policy().id));
         let Ok(shadow) = same.or_else(|_| self.engine.rules(None)) else { return };
         let pairs = pairs(serving.policy(), shadow.policy());
-        self.metrics.shadowed("compared", scored.len() as u64);
+        self.metrics.count_shadowed("compared", scored.len() as u64);
         let verdicts = |(theirs, ours): (&LabelScores, &ScoredInput)| {
             (serving.judge(theirs), shadow.judge(&ours.scores.pooled))
         };
@@ -189,7 +189,7 @@ impl Shadow {
                 let shadow = &ours.categories[other].judgement;
                 let difference = f64::from(shadow.score) - f64::from(serving.score);
                 let flags = (serving.violated, shadow.violated);
-                metrics.compared(difference, flags);
+                metrics.record_comparison(difference, flags);
                 self.compare(|comparison| comparison.category(id).add(difference.abs(), flags));
             }
         }

@@ -153,7 +153,7 @@ impl Slot {
         if let Some(before) = state.serving.replace(serving) {
             let card = before.engine.card();
             let (model, policy) = names(&before.engine);
-            self.metrics.served(&model, &policy);
+            self.metrics.clear_serving(&model, &policy);
             state.previous = before.source.clone().map(|source| PreviousModel {
                 reference: card.reference(),
                 source,
@@ -164,7 +164,7 @@ impl Slot {
         }
         state.staged = None;
         // Set after the previous model's metric is cleared: both may have the same name.
-        self.metrics.serving(&model, &policy);
+        self.metrics.set_serving(&model, &policy);
     }
 
     /// Loads a model beside the serving one, then swaps them or makes it the shadow; if anything
@@ -203,7 +203,7 @@ impl Slot {
     /// Removes the shadow. Fails with [`Error::NoShadow`].
     pub fn discard(&self) -> Result<()> {
         let shadow = self.write(|state| state.shadow.take()).ok_or(Error::NoShadow)?;
-        info!(model = shadow.engine().card().reference(), "the shadow is gone");
+        info!(model = shadow.engine().card().reference(), "discarded the shadow model");
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl Slot {
             Ok(engine) => return Ok(Arc::new(engine)),
             Err(fault) => fault,
         };
-        self.metrics.swapped("failed", began.elapsed());
+        self.metrics.record_swap("failed", began.elapsed());
         let (code, reason) = (fault.code(), fault.chain());
         warn!(code, reason, "the new model does not serve");
         let staged = Staged { fault: Some(fault.clone()), ..staged };
@@ -237,7 +237,7 @@ impl Slot {
     pub(super) fn take_over(self: &Arc<Self>, engine: Arc<Engine>, source: Source, began: Instant) {
         let model = engine.card().reference();
         self.swap(engine, Some(source));
-        self.metrics.swapped("swapped", began.elapsed());
+        self.metrics.record_swap("swapped", began.elapsed());
         info!(model, "swapped the model");
     }
 
@@ -255,7 +255,7 @@ impl Slot {
             state.shadow = Some(shadow);
             state.staged = None;
         });
-        info!(model, fraction, "scores in the shadow");
+        info!(model, fraction, "started a shadow model");
     }
 
     /// Reports a panic of this engine while it serves. A panic after a swap only fails the requests
@@ -271,7 +271,7 @@ impl Slot {
             if let Some(slot) = slot.filter(|slot| slot.serves(&engine)) {
                 slot.crashed.send_replace(true);
             } else {
-                error!("a model that serves no more has panicked");
+                error!("a replaced model has panicked");
             }
         });
     }
@@ -305,9 +305,9 @@ impl Slot {
             Some(shadow)
         });
         if let Some(shadow) = shadow {
-            self.metrics.shadow_crashed();
+            self.metrics.count_shadow_crash();
             let model = shadow.engine().card().reference();
-            error!(model, "the model in the shadow has panicked and is taken out");
+            error!(model, "the shadow model panicked and was removed");
         }
     }
 

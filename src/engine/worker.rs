@@ -35,7 +35,7 @@ pub(super) fn spawn(dispatcher: &Arc<Dispatcher>, worker: WorkerId) -> Result<()
 fn run(dispatcher: &Dispatcher, worker: WorkerId) {
     loop {
         match dispatcher.next(worker) {
-            Task::Compute(work) => guarded(dispatcher, work),
+            Task::Compute(work) => compute_or_crash(dispatcher, work),
             Task::Expire(jobs) => {
                 for job in jobs {
                     job.expire();
@@ -47,9 +47,9 @@ fn run(dispatcher: &Dispatcher, worker: WorkerId) {
     }
 }
 
-/// Computes a batch. A panic ends its model but not the worker, which serves other models too; the
-/// panic hook has already reported it.
-fn guarded(dispatcher: &Dispatcher, work: Work) {
+/// Computes a batch. A panic removes the model but does not end the worker, which serves other
+/// models too; the panic hook has already logged the panic.
+fn compute_or_crash(dispatcher: &Dispatcher, work: Work) {
     let (model, batch) = (work.model, work.batch);
     if catch_unwind(AssertUnwindSafe(|| compute(dispatcher, work))).is_err() {
         dispatcher.crash(model, batch);
@@ -58,8 +58,8 @@ fn guarded(dispatcher: &Dispatcher, work: Work) {
 
 fn compute(dispatcher: &Dispatcher, mut work: Work) {
     let batch = Batch::pack(&std::mem::take(&mut work.windows));
-    let (rows, tokens) = (batch.n_windows(), batch.n_tokens());
-    debug!(batch.windows = rows, batch.tokens = tokens, "packed a batch");
+    let (n_windows, n_tokens) = (batch.n_windows(), batch.n_tokens());
+    debug!(batch.windows = n_windows, batch.tokens = n_tokens, "packed a batch");
     let Some(waits) = dispatcher.start(&work) else { return };
     let start = Instant::now();
     let logits = work.replica.forward(&batch);
@@ -70,10 +70,10 @@ fn compute(dispatcher: &Dispatcher, mut work: Work) {
         Err(error) => (dispatcher.fail(&work), Some(error)),
     };
     let metrics = &work.replica.metrics;
-    metrics.packed(rows, tokens, work.budget);
-    metrics.forwarded(elapsed);
+    metrics.record_batch(n_windows, n_tokens, work.budget);
+    metrics.record_forward(elapsed);
     for wait in waits {
-        metrics.waited(wait);
+        metrics.record_wait(wait);
     }
     for job in jobs {
         match &error {
@@ -83,5 +83,5 @@ fn compute(dispatcher: &Dispatcher, mut work: Work) {
     }
 }
 
-/// While one thread computes, the other delivers the last batch and packs the next one.
+/// While one thread computes a batch, the other delivers the previous one and packs the next.
 const THREADS: usize = 2;

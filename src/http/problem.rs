@@ -125,8 +125,9 @@ impl Problem {
 
     pub(super) fn unsupported_encoding(encoding: &str) -> Self {
         let encoding = shorten(encoding);
-        let message =
-            format!("content-encoding {encoding:?} is not decoded; gzip, deflate, br and zstd are");
+        let message = format!(
+            "content-encoding {encoding:?} is not supported; use gzip, deflate, br or zstd"
+        );
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self { detail: None, ..Self::new(status, "unsupported_encoding", message) }
     }
@@ -147,7 +148,7 @@ impl Problem {
     }
 
     pub(super) fn body_incomplete() -> Self {
-        let message = "the body broke off".into();
+        let message = "the body ended early".into();
         Self::new(StatusCode::BAD_REQUEST, "body_incomplete", message)
     }
 
@@ -180,7 +181,7 @@ impl Problem {
     }
 
     pub(super) fn unknown_api_key() -> Self {
-        let message = "the key is not known here".into();
+        let message = "the API key is unknown".into();
         Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
     }
 

@@ -154,7 +154,7 @@ impl ConnectionContext {
                 // Usually the process has run out of file descriptors; closing connections release
                 // some.
                 warn!("a connection could not be accepted: {fault}");
-                self.metrics.connection_refused("accept_failed");
+                self.metrics.count_refused_connection("accept_failed");
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
@@ -166,14 +166,14 @@ impl ConnectionContext {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let (server, guard) = (self.clone(), self.metrics.connection());
+            let (server, guard) = (self.clone(), self.metrics.track_connection());
             tokio::spawn(async move {
                 server.handle(stream).await;
                 drop((permit, guard));
             });
             return;
         }
-        self.metrics.connection_refused("too_many_connections");
+        self.metrics.count_refused_connection("too_many_connections");
         let refusal = Arc::clone(&self.refusals).try_acquire_owned();
         if let (Ok(refusal), None) = (refusal, &self.tls) {
             let server = self.clone();
@@ -193,7 +193,7 @@ impl ConnectionContext {
         };
         match tokio::time::timeout(self.settings.header_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => drive::serve(&self, stream).await,
-            Ok(Err(_)) | Err(_) => self.metrics.connection_refused("tls_failed"),
+            Ok(Err(_)) | Err(_) => self.metrics.count_refused_connection("tls_failed"),
         }
     }
 }

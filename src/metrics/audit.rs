@@ -18,9 +18,9 @@ pub(super) struct AuditMetrics {
 impl AuditMetrics {
     pub(super) fn register(registrar: &mut Registrar<'_>) -> Self {
         Self {
-            lines: registrar.counter(catalogue::AUDITED),
+            lines: registrar.counter(catalogue::AUDIT_LINES),
             lines_dropped: registrar.counter(catalogue::AUDIT_DROPPED),
-            write_failures: registrar.counter(catalogue::AUDIT_FAULTS),
+            write_failures: registrar.counter(catalogue::AUDIT_WRITE_FAILURES),
             failing: registrar.gauge(catalogue::AUDIT_FAILING),
         }
     }
@@ -28,17 +28,17 @@ impl AuditMetrics {
 
 impl Metrics {
     /// Counts a line written to the audit log.
-    pub fn audited(&self) {
+    pub fn count_audit_line(&self) {
         self.audit.lines.inc();
     }
 
     /// Counts lines that are lost because the audit log could not queue or write them.
-    pub fn audit_dropped(&self, n_lines: u64) {
+    pub fn count_dropped_audit_lines(&self, n_lines: u64) {
         self.audit.lines_dropped.inc_by(n_lines);
     }
 
     /// Records whether a write of the audit log succeeded.
-    pub fn audit_wrote(&self, succeeded: bool) {
+    pub fn record_audit_write(&self, succeeded: bool) {
         self.audit.write_failures.inc_by(u64::from(!succeeded));
         self.audit.failing.set(i64::from(!succeeded));
     }

@@ -85,15 +85,15 @@ pub(super) const ALL: &[Instrument] = &[
     TEXTS,
     TEXT_WINDOWS,
     NON_FINITE,
-    KEYS_KEPT,
+    KEYS_RELOAD_FAILURES,
     MODEL_INFO,
     SWAPS,
     SWAP_DURATION,
     LOG_DROPPED,
-    AUDITED,
+    AUDIT_LINES,
     AUDIT_DROPPED,
-    AUDIT_FAULTS,
-    TLS_KEPT,
+    AUDIT_WRITE_FAILURES,
+    TLS_RELOAD_FAILURES,
     AUDIT_FAILING,
     SHADOW_TEXTS,
     SHADOW_CRASHES,
@@ -124,14 +124,11 @@ pub(super) const CONNECTIONS: Instrument =
 pub(super) const CONNECTIONS_REFUSED: Instrument = counter(
     "moderato_http_connections_refused_total",
     &["reason"],
-    "Connections not accepted or ended by us: too_many_connections, accept_failed, tls_failed, \
+    "Connections refused or closed by the server: too_many_connections, accept_failed, tls_failed, \
          headers_too_slow, headers_too_large or answer_not_taken.",
 );
-pub(super) const ERRORS: Instrument = counter(
-    "moderato_errors_total",
-    &["code"],
-    "Errors answered, by code: the reasons of all refusals.",
-);
+pub(super) const ERRORS: Instrument =
+    counter("moderato_errors_total", &["code"], "Error responses, by code.");
 pub(super) const JUDGED: Instrument = counter(
     "moderato_texts_judged_total",
     &["category"],
@@ -147,7 +144,7 @@ pub(super) const SCORE: Instrument =
 pub(super) const ACTIONS: Instrument = counter(
     "moderato_texts_actions_total",
     &["action"],
-    "Judged texts, by the action that their verdict asks for.",
+    "Judged texts, by the action of the verdict.",
 );
 pub(super) const QUEUE_TOKENS: Instrument =
     gauge("moderato_queue_tokens", &[], "Tokens of requests not yet answered by the engine.");
@@ -158,21 +155,21 @@ pub(super) const QUEUE_WAIT: Instrument =
 pub(super) const ABANDONED: Instrument = counter(
     "moderato_queue_abandoned_total",
     &[],
-    "Requests dropped from the queue before they cost anything.",
+    "Requests dropped from the queue before any of their batches ran.",
 );
 pub(super) const GIVEN_UP: Instrument = counter(
     "moderato_requests_given_up_total",
     &["reason"],
-    "Requests that nobody waited for any more: client_gone, or too_late for their deadline.",
+    "Requests given up before they were answered: client_gone, or too_late for their deadline.",
 );
 pub(super) const BATCH_TOKENS: Instrument =
     histogram("moderato_batch_tokens", &[], "Tokens in a batch.");
 pub(super) const BATCH_WINDOWS: Instrument =
-    histogram("moderato_batch_windows", &[], "Windows (a short text is one) in a batch.");
+    histogram("moderato_batch_windows", &[], "Windows in a batch; a short text is one window.");
 pub(super) const BATCH_FILL: Instrument = histogram(
     "moderato_batch_fill_ratio",
     &[],
-    "Tokens in a batch, as a part of --max-batch-tokens.",
+    "Tokens in a batch, as a fraction of --max-batch-tokens.",
 );
 pub(super) const FORWARD: Instrument =
     histogram("moderato_engine_forward_seconds", &[], "Time of a forward pass.");
@@ -185,21 +182,21 @@ pub(super) const TOKENS: Instrument =
     counter("moderato_engine_tokens_total", &[], "Tokens of scored texts.");
 pub(super) const TEXTS: Instrument = counter("moderato_engine_texts_total", &[], "Scored texts.");
 pub(super) const TEXT_WINDOWS: Instrument =
-    histogram("moderato_text_windows", &[], "Windows that a scored text was read in.");
+    histogram("moderato_text_windows", &[], "Windows per scored text.");
 pub(super) const NON_FINITE: Instrument = counter(
     "moderato_logits_not_finite_total",
     &[],
-    "Requests refused because the model gave a logit that is no number.",
+    "Requests failed because the model gave NaN or infinity.",
 );
-pub(super) const KEYS_KEPT: Instrument = counter(
+pub(super) const KEYS_RELOAD_FAILURES: Instrument = counter(
     "moderato_keys_reload_failures_total",
     &[],
-    "Faulty changes of the file of keys; the old ones stay.",
+    "Failed reloads of the key file; the old keys stay in use.",
 );
 pub(super) const MODEL_INFO: Instrument = gauge(
     "moderato_model_info",
     &["model", "policy"],
-    "1 for the model and the policy that serve, 0 for those that served before.",
+    "1 for the serving model and policy, 0 for earlier ones.",
 );
 pub(super) const SWAPS: Instrument = counter(
     "moderato_model_swaps_total",
@@ -209,64 +206,61 @@ pub(super) const SWAPS: Instrument = counter(
 pub(super) const SWAP_DURATION: Instrument = histogram(
     "moderato_model_swap_duration_seconds",
     &["result"],
-    "From asking for a model to its serving, or to its failure.",
+    "Time from the request for a swap until the model serves or has failed.",
 );
 pub(super) const LOG_DROPPED: Instrument = counter(
     "moderato_log_lines_dropped_total",
     &[],
-    "Lines of the log that are lost: stderr was too slow for them or could not be written.",
+    "Log lines lost because stderr was too slow or could not be written.",
 );
-pub(super) const AUDITED: Instrument =
-    counter("moderato_audit_lines_total", &[], "Lines handed to the audit log.");
+pub(super) const AUDIT_LINES: Instrument =
+    counter("moderato_audit_lines_total", &[], "Lines passed to the audit log.");
 pub(super) const AUDIT_DROPPED: Instrument = counter(
     "moderato_audit_lines_dropped_total",
     &[],
-    "Lines that the audit log could not take and that are lost.",
+    "Lines lost because the audit log could not take them.",
 );
-pub(super) const AUDIT_FAULTS: Instrument =
+pub(super) const AUDIT_WRITE_FAILURES: Instrument =
     counter("moderato_audit_write_failures_total", &[], "Failed attempts to write the audit log.");
-pub(super) const TLS_KEPT: Instrument = counter(
+pub(super) const TLS_RELOAD_FAILURES: Instrument = counter(
     "moderato_tls_reload_failures_total",
     &[],
-    "Faulty changes of the certificate or its key; the old ones stay.",
+    "Failed reloads of the certificate or its key; the old ones stay in use.",
 );
 pub(super) const AUDIT_FAILING: Instrument =
     gauge("moderato_audit_failing", &[], "1 while the audit log cannot be written.");
 pub(super) const SHADOW_TEXTS: Instrument = counter(
     "moderato_shadow_texts_total",
     &["result"],
-    "Texts of the shadow's share, by what became of them: compared, dropped or failed.",
+    "Texts selected for the shadow, by result: compared, dropped or failed.",
 );
-pub(super) const SHADOW_CRASHES: Instrument = counter(
-    "moderato_shadow_crashes_total",
-    &[],
-    "Shadows that were taken out because their model panicked.",
-);
+pub(super) const SHADOW_CRASHES: Instrument =
+    counter("moderato_shadow_crashes_total", &[], "Shadows removed because their model panicked.");
 pub(super) const SHADOW_FLAGGED: Instrument = counter(
     "moderato_shadow_texts_flagged_total",
     &["category", "model"],
-    "Texts compared that violate a category, by the model that serves and by its shadow.",
+    "Compared texts that violate a category, by model: serving or shadow.",
 );
 pub(super) const SHADOW_DISAGREED: Instrument = counter(
     "moderato_shadow_texts_disagreed_total",
     &["category"],
-    "Texts compared of which only one of the two models says that they violate a category.",
+    "Compared texts that only one of the two models flags in a category.",
 );
 pub(super) const SHADOW_DIFFERENCE: Instrument = histogram(
     "moderato_shadow_score_difference",
     &["category"],
-    "The shadow's score less that of the model that serves, from -1 to 1.",
+    "The shadow's score minus that of the serving model, from -1 to 1.",
 );
 pub(super) const BUILD_INFO: Instrument =
-    gauge("moderato_build_info", &["version"], "1 for the version that runs.");
+    gauge("moderato_build_info", &["version"], "1 for the running version.");
 pub(super) const READY: Instrument =
-    gauge("moderato_ready", &[], "1 while requests are wanted, 0 while starting or draining.");
+    gauge("moderato_ready", &[], "1 while ready for requests, 0 while starting or draining.");
 pub(super) const RESIDENT: Instrument =
-    gauge("process_resident_memory_bytes", &[], "Memory that the process holds, in RAM.");
+    gauge("process_resident_memory_bytes", &[], "Resident memory of the process.");
 pub(super) const CPU_SECONDS: Instrument =
-    counter("process_cpu_seconds_total", &[], "CPU time of the process, on all cores together.");
+    counter("process_cpu_seconds_total", &[], "CPU time of the process, user and system.");
 pub(super) const START_TIME: Instrument =
-    gauge("process_start_time_seconds", &[], "When the process began, in seconds since 1970.");
-pub(super) const OPEN_FDS: Instrument =
-    gauge("process_open_fds", &[], "Open files, sockets among them.");
-pub(super) const MAX_FDS: Instrument = gauge("process_max_fds", &[], "How many there may be.");
+    gauge("process_start_time_seconds", &[], "Start time of the process, in seconds since 1970.");
+pub(super) const OPEN_FDS: Instrument = gauge("process_open_fds", &[], "Open file descriptors.");
+pub(super) const MAX_FDS: Instrument =
+    gauge("process_max_fds", &[], "Maximum number of open file descriptors.");

@@ -30,26 +30,26 @@ impl ConnectionMetrics {
         Self {
             open: registrar.gauge(catalogue::CONNECTIONS),
             refused: registrar.counters(catalogue::CONNECTIONS_REFUSED),
-            tls_reload_failures: registrar.counter(catalogue::TLS_KEPT),
+            tls_reload_failures: registrar.counter(catalogue::TLS_RELOAD_FAILURES),
         }
     }
 }
 
 impl Metrics {
     /// Counts a connection until the guard is dropped.
-    pub fn connection(&self) -> ConnectionGuard {
+    pub fn track_connection(&self) -> ConnectionGuard {
         let gauge = self.connections.open.clone();
         gauge.inc();
         ConnectionGuard(gauge)
     }
 
     /// Counts a connection that the server refused or closed, by reason.
-    pub fn connection_refused(&self, reason: &'static str) {
+    pub fn count_refused_connection(&self, reason: &'static str) {
         self.connections.refused.get_or_create(&RefusalLabels { reason }).inc();
     }
 
     /// Counts a change of the certificate or its key that could not be loaded.
-    pub fn tls_kept(&self) {
+    pub fn count_tls_reload_failure(&self) {
         self.connections.tls_reload_failures.inc();
     }
 }

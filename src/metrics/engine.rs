@@ -41,31 +41,31 @@ impl EngineMetrics {
 
 impl Metrics {
     /// Records how long the texts of a request took to tokenise.
-    pub fn tokenised(&self, elapsed: Duration) {
+    pub fn record_tokenization(&self, elapsed: Duration) {
         self.engine.tokenise.observe(elapsed.as_secs_f64());
     }
 
     /// Records a packed batch; `budget` is the maximum number of tokens in a batch.
-    pub fn packed(&self, n_windows: usize, n_tokens: usize, budget: usize) {
+    pub fn record_batch(&self, n_windows: usize, n_tokens: usize, budget: usize) {
         self.engine.batch_windows.observe(n_windows as f64);
         self.engine.batch_tokens.observe(n_tokens as f64);
         self.engine.batch_fill.observe(n_tokens as f64 / budget.max(1) as f64);
     }
 
     /// Records a forward pass.
-    pub fn forwarded(&self, elapsed: Duration) {
+    pub fn record_forward(&self, elapsed: Duration) {
         self.engine.forward.observe(elapsed.as_secs_f64());
     }
 
     /// Counts a scored text, its tokens and its windows.
-    pub fn scored(&self, n_tokens: usize, n_windows: usize) {
+    pub fn count_scored_text(&self, n_tokens: usize, n_windows: usize) {
         self.engine.texts.inc();
         self.engine.tokens.inc_by(n_tokens as u64);
         self.engine.text_windows.observe(n_windows as f64);
     }
 
     /// Counts a request for which the model gave a logit that is not finite.
-    pub fn not_finite(&self) {
+    pub fn count_non_finite(&self) {
         self.engine.not_finite.inc();
     }
 }

@@ -45,7 +45,7 @@ impl HttpMetrics {
             requests: registrar.counters(catalogue::HTTP_REQUESTS),
             durations: registrar.histograms(catalogue::HTTP_DURATION, SECONDS),
             errors: registrar.counters(catalogue::ERRORS),
-            keys_reload_failures: registrar.counter(catalogue::KEYS_KEPT),
+            keys_reload_failures: registrar.counter(catalogue::KEYS_RELOAD_FAILURES),
             ready: registrar.gauge(catalogue::READY),
         }
     }
@@ -53,7 +53,13 @@ impl HttpMetrics {
 
 impl Metrics {
     /// Counts an answered request; `route` is the route's pattern, never the path from the client.
-    pub fn answered(&self, route: &str, method: &'static str, status: u16, elapsed: Duration) {
+    pub fn record_response(
+        &self,
+        route: &str,
+        method: &'static str,
+        status: u16,
+        elapsed: Duration,
+    ) {
         let labels = RequestLabels { route: route.to_owned(), method, status };
         self.http.requests.get_or_create(&labels).inc();
         let labels = RouteLabels { route: labels.route };
@@ -61,17 +67,17 @@ impl Metrics {
     }
 
     /// Counts an error response by its code.
-    pub fn failed(&self, code: &'static str) {
+    pub fn count_error(&self, code: &'static str) {
         self.http.errors.get_or_create(&ErrorLabels { code }).inc();
     }
 
     /// Counts a change of the key file that could not be loaded.
-    pub fn keys_kept(&self) {
+    pub fn count_keys_reload_failure(&self) {
         self.http.keys_reload_failures.inc();
     }
 
     /// Records whether the server is ready for requests.
-    pub fn ready(&self, is_ready: bool) {
+    pub fn set_ready(&self, is_ready: bool) {
         self.http.ready.set(i64::from(is_ready));
     }
 }

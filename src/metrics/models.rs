@@ -42,17 +42,17 @@ impl ModelMetrics {
 
 impl Metrics {
     /// Sets the info metric of a serving model to 1.
-    pub fn serving(&self, model: &str, policy: &str) {
+    pub fn set_serving(&self, model: &str, policy: &str) {
         self.set_model(model, policy, 1);
     }
 
     /// Sets the info metric of a model that no longer serves to 0.
-    pub fn served(&self, model: &str, policy: &str) {
+    pub fn clear_serving(&self, model: &str, policy: &str) {
         self.set_model(model, policy, 0);
     }
 
     /// Records an attempt to swap the model; `result` is `swapped` or `failed`.
-    pub fn swapped(&self, result: &'static str, elapsed: Duration) {
+    pub fn record_swap(&self, result: &'static str, elapsed: Duration) {
         let labels = SwapLabels { result };
         self.models.swaps.get_or_create(&labels).inc();
         self.models.swap_durations.get_or_create(&labels).observe(elapsed.as_secs_f64());

@@ -49,7 +49,7 @@ impl QueueMetrics {
 
 impl Metrics {
     /// Counts a request and its tokens as queued until the guard is dropped.
-    pub fn queued(&self, n_tokens: usize) -> QueuedGuard {
+    pub fn track_queued(&self, n_tokens: usize) -> QueuedGuard {
         let guard = QueuedGuard {
             tokens: self.queue.tokens.clone(),
             requests: self.queue.requests.clone(),
@@ -61,17 +61,17 @@ impl Metrics {
     }
 
     /// Records how long a request waited for its first batch.
-    pub fn waited(&self, elapsed: Duration) {
+    pub fn record_wait(&self, elapsed: Duration) {
         self.queue.wait.observe(elapsed.as_secs_f64());
     }
 
     /// Counts a request that was dropped from the queue because nobody waited for it any more.
-    pub fn abandoned(&self) {
+    pub fn count_abandoned(&self) {
         self.queue.abandoned.inc();
     }
 
     /// Counts a request that was given up before its end: `client_gone` or `too_late`.
-    pub fn given_up(&self, reason: &'static str) {
+    pub fn count_given_up(&self, reason: &'static str) {
         self.queue.given_up.get_or_create(&GivenUpLabels { reason }).inc();
     }
 }

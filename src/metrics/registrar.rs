@@ -22,7 +22,7 @@ impl<T> Labels for T where
 {
 }
 
-/// A family of histograms by label set.
+/// Histograms with the same name and buckets, one per label set.
 pub(super) type Histograms<L> = Family<L, Histogram, Buckets>;
 
 /// The upper bounds of the buckets of a histogram.

@@ -54,12 +54,12 @@ impl ShadowMetrics {
 
 impl Metrics {
     /// Counts texts selected for the shadow, by result: `compared`, `dropped` or `failed`.
-    pub fn shadowed(&self, result: &'static str, n_texts: u64) {
+    pub fn count_shadowed(&self, result: &'static str, n_texts: u64) {
         self.shadow.texts.get_or_create(&ResultLabels { result }).inc_by(n_texts);
     }
 
     /// Counts a shadow that was removed because its model panicked.
-    pub fn shadow_crashed(&self) {
+    pub fn count_shadow_crash(&self) {
         self.shadow.crashes.inc();
     }
 
@@ -82,7 +82,7 @@ impl Metrics {
 impl ShadowCategoryMetrics {
     /// Records one compared text: `difference` is the shadow's score minus that of the serving
     /// model, `flags` whether the category is violated by the serving model and by the shadow.
-    pub fn compared(&self, difference: f64, flags: (bool, bool)) {
+    pub fn record_comparison(&self, difference: f64, flags: (bool, bool)) {
         self.flagged_by_serving.inc_by(u64::from(flags.0));
         self.flagged_by_shadow.inc_by(u64::from(flags.1));
         self.disagreed.inc_by(u64::from(flags.0 != flags.1));

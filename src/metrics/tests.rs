@@ -9,39 +9,39 @@ use super::*;
 
 fn used() -> Metrics {
     let metrics = Metrics::new();
-    metrics.answered("/v1/score", "POST", 200, Duration::from_millis(3));
-    metrics.failed("empty_text");
+    metrics.record_response("/v1/score", "POST", 200, Duration::from_millis(3));
+    metrics.count_error("empty_text");
     let category = metrics.category("csam");
-    category.judged(0.75, true);
-    category.judged(0.03, false);
-    metrics.acted("block");
-    metrics.shadowed("compared", 1);
-    metrics.shadow_category("csam").compared(0.1, (false, true));
-    metrics.serving("m@1", "p@1");
-    metrics.swapped("swapped", Duration::from_millis(300));
-    metrics.ready(true);
-    metrics.packed(2, 30, 60);
-    metrics.forwarded(Duration::from_millis(2));
-    metrics.waited(Duration::from_millis(1));
-    metrics.tokenised(Duration::from_millis(1));
-    metrics.scored(20, 1);
-    metrics.abandoned();
-    metrics.given_up("too_late");
-    metrics.not_finite();
-    metrics.keys_kept();
-    metrics.tls_kept();
-    metrics.connection_refused("tls_failed");
-    drop(metrics.connection());
-    metrics.audited();
-    metrics.audit_dropped(2);
-    metrics.audit_wrote(false);
+    category.record_score(0.75, true);
+    category.record_score(0.03, false);
+    metrics.count_action("block");
+    metrics.count_shadowed("compared", 1);
+    metrics.shadow_category("csam").record_comparison(0.1, (false, true));
+    metrics.set_serving("m@1", "p@1");
+    metrics.record_swap("swapped", Duration::from_millis(300));
+    metrics.set_ready(true);
+    metrics.record_batch(2, 30, 60);
+    metrics.record_forward(Duration::from_millis(2));
+    metrics.record_wait(Duration::from_millis(1));
+    metrics.record_tokenization(Duration::from_millis(1));
+    metrics.count_scored_text(20, 1);
+    metrics.count_abandoned();
+    metrics.count_given_up("too_late");
+    metrics.count_non_finite();
+    metrics.count_keys_reload_failure();
+    metrics.count_tls_reload_failure();
+    metrics.count_refused_connection("tls_failed");
+    drop(metrics.track_connection());
+    metrics.count_audit_line();
+    metrics.count_dropped_audit_lines(2);
+    metrics.record_audit_write(false);
     metrics
 }
 
 #[test]
 fn what_is_recorded_is_rendered() {
     let metrics = used();
-    let guard = metrics.queued(20);
+    let guard = metrics.track_queued(20);
     let text = metrics.render();
     for line in [
         "moderato_http_requests_total{route=\"/v1/score\",method=\"POST\",status=\"200\"} 1",
@@ -69,7 +69,7 @@ fn what_is_recorded_is_rendered() {
         assert!(text.contains(line), "no {line} in\n{text}");
     }
     drop(guard);
-    metrics.audit_wrote(true);
+    metrics.record_audit_write(true);
     assert!(metrics.render().contains("moderato_queue_tokens 0"));
     assert!(metrics.render().contains("moderato_audit_failing 0"));
 }

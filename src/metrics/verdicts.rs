@@ -60,7 +60,7 @@ impl Metrics {
     }
 
     /// Counts a judged text by the action of its verdict.
-    pub fn acted(&self, action: &'static str) {
+    pub fn count_action(&self, action: &'static str) {
         let labels = ActionLabels { action };
         self.verdicts.actions.get_or_create(&labels).inc();
     }
@@ -68,7 +68,7 @@ impl Metrics {
 
 impl CategoryMetrics {
     /// Records the score of a text, and whether it violates the category.
-    pub fn judged(&self, score: f32, violated: bool) {
+    pub fn record_score(&self, score: f32, violated: bool) {
         self.judged.inc();
         self.flagged.inc_by(u64::from(violated));
         self.scores.observe(f64::from(score));

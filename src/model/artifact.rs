@@ -41,13 +41,13 @@ pub struct Artifact {
 impl Artifact {
     /// Reads `config.json`, `tokenizer.json`, the weights and, if present, `policy.toml`,
     /// `calibration.json` and `self_test.jsonl`.
-    pub fn open(source: &Source, own: Overrides, hub: HubSettings) -> Result<Self> {
+    pub fn open(source: &Source, overrides: Overrides, hub: HubSettings) -> Result<Self> {
         let Fetched { files, name, revision } = source.fetch(hub)?;
         let mut config = read_config(&files)?;
-        // Errors that do not depend on the weights are reported before gigabytes are read. If
-        // config.json specifies no labels, a mismatch may only mean that their default number is
-        // wrong, so this number is checked against the head first.
-        let mut parts = Parts::open(&files, &mut config, own);
+        // Errors that do not depend on the weights are reported before gigabytes are read. The
+        // exception is a config.json without labels: it gets a default number of labels, which may
+        // be the real cause of an error, so that number is checked against the head first.
+        let mut parts = Parts::open(&files, &mut config, overrides);
         if !config.has_default_labels {
             parts = Ok(parts?);
         }
@@ -96,8 +96,8 @@ struct Parts {
 
 impl Parts {
     /// Reads the files and checks them and the operator's overrides against the configuration.
-    fn open(files: &Files, config: &mut Config, own: Overrides) -> Result<Self> {
-        let Overrides { policies, head } = own;
+    fn open(files: &Files, config: &mut Config, overrides: Overrides) -> Result<Self> {
+        let Overrides { policies, head } = overrides;
         if let Some(activation) = head.activation {
             config.override_activation(activation)?;
         }
@@ -113,12 +113,13 @@ impl Parts {
         let mappings = if policies.is_empty() {
             let own = read_policy(files)?;
             has_policy = own.is_some();
-            let made = || OwnPolicy::from_labels(files, config, &head.benign_labels);
-            vec![map_own(own.map_or_else(made, Ok)?, labels)?]
+            let derived = || PolicyFile::from_labels(files, config, &head.benign_labels);
+            vec![map_own(own.map_or_else(derived, Ok)?, labels)?]
         } else {
             check_ids(&policies)?;
-            let map = |own: OwnPolicy| Mapping::new(&own.file, own.policy, labels).map(Arc::new);
-            policies.into_iter().map(map).collect::<Result<_>>()?
+            let resolve =
+                |PolicyFile { file, policy }| Mapping::new(&file, policy, labels).map(Arc::new);
+            policies.into_iter().map(resolve).collect::<Result<_>>()?
         };
         let scorer = Scorer { activation: config.activation, calibration };
         Ok(Self { scorer, mappings, has_policy, self_test, tokenizer })
@@ -129,14 +130,14 @@ impl Parts {
 /// own, the one derived from its labels, and the operator's.
 fn named_policies(
     files: &Files,
-    policies: &[OwnPolicy],
+    policies: &[PolicyFile],
     config: &Config,
     head: &HeadSettings,
 ) -> Result<Vec<Policy>> {
     let own = read_policy(files)?;
-    let from_labels = OwnPolicy::from_labels(files, config, &head.benign_labels).ok();
+    let from_labels = PolicyFile::from_labels(files, config, &head.benign_labels).ok();
     let candidates = own.into_iter().chain(from_labels).chain(policies.iter().cloned());
-    Ok(candidates.map(|own| own.policy).collect())
+    Ok(candidates.map(|candidate| candidate.policy).collect())
 }
 
 fn read_self_test(
@@ -153,16 +154,16 @@ fn read_self_test(
     }
 }
 
-/// Settings of the operator that replace those of the model's files.
+/// The operator's settings, which replace those in the model's files.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// Policies that replace the model's own; empty to keep it.
-    pub policies: Vec<OwnPolicy>,
+    pub policies: Vec<PolicyFile>,
     /// Overrides of the classification head.
     pub head: HeadSettings,
 }
 
-/// Overrides of the classification head by the operator; none by default.
+/// The operator's overrides of the classification head; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeadSettings {
     /// Activation that replaces the one in `config.json`.
@@ -172,16 +173,16 @@ pub struct HeadSettings {
     pub benign_labels: Vec<String>,
 }
 
-/// A policy with the file it was read from.
+/// A policy and the file that it comes from.
 #[derive(Debug, Clone)]
-pub struct OwnPolicy {
+pub struct PolicyFile {
     /// File name, for error messages.
     pub file: String,
     /// The parsed policy.
     pub policy: Policy,
 }
 
-impl OwnPolicy {
+impl PolicyFile {
     /// Reads a policy file of the operator.
     pub fn open(path: &Path) -> Result<Self> {
         let toml = text_file::read(path)?;
@@ -200,11 +201,12 @@ impl OwnPolicy {
         }
     }
 
-    /// Creates a policy with one category per label that does not stand for harmless texts.
-    fn from_labels(files: &Files, config: &Config, named: &[String]) -> Result<Self> {
+    /// Creates a policy with one category per label, except for labels that stand for harmless
+    /// texts: the recognised ones and those in `benign_names`.
+    fn from_labels(files: &Files, config: &Config, benign_names: &[String]) -> Result<Self> {
         let (file, labels) = (files.display(CONFIG), &config.labels);
         let mut benign = benign_labels(labels);
-        for name in named {
+        for name in benign_names {
             benign.extend(find_labels(name, labels)?);
         }
         let ignored: Vec<_> =
@@ -242,22 +244,22 @@ fn find_labels(name: &str, labels: &[String]) -> Result<Vec<String>> {
 }
 
 /// Checks that no two policies have the same id: requests refer to a policy by its id.
-fn check_ids(policies: &[OwnPolicy]) -> Result<()> {
+fn check_ids(policies: &[PolicyFile]) -> Result<()> {
     let mut ids = HashSet::new();
-    match policies.iter().find(|own| !ids.insert(&own.policy.id)) {
+    match policies.iter().find(|candidate| !ids.insert(&candidate.policy.id)) {
         None => Ok(()),
-        Some(own) => Err(Error::Artifact {
-            file: own.file.clone(),
+        Some(duplicate) => Err(Error::Artifact {
+            file: duplicate.file.clone(),
             expected: "an id that no other policy has".into(),
-            found: format!("{:?}", own.policy.id),
+            found: format!("{:?}", duplicate.policy.id),
         }),
     }
 }
 
-/// Maps the model's own policy to its labels. The policy must cover every label, and all of its
-/// sources must be known.
-fn map_own(own: OwnPolicy, labels: &[String]) -> Result<Arc<Mapping>> {
-    let OwnPolicy { file, policy } = own;
+/// Resolves the model's own policy against its labels. Unlike an operator's policy, it must use or
+/// ignore every label, and the sources of all names must be known.
+fn map_own(own: PolicyFile, labels: &[String]) -> Result<Arc<Mapping>> {
+    let PolicyFile { file, policy } = own;
     let mapping = Mapping::new(&file, policy, labels)?;
     if let Some(label) = mapping.unused_labels().first() {
         return Err(Error::Artifact {
@@ -288,7 +290,7 @@ fn check_head(files: &Files, config: &Config, weights: &Weights) -> Result<()> {
                 found: "neither id2label nor num_labels, which stands for two".into(),
             })
         }
-        // Any other mismatch is reported, with both shapes, when the tensor is taken.
+        // Any other mismatch is reported, with both shapes, by `Weights::take`.
         _ => Ok(()),
     }
 }
@@ -298,11 +300,11 @@ fn read_config(files: &Files) -> Result<Config> {
 }
 
 /// Reads the policy in the folder, if there is one.
-fn read_policy(files: &Files) -> Result<Option<OwnPolicy>> {
+fn read_policy(files: &Files) -> Result<Option<PolicyFile>> {
     let Some(toml) = files.read(POLICY)? else { return Ok(None) };
     let file = files.display(POLICY);
     let policy = Policy::parse(&file, &toml)?;
-    Ok(Some(OwnPolicy { file, policy }))
+    Ok(Some(PolicyFile { file, policy }))
 }
 
 const CONFIG: &str = "config.json";

@@ -1,4 +1,4 @@
-//! The template of special tokens around a text, and checks for what is not supported.
+//! The special tokens that a tokenizer adds around a text, and checks for unsupported templates.
 
 use serde::Deserialize;
 use serde_json::Map;
@@ -7,7 +7,7 @@ use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::processors::template::Piece;
 use tokenizers::processors::template::Sequence;
 
-/// The fields that matter for a single text, of any type of post-processor.
+/// The fields of a post-processor, of any type, that matter for a single text.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Template {
@@ -31,8 +31,8 @@ impl Template {
             .expect("a serialised post-processor can be parsed")
     }
 
-    /// Returns the first piece of the template that cannot be filled for a single text; the library
-    /// would panic on it.
+    /// Describes the first piece of the template that cannot be filled for a single text; the
+    /// library would panic on it.
     pub(super) fn invalid_piece(&self) -> Option<String> {
         let own = self.single.iter().find_map(|piece| match piece {
             Piece::Sequence { id: Sequence::A, .. } => None,
@@ -49,19 +49,20 @@ impl Template {
         let own = self.single.iter().map(|piece| match piece {
             Piece::Sequence { type_id, .. } | Piece::SpecialToken { type_id, .. } => *type_id,
         });
-        own.chain(self.processors.iter().filter_map(Self::nonzero_token_type)).find(|&odd| odd != 0)
+        let nested = self.processors.iter().filter_map(Self::nonzero_token_type);
+        own.chain(nested).find(|&type_id| type_id != 0)
     }
 
     /// Returns the ids of control tokens.
     ///
-    /// Excludes special tokens of several ids: these are ordinary words, such as `query:`.
+    /// Excludes special tokens that map to several ids: these are ordinary words, such as `query:`.
     pub(super) fn control_ids(&self) -> Vec<u32> {
-        let of_template = self.special_tokens.values().filter_map(|value| {
+        let declared = self.special_tokens.values().filter_map(|value| {
             let Special { ids } = Special::deserialize(value).ok()?;
             <[u32; 1]>::try_from(ids).ok().map(|[id]| id)
         });
-        let ends = [&self.cls, &self.sep].into_iter().flatten().map(|(_, id)| *id);
-        let inner = self.processors.iter().flat_map(Self::control_ids);
-        of_template.chain(ends).chain(inner).collect()
+        let cls_and_sep = [&self.cls, &self.sep].into_iter().flatten().map(|(_, id)| *id);
+        let nested = self.processors.iter().flat_map(Self::control_ids);
+        declared.chain(cls_and_sep).chain(nested).collect()
     }
 }

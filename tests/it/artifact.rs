@@ -15,8 +15,8 @@ use moderato::model::LoadSettings;
 use moderato::model::Logits;
 use moderato::model::Model;
 use moderato::model::Overrides;
-use moderato::model::OwnPolicy;
 use moderato::model::Placement;
+use moderato::model::PolicyFile;
 use moderato::model::Source;
 use moderato::policy::Policy;
 use moderato::policy::Threshold;
@@ -87,7 +87,7 @@ fn text_files_may_begin_with_a_byte_order_mark_and_have_lines_that_end_in_crlf()
     assert_eq!(marked.scorer.calibration, plain.scorer.calibration);
     assert_eq!(marked.card.labels, plain.card.labels);
     assert_eq!(marked.card.sha256, plain.card.sha256);
-    let own = OwnPolicy::open(&folder.join("policy.toml")).unwrap();
+    let own = PolicyFile::open(&folder.join("policy.toml")).unwrap();
     assert_eq!(own.policy, *plain.mappings[0].policy());
     // UTF-16 is refused.
     for name in TEXT_FILES {
@@ -125,7 +125,7 @@ fn a_policy_of_the_operator_replaces_that_of_the_model() {
     let mut policy = Policy::from_labels(&support::tiny_model().card.labels, Vec::new());
     policy.id = "house-rules".into();
     policy.categories.swap(0, 3);
-    let own = OwnPolicy { file: "mine.toml".into(), policy };
+    let own = PolicyFile { file: "mine.toml".into(), policy };
     let source = Source::Folder(support::tiny());
     let own = Overrides { policies: vec![own], ..Overrides::default() };
     let artifact = Artifact::open(&source, own, OFFLINE).unwrap();

@@ -164,16 +164,16 @@ fn the_policy_is_shown_to_people() {
     The labels of the model, 0 (model-labels@0)
 
     spam: spam
-      flag from a score of 0.5 on
+      flag at scores of 0.5 and above
 
     insult: insult
-      flag from a score of 0.5 on
+      flag at scores of 0.5 and above
 
     threat: threat
-      flag from a score of 0.5 on
+      flag at scores of 0.5 and above
 
     leak: leak
-      flag from a score of 0.5 on
+      flag at scores of 0.5 and above
     "#);
 }
 

@@ -159,10 +159,10 @@ fn an_activation_that_cannot_be_is_refused_with_64() {
     let one = one_label();
     for (model, activation, message) in [
         (folder.path().to_str().unwrap(), "tanh", "expected sigmoid or softmax, found \"tanh\""),
-        (folder.path().to_str().unwrap(), "b=sigmoid", "give it one with --model b=SOURCE"),
+        (folder.path().to_str().unwrap(), "b=sigmoid", "give it the name with --model b=SOURCE"),
         (one.path().to_str().unwrap(), "softmax", "softmax is for several labels"),
         (two, "sigmoid", "of several models, say which: NAME=VALUE, of a, b"),
-        (two, "c=sigmoid", "\"c\" is no name of a model; there are a, b"),
+        (two, "c=sigmoid", "no model is named \"c\"; the models are a, b"),
     ] {
         let command = if model == two { &["serve"][..] } else { &["score", "hi"] };
         let mut program = support::moderato();

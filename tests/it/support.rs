@@ -22,8 +22,8 @@ use moderato::model::HubSettings;
 use moderato::model::LoadSettings;
 use moderato::model::Model;
 use moderato::model::Overrides;
-use moderato::model::OwnPolicy;
 use moderato::model::Placement;
+use moderato::model::PolicyFile;
 use moderato::model::Source;
 use moderato::text::Limits;
 use safetensors::SafeTensors;
@@ -111,12 +111,12 @@ pub(crate) fn embedded_model() -> Model {
 }
 
 /// Loads the tiny model with the operator's policies.
-pub(crate) fn model_with_policies(policies: Vec<OwnPolicy>) -> Model {
+pub(crate) fn model_with_policies(policies: Vec<PolicyFile>) -> Model {
     model_under(&tiny(), policies)
 }
 
 /// Loads the model in a folder with the operator's policies.
-pub(crate) fn model_under(folder: &Path, policies: Vec<OwnPolicy>) -> Model {
+pub(crate) fn model_under(folder: &Path, policies: Vec<PolicyFile>) -> Model {
     load_under(&Source::Folder(folder.to_owned()), policies)
 }
 
@@ -124,7 +124,7 @@ fn load(source: &Source) -> Model {
     load_under(source, Vec::new())
 }
 
-fn load_under(source: &Source, policies: Vec<OwnPolicy>) -> Model {
+fn load_under(source: &Source, policies: Vec<PolicyFile>) -> Model {
     let own = Overrides { policies, ..Overrides::default() };
     let artifact = Artifact::open(source, own, HubSettings::offline()).unwrap();
     Model::load(artifact, &LOAD).unwrap()

@@ -21,7 +21,7 @@ pub(in crate::cli) struct AccessArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum OpenArea {
-    /// /health/live, /health/ready and /v2/health
+    /// /health, /health/*, /ping and /v2/health/*
     Health,
     /// /metrics, which otherwise needs a key with the role admin
     Metrics,
@@ -57,6 +57,6 @@ pub(in crate::cli) struct NewKeyArgs {
 pub(in crate::cli) enum KeyRole {
     /// Scoring and documentation
     Client,
-    /// The same, and metrics
+    /// The same, metrics and the admin routes
     Admin,
 }

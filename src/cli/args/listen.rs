@@ -55,7 +55,7 @@ impl fmt::Display for ListenAddress {
 fn tcp(text: &str) -> Result<ListenAddress, String> {
     const EXPECTED: &str = "expected HOST:PORT, :PORT, unix:PATH or systemd:NAME";
     let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
-    let port = port.parse().map_err(|_| format!("{port:?} is no port; {EXPECTED}"))?;
+    let port = port.parse().map_err(|_| format!("{port:?} is not a port; {EXPECTED}"))?;
     let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -63,13 +63,13 @@ fn tcp(text: &str) -> Result<ListenAddress, String> {
         Some(inner) if is_ipv6(inner.split('%').next().unwrap_or_default()) => {
             Some(inner.to_owned())
         }
-        Some(inner) => return Err(format!("{inner:?} is no address of IPv6")),
+        Some(inner) => return Err(format!("{inner:?} is not an IPv6 address")),
         None if host.is_empty() || host == "*" => None,
         None if is_ipv6(host) => {
-            return Err(format!("an address of IPv6 stands in brackets: [{host}]:{port}"));
+            return Err(format!("write an IPv6 address in brackets: [{host}]:{port}"));
         }
         None if host.bytes().all(is_name) => Some(host.to_owned()),
-        None => return Err(format!("{host:?} is no host; {EXPECTED}")),
+        None => return Err(format!("{host:?} is not a host; {EXPECTED}")),
     };
     Ok(ListenAddress::Tcp { host, port })
 }
@@ -86,7 +86,9 @@ fn unix(text: &str) -> Result<ListenAddress, String> {
     }
     if path.len() > MAX_PATH {
         let n_bytes = path.len();
-        return Err(format!("a path of {n_bytes} bytes; a socket's may have at most {MAX_PATH}"));
+        return Err(format!(
+            "the path has {n_bytes} bytes; that of a socket may have at most {MAX_PATH}"
+        ));
     }
     Ok(ListenAddress::Unix { path: path.into(), mode })
 }
@@ -97,7 +99,7 @@ fn mode(setting: &str) -> Result<u32, String> {
     let digits = digits.filter(|digits| (3..=4).contains(&digits.len()));
     let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok());
     let mode = mode.filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| format!("?{setting} is no mode; expected one such as ?mode=0660"))
+    mode.ok_or_else(|| format!("?{setting} is not a mode; expected one such as ?mode=0660"))
 }
 
 /// Maximum bytes of a path: `sun_path` of unix(7) and of the BSDs, less the terminating zero.
@@ -141,21 +143,21 @@ mod tests {
             ("8080", "expected HOST:PORT"),
             ("localhost", "expected HOST:PORT"),
             ("", "expected HOST:PORT"),
-            ("localhost:", "\"\" is no port"),
-            ("localhost:http", "\"http\" is no port"),
-            ("localhost:65536", "\"65536\" is no port"),
+            ("localhost:", "\"\" is not a port"),
+            ("localhost:http", "\"http\" is not a port"),
+            ("localhost:65536", "\"65536\" is not a port"),
             ("::1:8080", "in brackets: [::1]:8080"),
-            ("[localhost]:80", "\"localhost\" is no address of IPv6"),
-            ("http://localhost:80", "\"http://localhost\" is no host"),
-            ("a b:80", "\"a b\" is no host"),
-            ("systemdx:80:", "\"\" is no port"),
+            ("[localhost]:80", "\"localhost\" is not an IPv6 address"),
+            ("http://localhost:80", "\"http://localhost\" is not a host"),
+            ("a b:80", "\"a b\" is not a host"),
+            ("systemdx:80:", "\"\" is not a port"),
             ("unix:", "expected unix:PATH"),
             ("unix:@name", "expected unix:PATH"),
-            ("unix:/a?mode=888", "?mode=888 is no mode"),
-            ("unix:/a?mode=1777", "?mode=1777 is no mode"),
-            ("unix:/a?mode=+660", "?mode=+660 is no mode"),
-            ("unix:/a?owner=me", "?owner=me is no mode"),
-            (&long, "a socket's may have at most"),
+            ("unix:/a?mode=888", "?mode=888 is not a mode"),
+            ("unix:/a?mode=1777", "?mode=1777 is not a mode"),
+            ("unix:/a?mode=+660", "?mode=+660 is not a mode"),
+            ("unix:/a?owner=me", "?owner=me is not a mode"),
+            (&long, "that of a socket may have at most"),
         ] {
             let refusal = text.parse::<ListenAddress>().unwrap_err();
             assert!(refusal.contains(message), "{text}: {refusal}");

@@ -70,7 +70,9 @@ impl FromStr for SourceList {
         match sources.iter().zip(parts).find(|(source, _)| source.name.is_none()) {
             None => Ok(Self(sources)),
             Some((_, part)) => {
-                let fault = format!("of several models each needs a name: NAME=SOURCE, not {part}");
+                let fault = format!(
+                    "of several models, each needs a name: expected NAME=SOURCE, found {part}"
+                );
                 Err(tried(fault))
             }
         }
@@ -187,8 +189,8 @@ mod tests {
             ),
             (
                 "./no,where/else",
-                "no such folder; read as a list separated by commas: of several models each needs \
-                 a name: NAME=SOURCE, not ./no",
+                "no such folder; read as a list separated by commas: of several models, each \
+                 needs a name: expected NAME=SOURCE, found ./no",
             ),
         ] {
             assert_eq!(text.parse::<SourceList>().unwrap_err(), fault, "{text}");

@@ -18,8 +18,8 @@ use crate::model::Model;
 use crate::model::Overrides;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_in_the_model_answers_who_waits_and_ends_the_process_with_a_fault() {
-    let args = arguments();
+async fn a_panic_in_the_model_fails_the_request_and_ends_the_process_with_an_internal_error() {
+    let args = serve_args();
     let (connections, drain) =
         (ConnectionSettings::from_args(&args.connections), Drain::from_args(&args));
     let settings = HttpSettings::from_args(&args, None, None, None);
@@ -27,7 +27,7 @@ async fn a_panic_in_the_model_answers_who_waits_and_ends_the_process_with_a_faul
     let metrics = Arc::new(Metrics::new());
     let names = config.names();
     let app = App::with_models(settings, Arc::clone(&metrics), Lifecycle::new(), names);
-    let panicking = panicking(&config, metrics);
+    let engine = panicking_engine(&config, metrics);
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let listener = Listener::new(socket, connections, None);
@@ -35,7 +35,7 @@ async fn a_panic_in_the_model_answers_who_waits_and_ends_the_process_with_a_faul
     let supervisor = Supervisor::find(&Environment::from_process());
     let serving = tokio::spawn(serve(listener, app.clone(), config, drain, signal, supervisor));
     app.lifecycle().reached(Phase::Ready).await;
-    app.models().default_slot().swap(Arc::new(panicking), None);
+    app.models().default_slot().swap(Arc::new(engine), None);
 
     let body = r#"{"input": "good morning"}"#;
     let mut client = TcpStream::connect(address).await.unwrap();
@@ -44,22 +44,22 @@ async fn a_panic_in_the_model_answers_who_waits_and_ends_the_process_with_a_faul
     let request =
         format!("{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}");
     client.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
-    assert!(answer.contains("engine_stopped"), "{answer}");
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 500"), "{response}");
+    assert!(response.contains("engine_stopped"), "{response}");
 
-    let ended = tokio::time::timeout(ENOUGH, serving).await.unwrap().unwrap();
-    let fault = ended.unwrap_err();
+    let result = tokio::time::timeout(TIMEOUT, serving).await.unwrap().unwrap();
+    let fault = result.unwrap_err();
     assert!(matches!(fault, Error::Stopped), "{fault:?}");
     assert_eq!(ExitCode::from(&fault), ExitCode::Internal);
     assert_eq!(app.lifecycle().phase(), Phase::Draining);
 }
 
-fn arguments() -> ServeArgs {
+fn serve_args() -> ServeArgs {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
-    let words = ["moderato", "serve", "--model", model].map(OsString::from);
-    let args = Args::read(words, &Environment::from_process()).unwrap();
+    let arguments = ["moderato", "serve", "--model", model].map(OsString::from);
+    let args = Args::read(arguments, &Environment::from_process()).unwrap();
     match args.command {
         Command::Serve(args) => *args,
         other => panic!("{other:?}"),
@@ -67,7 +67,7 @@ fn arguments() -> ServeArgs {
 }
 
 /// Creates an engine whose model panics on the first request.
-fn panicking(config: &EngineConfig, metrics: Arc<Metrics>) -> Engine {
+fn panicking_engine(config: &EngineConfig, metrics: Arc<Metrics>) -> Engine {
     let source = &config.models[0].source;
     let artifact = Artifact::open(source, Overrides::default(), HubSettings::offline()).unwrap();
     let model = Model::load(artifact, &config.loader.load).unwrap();
@@ -85,4 +85,4 @@ impl Forward for Panicking {
 }
 
 /// Timeout for a test that would otherwise hang.
-const ENOUGH: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::model::Logits;
 use crate::tokenize::Window;
 
-/// The parts of a job that the scheduler does not need.
+/// The data of a job that the scheduler does not need: its windows, results and reply channel.
 #[derive(Debug)]
 pub(in crate::engine) struct PendingJob {
     pub(super) model: ModelId,
@@ -29,7 +29,7 @@ pub(in crate::engine) struct PendingJob {
     pub(super) _account: Option<Arc<Account>>,
     pub(super) deadline: Option<Deadline>,
     pub(super) admitted: Instant,
-    /// When its first batch began to run.
+    /// When the first batch of the job started.
     pub(super) began: Option<Instant>,
     /// The logits computed so far, in order of completion.
     pub(super) parts: Vec<Part>,
@@ -42,13 +42,13 @@ pub(in crate::engine) struct JobOutput {
     /// One row per window, in order: (window, label).
     pub(in crate::engine) logits: Logits,
     pub(in crate::engine) admitted: Instant,
-    /// When its first batch began to run.
+    /// When the first batch of the job started.
     pub(in crate::engine) began: Instant,
-    /// When its last batch ended.
+    /// When the last batch of the job ended.
     pub(in crate::engine) ended: Instant,
 }
 
-/// Sends the output of a job or its error; dropping the sender answers with
+/// Sends the output of a job or its error; if the sender is dropped unused, the request fails with
 /// [`crate::error::Error::Stopped`].
 pub(super) type Reply = oneshot::Sender<Result<JobOutput>>;
 
@@ -72,7 +72,7 @@ impl PendingJob {
         let _ = self.reply.send(Ok(JobOutput { logits, admitted, began, ended }));
     }
 
-    /// Answers with the error of its failed batch.
+    /// Answers with the error of a failed batch.
     pub(in crate::engine) fn fail(self, error: crate::error::Error) {
         let _ = self.reply.send(Err(error));
     }
@@ -88,7 +88,7 @@ impl PendingJob {
     /// Counts the job as abandoned if none of its batches has started.
     pub(super) fn abandon(&self) {
         if self.began.is_none() {
-            self.metrics.abandoned();
+            self.metrics.count_abandoned();
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct ActiveModel {
     pub(super) replicas: Vec<Arc<Replica>>, // one for each of the first workers
-    pub(super) life: watch::Sender<ModelState>,
+    pub(super) state: watch::Sender<ModelState>,
     pub(super) queued: watch::Sender<Queued>,
 }
 
@@ -190,12 +190,12 @@ impl State {
     }
 
     /// Removes a model; returns its jobs and replicas, or `None` if it was removed before.
-    pub(super) fn remove_model(&mut self, id: ModelId, life: ModelState) -> Option<Removed> {
+    pub(super) fn remove_model(&mut self, id: ModelId, state: ModelState) -> Option<Removed> {
         let ids = self.scheduler.remove_model(id);
         let jobs = ids.iter().filter_map(|id| self.jobs.remove(id)).collect();
         let model = self.models.remove(&id)?;
         model.queued.send_replace(Queued::default());
-        model.life.send_replace(life);
+        model.state.send_replace(state);
         for worker in 0..self.workers.len() {
             self.freed(WorkerId(worker), Instant::now());
         }
@@ -225,7 +225,7 @@ impl State {
         self.scheduler = Scheduler::new(self.settings);
         self.jobs.clear();
         for (_, model) in self.models.drain() {
-            model.life.send_replace(ModelState::Crashed);
+            model.state.send_replace(ModelState::Crashed);
         }
         self.shut_down();
     }

@@ -47,7 +47,7 @@ async fn a_crash_answers_everyone_whatever_has_become_of_their_windows() {
     let prepared = next(&dispatcher, HERE);
     assert_eq!(model.queued.borrow().n_requests, 2);
     dispatcher.crash(here.model, here.batch);
-    assert_eq!(*model.life.borrow(), ModelState::Crashed);
+    assert_eq!(*model.state.borrow(), ModelState::Crashed);
     assert_eq!(*model.queued.borrow(), Queued::default());
     for ticket in [both, waiting] {
         assert!(matches!(ticket.output().await, Err(Error::Stopped)));
@@ -111,7 +111,7 @@ async fn after_a_panic_under_the_lock_nobody_waits_for_ever() {
     });
     assert!(matches!(dispatcher.next(HERE), Task::End));
     assert!(matches!(ticket.output().await, Err(Error::Stopped)));
-    assert_eq!(*model.life.borrow(), ModelState::Crashed);
+    assert_eq!(*model.state.borrow(), ModelState::Crashed);
     let refused = dispatcher.submit(submission(model.id, &[10])).await;
     assert!(matches!(refused, Err(Error::Stopped)));
 }

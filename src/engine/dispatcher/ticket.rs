@@ -16,7 +16,7 @@ pub(in crate::engine) struct Ticket<'a> {
     pub(super) job: Option<JobId>, // none once answered
     pub(super) answer: oneshot::Receiver<Result<JobOutput>>,
     /// The permits that a request without a deadline has waited for.
-    pub(super) _room: Option<OwnedSemaphorePermit>,
+    pub(super) _permits: Option<OwnedSemaphorePermit>,
 }
 
 impl Ticket<'_> {

@@ -19,11 +19,11 @@ pub(super) fn available(root: &Path) -> Option<u64> {
     let (groups, mounts) = (read("proc/self/cgroup"), read("proc/self/mountinfo"));
     let groups: Vec<_> = groups.lines().filter_map(Group::parse).collect();
     let mounts = mounts.lines().filter_map(Mount::parse);
-    let rooms = mounts.filter_map(|mount| {
+    let available = mounts.filter_map(|mount| {
         let group = groups.iter().find(|group| group.version == mount.version)?;
         mount.tightest(root, group)
     });
-    rooms.min()
+    available.min()
 }
 
 /// The version of the hierarchy that has the memory controller.

@@ -93,7 +93,7 @@ impl Shared {
             Err(fault) => {
                 let (file, detail) = (path.display(), fault.chain());
                 error!(%file, detail, "the keys could not be read again; the old ones stay valid");
-                self.metrics.keys_kept();
+                self.metrics.count_keys_reload_failure();
             }
         }
     }

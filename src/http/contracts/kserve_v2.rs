@@ -377,7 +377,7 @@ fn outputs(judged: &[Judged]) -> Vec<OutputTensor> {
 }
 
 fn binary(param: &str) -> Error {
-    let reason = "tensors must be JSON; the extension for binary tensors is not spoken here";
+    let reason = "tensors must be JSON; the binary tensor extension is not supported";
     Error::Unsupported { param: param.into(), reason }
 }
 

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
     responses((status = 200, content_type = "text/plain", body = String)),
 )]
 pub(in crate::http) async fn show(State(app): State<App>) -> impl IntoResponse {
-    app.metrics().ready(app.lifecycle().phase() == Phase::Ready);
+    app.metrics().set_ready(app.lifecycle().phase() == Phase::Ready);
     let text = app.metrics().render();
     ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], text)
 }

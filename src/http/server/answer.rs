@@ -21,7 +21,7 @@ impl ConnectionContext {
     {
         let (parts, body) = problem.into_response().into_parts();
         if let Some(ReportedError { code, .. }) = parts.extensions.get() {
-            self.metrics.failed(code);
+            self.metrics.count_error(code);
         }
         let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
             return;

@@ -60,13 +60,13 @@ where
         End::Closed => server.close(stream).await,
         End::Overdue(Overdue::Idle) => {}
         End::Overdue(Overdue::Headers) => {
-            metrics.connection_refused("headers_too_slow");
+            metrics.count_refused_connection("headers_too_slow");
             let problem = Problem::headers_too_slow(server.settings.header_timeout);
             server.refuse(stream, problem).await;
         }
-        End::Overdue(Overdue::Answer) => metrics.connection_refused("answer_not_taken"),
+        End::Overdue(Overdue::Answer) => metrics.count_refused_connection("answer_not_taken"),
         End::TooLarge => {
-            metrics.connection_refused("headers_too_large");
+            metrics.count_refused_connection("headers_too_large");
             server.refuse(stream, Problem::headers_too_large(max_header_bytes)).await;
         }
     }

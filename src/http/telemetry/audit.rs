@@ -81,7 +81,7 @@ impl Audit {
         let (written, answer) = oneshot::channel();
         let line = Message::Line(Line { bytes: line, written });
         if self.messages.try_send(line).is_err() {
-            self.metrics.audit_dropped(1);
+            self.metrics.count_dropped_audit_lines(1);
             return self.lost();
         }
         if self.on_failure == OnFailure::Drop {

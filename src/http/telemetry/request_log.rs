@@ -52,7 +52,7 @@ pub(in crate::http) async fn log_request(
     request.extensions_mut().insert(context.clone());
     let mut response = next.run(request).await;
     let (status, elapsed) = (response.status().as_u16(), start.elapsed());
-    log.metrics.answered(&route, method, status, elapsed);
+    log.metrics.record_response(&route, method, status, elapsed);
     let key = response.extensions().get::<KeyName>().map(|KeyName(name)| name.to_string());
     let failure = response.extensions().get::<ReportedError>();
     if let Some(trace) = trace {
@@ -65,7 +65,7 @@ pub(in crate::http) async fn log_request(
         });
     }
     if let Some(ReportedError { code, .. }) = failure {
-        log.metrics.failed(code);
+        log.metrics.count_error(code);
     }
     let outcome = Outcome { status, elapsed, failure, cost: context.cost() };
     outcome.log(id, trace_id.as_deref(), &route, key.as_deref());

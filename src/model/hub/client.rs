@@ -44,30 +44,30 @@ pub(in crate::model) fn fetch(
     revision: &str,
     settings: HubSettings,
 ) -> Result<Snapshot> {
-    let mut checkout = Checkout::open(repo, revision, settings)?;
+    let mut fetcher = Fetcher::open(repo, revision, settings)?;
     // A branch may move at any time, so it is resolved once, and every file is fetched by commit.
-    let commit = checkout.commit()?;
-    let config = checkout.file(CONFIG, &commit)?;
-    checkout.file("tokenizer.json", &commit)?;
-    checkout.optional_file("policy.toml", &commit)?;
-    checkout.optional_file("calibration.json", &commit)?;
-    checkout.optional_file("self_test.jsonl", &commit)?;
-    checkout.optional_file("canaries.jsonl", &commit)?;
-    match checkout.optional_file(INDEX, &commit)? {
+    let commit = fetcher.commit()?;
+    let config = fetcher.file(CONFIG, &commit)?;
+    fetcher.file("tokenizer.json", &commit)?;
+    fetcher.optional_file("policy.toml", &commit)?;
+    fetcher.optional_file("calibration.json", &commit)?;
+    fetcher.optional_file("self_test.jsonl", &commit)?;
+    fetcher.optional_file("canaries.jsonl", &commit)?;
+    match fetcher.optional_file(INDEX, &commit)? {
         Some(index) => {
             for shard in read_index(&index)?.files() {
-                checkout.file(shard, &commit)?;
+                fetcher.file(shard, &commit)?;
             }
         }
-        None => drop(checkout.file(SINGLE, &commit)?),
+        None => drop(fetcher.file(SINGLE, &commit)?),
     }
     let folder = config.parent().expect("a file in the cache is in a folder").to_owned();
-    checkout.remember(&folder, &commit)?;
+    fetcher.remember(&folder, &commit)?;
     Ok(Snapshot { folder, commit })
 }
 
 /// One repository of one hub.
-struct Checkout {
+struct Fetcher {
     handle: HFRepositorySync<RepoTypeModel>,
     location: HubLocation,
     repo: String,
@@ -75,7 +75,7 @@ struct Checkout {
     offline: bool, // as set, or because the hub is unavailable
 }
 
-impl Checkout {
+impl Fetcher {
     fn open(repo: &str, revision: &str, settings: HubSettings) -> Result<Self> {
         let fault = |fault: HFError| Error::Hub {
             repo: repo.into(),
@@ -117,7 +117,7 @@ impl Checkout {
         match (self.metadata(), known) {
             (Ok(metadata), _) => Ok(metadata.commit_hash),
             (Err(fault), Ok(commit)) if is_unavailable(&fault) => {
-                warn!(%commit, %fault, "the hub is away, using the model in the cache");
+                warn!(%commit, %fault, "the hub is unavailable; using the cached model");
                 self.offline = true;
                 Ok(commit)
             }

@@ -12,7 +12,7 @@ use crate::model::sha256;
 pub(super) fn fault(path: &Path, announced: Option<u64>) -> io::Result<Option<String>> {
     let came = path.metadata()?.len();
     if let Some(n_bytes) = announced.filter(|&n_bytes| n_bytes > 0 && n_bytes != came) {
-        return Ok(Some(format!("{came} bytes came of {n_bytes}")));
+        return Ok(Some(format!("received {came} of {n_bytes} bytes")));
     }
     Ok(mismatch(path)?.map(|Mismatch { found, expected }| {
         format!(
@@ -79,9 +79,9 @@ mod tests {
             (sha256, "tea", None, None),
             (&*sha256.to_uppercase(), "tea", None, None),
             (sha256, "eat", Some(3), Some("the SHA-256 of what came is ")),
-            (sha256, "tea", Some(4), Some("3 bytes came of 4")),
+            (sha256, "tea", Some(4), Some("received 3 of 4 bytes")),
             (git, "eat", Some(3), None),
-            (git, "eat", Some(4), Some("3 bytes came of 4")),
+            (git, "eat", Some(4), Some("received 3 of 4 bytes")),
             ("config.json", "eat", Some(0), None),
         ] {
             let path = folder.path().join(name);

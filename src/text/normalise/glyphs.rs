@@ -45,9 +45,9 @@ pub(super) fn read(text: &str, obfuscated: &mut bool) -> Vec<Glyph> {
             run.extend(std::iter::from_fn(|| rest.next_if(|next| is_invisible(next.1))));
             let next = rest.peek().map(|next| next.1);
             *obfuscated |= drop_invisible(&mut glyphs, &run, next);
-        } else if is_mark(placed.1) {
+        } else if is_combining_mark(placed.1) {
             run.push(placed);
-            run.extend(std::iter::from_fn(|| rest.next_if(|next| is_mark(next.1))));
+            run.extend(std::iter::from_fn(|| rest.next_if(|next| is_combining_mark(next.1))));
             *obfuscated |= drop_stacked_marks(&mut glyphs, &run);
         } else if placed.1.is_ascii() {
             glyphs.push(Glyph::new(placed));
@@ -66,7 +66,7 @@ pub(super) fn read(text: &str, obfuscated: &mut bool) -> Vec<Glyph> {
 pub(super) fn words(glyphs: &[Glyph]) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = vec![];
     for (at, glyph) in glyphs.iter().enumerate() {
-        if !glyph.letter.is_alphanumeric() && !is_mark(glyph.letter) {
+        if !glyph.letter.is_alphanumeric() && !is_combining_mark(glyph.letter) {
             continue;
         }
         match words.last_mut() {
@@ -170,7 +170,7 @@ pub(super) fn is_invisible(letter: char) -> bool {
 }
 
 /// Returns whether a character is a combining mark that is used with letters of any script.
-fn is_mark(letter: char) -> bool {
+fn is_combining_mark(letter: char) -> bool {
     matches!(letter,
         '\u{300}'..='\u{34e}' | '\u{350}'..='\u{36f}' | '\u{483}'..='\u{489}'
         | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'

@@ -7,19 +7,20 @@ use super::lexicon::Lexicon;
 
 /// Replaces digits and symbols by letters where that makes a known word.
 pub(super) fn replace(glyphs: &mut [Glyph], lexicon: &Lexicon, obfuscated: &mut bool) {
-    let mut finds = vec![];
+    let mut candidates = vec![];
     for token in tokens(glyphs) {
         if !is_address(&glyphs[token.clone()]) {
-            finds.extend(
+            candidates.extend(
                 words(glyphs, token).filter_map(|word| Candidate::new(glyphs, word, lexicon)),
             );
         }
     }
-    let n_sure = finds.iter().filter(|find| find.is_sure).count();
-    // A find that may be an ordinary name or number counts only if enough finds cannot be.
-    let has_enough_sure = 2 * n_sure > finds.len() - n_sure;
-    for find in finds.into_iter().filter(|find| find.is_sure || has_enough_sure) {
-        find.spell(glyphs);
+    let n_sure = candidates.iter().filter(|candidate| candidate.is_sure).count();
+    // A candidate that may be an ordinary name or number counts only if enough candidates cannot be.
+    let has_enough_sure = 2 * n_sure > candidates.len() - n_sure;
+    for candidate in candidates.into_iter().filter(|candidate| candidate.is_sure || has_enough_sure)
+    {
+        candidate.spell(glyphs);
         *obfuscated = true;
     }
 }

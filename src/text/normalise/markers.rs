@@ -1,12 +1,12 @@
 //! Noise between words: names of control tokens, and the same marker repeated.
 
-mod mark;
+mod marker;
 
 use std::collections::HashMap;
 
-use self::mark::Kind;
-use self::mark::Mark;
-use self::mark::marks;
+use self::marker::Kind;
+use self::marker::Marker;
+use self::marker::find_markers;
 use super::glyphs::Glyph;
 use super::lexicon::Lexicon;
 use crate::text::control::control_name_at;
@@ -20,58 +20,58 @@ pub(super) fn are_likely(text: &str) -> bool {
         opens.into_iter().any(|(at, _)| control_name_at(&text[at..]).is_some())
     };
     let n_alone = || text.split_whitespace().filter(|word| !word.contains(is_of_word)).count();
-    let n_doubled = || bytes.windows(2).filter(|pair| mark::is_doubled(pair)).count();
-    n_brackets >= MIN_MARKS
-        || n_alone() >= MIN_MARKS
-        || n_doubled() >= MIN_MARKS
+    let n_doubled = || bytes.windows(2).filter(|pair| marker::is_doubled(pair)).count();
+    n_brackets >= MIN_MARKERS
+        || n_alone() >= MIN_MARKERS
+        || n_doubled() >= MIN_MARKERS
         || (n_brackets > 0 && names_control())
 }
 
 /// Drops the names of control tokens, and other markers that separate most words of a phrase.
 pub(super) fn drop(glyphs: Vec<Glyph>, lexicon: &Lexicon, obfuscated: &mut bool) -> Vec<Glyph> {
-    let marks = noise(marks(&glyphs));
-    if marks.is_empty() {
+    let markers = keep_noise(find_markers(&glyphs));
+    if markers.is_empty() {
         return glyphs;
     }
     *obfuscated = true;
     let mut is_dropped = vec![false; glyphs.len()];
-    for mark in &marks {
-        is_dropped[mark.places.clone()].fill(true);
+    for marker in &markers {
+        is_dropped[marker.places.clone()].fill(true);
     }
-    let text = Marked { glyphs: &glyphs, is_dropped: &is_dropped, lexicon };
+    let text = MarkedText { glyphs: &glyphs, is_dropped: &is_dropped, lexicon };
     let mut kept = Vec::with_capacity(glyphs.len());
     let mut at = 0;
-    for mark in &marks {
-        kept.extend_from_slice(glyphs.get(at..mark.places.start).unwrap_or_default());
-        at = at.max(mark.places.end) + text.close_up(&mut kept, mark);
+    for marker in &markers {
+        kept.extend_from_slice(glyphs.get(at..marker.places.start).unwrap_or_default());
+        at = at.max(marker.places.end) + text.close_up(&mut kept, marker);
     }
     kept.extend_from_slice(glyphs.get(at..).unwrap_or_default());
     kept
 }
 
 /// Returns the markers that are noise: names of control tokens, and markers of long enough runs.
-fn noise(marks: Vec<Mark>) -> Vec<Mark> {
+fn keep_noise(markers: Vec<Marker>) -> Vec<Marker> {
     let mut runs: HashMap<String, Run> = HashMap::new();
-    let mut is_noise = vec![false; marks.len()];
-    for (place, mark) in marks.iter().enumerate() {
-        if mark.kind == Kind::Control {
+    let mut is_noise = vec![false; markers.len()];
+    for (place, marker) in markers.iter().enumerate() {
+        if marker.kind == Kind::Control {
             is_noise[place] = true;
             continue;
         }
-        let run = runs.entry(mark.key.clone()).or_default();
-        if !run.reaches(mark) {
+        let run = runs.entry(marker.key.clone()).or_default();
+        if !run.reaches(marker) {
             run.close(&mut is_noise);
         }
-        run.add(place, mark);
+        run.add(place, marker);
     }
     for mut run in runs.into_values() {
         run.close(&mut is_noise);
     }
-    marks
+    markers
         .into_iter()
         .zip(is_noise)
         .filter(|(_, is_noise)| *is_noise)
-        .map(|(mark, _)| mark)
+        .map(|(marker, _)| marker)
         .collect()
 }
 
@@ -86,26 +86,26 @@ struct Run {
 }
 
 impl Run {
-    fn reaches(&self, mark: &Mark) -> bool {
-        let longest = if mark.kind == Kind::Ordinary { 1 } else { MAX_WORDS };
-        mark.n_words <= self.last + longest
+    fn reaches(&self, marker: &Marker) -> bool {
+        let longest = if marker.kind == Kind::Ordinary { 1 } else { MAX_WORDS };
+        marker.n_words <= self.last + longest
     }
 
-    fn add(&mut self, place: usize, mark: &Mark) {
-        if mark.is_between && (self.n_between == 0 || mark.n_words > self.last) {
-            let is_ordinary = mark.kind == Kind::Ordinary;
+    fn add(&mut self, place: usize, marker: &Marker) {
+        if marker.is_between && (self.n_between == 0 || marker.n_words > self.last) {
+            let is_ordinary = marker.kind == Kind::Ordinary;
             self.n_between += 1;
-            self.n_after_word += usize::from(mark.n_letters > usize::from(is_ordinary));
+            self.n_after_word += usize::from(marker.n_letters > usize::from(is_ordinary));
             self.is_ordinary |= is_ordinary;
         }
         self.places.push(place);
-        self.last = mark.n_words;
+        self.last = marker.n_words;
     }
 
     /// Ends the run, and sets `is_noise` for its markers if the run was long enough.
     fn close(&mut self, is_noise: &mut [bool]) {
         let Self { places, n_between, n_after_word, is_ordinary, .. } = std::mem::take(self);
-        let n_enough = if is_ordinary { MIN_ORDINARY } else { MIN_MARKS };
+        let n_enough = if is_ordinary { MIN_ORDINARY } else { MIN_MARKERS };
         if n_between >= n_enough && 2 * n_after_word > n_between {
             for place in places {
                 is_noise[place] = true;
@@ -115,17 +115,17 @@ impl Run {
 }
 
 /// A text, and which of its glyphs are dropped.
-struct Marked<'a> {
+struct MarkedText<'a> {
     glyphs: &'a [Glyph],
     is_dropped: &'a [bool],
     lexicon: &'a Lexicon,
 }
 
-impl Marked<'_> {
+impl MarkedText<'_> {
     /// Closes the gap that a marker leaves; returns how many glyphs after it are dropped too.
-    fn close_up(&self, kept: &mut Vec<Glyph>, mark: &Mark) -> usize {
+    fn close_up(&self, kept: &mut Vec<Glyph>, marker: &Marker) -> usize {
         let is_space = |glyph: &Glyph| glyph.letter.is_whitespace() && glyph.letter != '\n';
-        let next = self.glyphs.get(mark.places.end);
+        let next = self.glyphs.get(marker.places.end);
         match (kept.last(), next) {
             (Some(before), None) if is_space(before) => {
                 kept.pop();
@@ -138,7 +138,7 @@ impl Marked<'_> {
             (Some(before), Some(after))
                 if is_of_word(before.letter) && is_of_word(after.letter) =>
             {
-                if !self.is_within_word(mark) {
+                if !self.is_within_word(marker) {
                     kept.push(Glyph::space_between(before, after));
                 }
                 0
@@ -148,14 +148,14 @@ impl Marked<'_> {
     }
 
     /// Returns whether the letters around a marker, other markers left out, form a known word.
-    fn is_within_word(&self, mark: &Mark) -> bool {
+    fn is_within_word(&self, marker: &Marker) -> bool {
         let letter = |place: usize| (!self.is_dropped[place]).then(|| self.glyphs[place].letter);
-        let near = |letters: &mut dyn Iterator<Item = Option<char>>| -> String {
-            let letters = letters.take(MAX_NEAR).flatten();
+        let nearby = |letters: &mut dyn Iterator<Item = Option<char>>| -> String {
+            let letters = letters.take(MAX_WORD_GLYPHS).flatten();
             letters.take_while(|&letter| is_of_word(letter)).collect()
         };
-        let left = near(&mut (0..mark.places.start).rev().map(letter));
-        let right = near(&mut (mark.places.end..self.glyphs.len()).map(letter));
+        let left = nearby(&mut (0..marker.places.start).rev().map(letter));
+        let right = nearby(&mut (marker.places.end..self.glyphs.len()).map(letter));
         let word: String = left.chars().rev().chain(right.chars()).collect();
         self.lexicon.knows(&word.to_lowercase())
     }
@@ -166,10 +166,10 @@ fn is_of_word(letter: char) -> bool {
 }
 
 /// Two may be a pair of quotation marks or brackets.
-const MIN_MARKS: usize = 3;
+const MIN_MARKERS: usize = 3;
 /// The separators of ordinary lists and tables rarely form a run of five.
 const MIN_ORDINARY: usize = 5;
 /// Maximum number of words between two markers of a run.
 const MAX_WORDS: usize = 2;
 /// How far to look for the letters of one word, in glyphs.
-const MAX_NEAR: usize = 64;
+const MAX_WORD_GLYPHS: usize = 64;

@@ -257,7 +257,7 @@ fn help_of_serve_names_who_may_ask_and_the_shutdown() {
               Routes that need no key where keys are used, separated by commas
 
               Possible values:
-              - health:  /health/live, /health/ready and /v2/health
+              - health:  /health, /health/*, /ping and /v2/health/*
               - metrics: /metrics, which otherwise needs a key with the role admin
               - docs:    /docs and /openapi.json
               - none:    Nothing
@@ -446,7 +446,7 @@ fn help_of_key_new_says_what_goes_where() {
 
               Possible values:
               - client: Scoring and documentation
-              - admin:  The same, and metrics
+              - admin:  The same, metrics and the admin routes
 
               [default: client]
 

@@ -61,9 +61,11 @@ fn open_takes_known_areas_and_none_only_alone() {
     let keys = Keys::new();
     keys.write(&["web"]);
     let path = keys.path.to_str().unwrap();
-    for (open, message) in
-        [("scores", "--open"), ("none,health", "open: none beside others"), ("", "--open")]
-    {
+    for (open, message) in [
+        ("scores", "--open"),
+        ("none,health", "open: none cannot be combined with other values"),
+        ("", "--open"),
+    ] {
         let output = run(&["serve", "--api-keys-file", path, "--open", open]);
         assert_eq!(output.status.code(), Some(64), "{open}: {}", stderr(&output));
         assert!(stderr(&output).contains(message), "{open}: {}", stderr(&output));

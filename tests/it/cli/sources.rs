@@ -36,8 +36,8 @@ fn several_sources_in_one_value_are_still_several() {
     for (source, message) in [
         // Parsed as two models, so that the next fault is reported.
         (list, "nowhere.toml: reading failed"),
-        ("x=a,b,x=a@b", "model: two of the same name"),
-        ("a,b,y=a@b", "of several models each needs a name: NAME=SOURCE, not a,b"),
+        ("x=a,b,x=a@b", "model: two models have the same name"),
+        ("a,b,y=a@b", "of several models, each needs a name: expected NAME=SOURCE, found a,b"),
     ] {
         let mut serve = support::moderato();
         serve.current_dir(models.path()).args(["serve", "--model", source]).args(flags);

@@ -83,7 +83,7 @@ async fn whoever_has_no_key_is_told_how_to_send_one() {
         }})
     );
     let unknown = guarded.send(with_key(score(), "nobody")).await;
-    assert_eq!(unknown.body["error"]["message"], "the key is not known here");
+    assert_eq!(unknown.body["error"]["message"], "the API key is unknown");
     assert_eq!(unknown.headers["www-authenticate"], "Bearer");
 }
 

@@ -1,7 +1,7 @@
 //! From the logits of a head to the scores in a response: activation, calibration, policy.
 
 use moderato::http::App;
-use moderato::model::OwnPolicy;
+use moderato::model::PolicyFile;
 use moderato::policy::Policy;
 use serde_json::Value;
 use serde_json::json;
@@ -64,12 +64,12 @@ async fn the_labels_of_either_head_are_calibrated_whatever_the_policy() {
 }
 
 /// Returns a policy of two categories: one with another name, one with two labels.
-fn merged() -> OwnPolicy {
+fn merged() -> PolicyFile {
     let labels = ["leak", "spam"].map(str::to_owned);
     let mut policy = Policy::from_labels(&labels, Vec::new());
     policy.categories[0].id = "data".into();
     policy.categories[1].labels.push("threat".into());
-    OwnPolicy { file: "merged.toml".into(), policy }
+    PolicyFile { file: "merged.toml".into(), policy }
 }
 
 /// Copies the tiny model with a head that always returns [`LOGITS`].

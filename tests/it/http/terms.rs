@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use moderato::http::App;
-use moderato::model::OwnPolicy;
+use moderato::model::PolicyFile;
 use moderato::policy::Policy;
 use serde_json::Value;
 use serde_json::json;
@@ -47,7 +47,7 @@ async fn a_request_chooses_among_the_policies_by_field_or_header() {
 }
 
 /// Creates a policy for the tiny model with the same threshold for every category.
-fn own(id: &str, threshold: f64) -> OwnPolicy {
+fn own(id: &str, threshold: f64) -> PolicyFile {
     let category = |label: &str| {
         format!(
             "[[categories]]\nid = \"{label}\"\nlabel = \"{label}\"\ntitle = \"t\"\nsummary = \"s\"\n\
@@ -61,7 +61,7 @@ fn own(id: &str, threshold: f64) -> OwnPolicy {
         "id = \"{id}\"\nname = \"n\"\nversion = \"1\"\n{categories}\
          [[namespaces]]\nid = \"theirs\"\nmodels = [\"their*\"]\nnames = {names}\n"
     );
-    OwnPolicy { file: id.into(), policy: Policy::parse(id, toml.as_bytes()).unwrap() }
+    PolicyFile { file: id.into(), policy: Policy::parse(id, toml.as_bytes()).unwrap() }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ fn a_hub_that_truncates_lies_or_stalls_leaves_the_old_model_serving() {
     let staging = Staging::start(&hub, &home, &[]);
     for (fault, message) in [
         (Fault::Truncates, "fetching model.safetensors failed: "),
-        (Fault::Lies, "bytes came of"),
+        (Fault::Lies, "received"),
         (Fault::Stalls, "nothing came for 10s"),
     ] {
         hub.set_fault(fault);

@@ -1,11 +1,11 @@
-//! The trees are synthetic, modelled on those of the systems that the tests are named for.
+//! The trees are synthetic, modelled on those of the systems that the tests name.
 
 use tempfile::TempDir;
 
 use super::*;
 
 #[test]
-fn a_unit_of_systemd_is_held_by_its_own_limit_and_those_of_its_slices() {
+fn a_systemd_unit_is_bound_by_its_own_limit_and_those_of_its_slices() {
     let unit = "sys/fs/cgroup/system.slice/moderato.service";
     for (slice, own, expected) in [
         (("max", "700"), ("1000", "600"), Some(400)),
@@ -21,14 +21,14 @@ fn a_unit_of_systemd_is_held_by_its_own_limit_and_those_of_its_slices() {
 }
 
 #[test]
-fn a_container_of_version_2_sees_its_own_group_as_the_root() {
+fn a_container_under_version_2_sees_its_own_group_as_the_root() {
     let tree = Tree::new("0::/\n", V2);
     tree.v2("sys/fs/cgroup", ("5000", "2000"));
     assert_eq!(tree.available(), Some(3000));
 }
 
 #[test]
-fn the_limit_at_which_a_group_is_slowed_down_counts_like_the_hard_one() {
+fn the_throttling_limit_counts_like_the_hard_limit() {
     for (high, expected) in [("4000", 2000), ("max", 3000), ("9000", 3000)] {
         let tree = Tree::new("0::/\n", V2);
         tree.v2("sys/fs/cgroup", ("5000", "2000")).file("sys/fs/cgroup/memory.high", high);
@@ -37,7 +37,7 @@ fn the_limit_at_which_a_group_is_slowed_down_counts_like_the_hard_one() {
 }
 
 #[test]
-fn cached_pages_of_files_are_no_use_of_memory() {
+fn cached_file_pages_count_as_available() {
     for (stat, expected) in [
         ("anon 400\nfile 1700\ninactive_file 1500\nactive_file 200\n", 4500),
         ("anon 400\n", 3000),
@@ -51,11 +51,11 @@ fn cached_pages_of_files_are_no_use_of_memory() {
     let tree = Tree::new("4:memory:/\n", V1);
     tree.v1("sys/fs/cgroup/memory", ("5000", "2000"));
     tree.file("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 500\n");
-    assert_eq!(tree.available(), Some(3500), "of the group and those below it");
+    assert_eq!(tree.available(), Some(3500), "the total includes the groups below it");
 }
 
 #[test]
-fn version_1_has_a_hierarchy_for_memory() {
+fn version_1_limits_memory_in_the_hierarchy_of_the_memory_controller() {
     let groups = "9:cpu,cpuacct:/elsewhere\n4:memory:/user.slice/one\n1:name=systemd:/elsewhere\n";
     for (above, own, expected) in [
         ((UNLIMITED, "700"), ("1000", "600"), 400),
@@ -71,7 +71,7 @@ fn version_1_has_a_hierarchy_for_memory() {
 }
 
 #[test]
-fn a_container_of_version_1_knows_its_path_on_the_host_but_sees_its_own_group_only() {
+fn a_container_under_version_1_knows_its_path_on_the_host_but_sees_only_its_own_group() {
     let mounts = "1 0 0:1 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
     for (groups, expected) in [
         ("4:memory:/docker/abc\n", 3000),
@@ -86,7 +86,7 @@ fn a_container_of_version_1_knows_its_path_on_the_host_but_sees_its_own_group_on
 }
 
 #[test]
-fn a_path_that_cannot_be_seen_counts_as_far_as_it_can() {
+fn a_group_that_is_not_visible_is_bound_by_its_visible_ancestors() {
     for groups in [
         "0::/kubepods.slice/pod/container\n",
         "0::/kubepods.slice/pod/container (deleted)\n",
@@ -100,7 +100,7 @@ fn a_path_that_cannot_be_seen_counts_as_far_as_it_can() {
 }
 
 #[test]
-fn in_a_mixture_the_hierarchy_with_the_memory_controller_counts() {
+fn in_a_hybrid_setup_the_hierarchy_with_the_memory_controller_counts() {
     let groups = "4:memory:/one\n0::/one\n";
     let mounts =
         format!("{V1}3 0 0:3 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n");
@@ -111,7 +111,7 @@ fn in_a_mixture_the_hierarchy_with_the_memory_controller_counts() {
 }
 
 #[test]
-fn a_mount_point_that_is_not_utf_8_hides_no_other() {
+fn a_mount_point_that_is_not_utf_8_does_not_hide_the_others() {
     let tree = Tree::new("0::/\n", "");
     let mounts = [&b"20 1 8:1 / /mnt/caf\xe9 rw - ext4 /dev/sda1 rw\n"[..], V2.as_bytes()].concat();
     std::fs::write(tree.0.path().join("proc/self/mountinfo"), mounts).unwrap();

@@ -19,7 +19,7 @@ impl Random {
     }
 
     /// Returns a number of at least 0 and below 1.
-    pub(super) fn part(&mut self) -> f64 {
+    pub(super) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
@@ -28,12 +28,13 @@ impl Random {
         usize::try_from(self.next() % n as u64).unwrap()
     }
 
-    pub(super) fn has(&mut self, probability: f64) -> bool {
-        self.part() < probability
+    /// Returns true with the given probability.
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
     }
 
     /// Returns an exponentially distributed duration.
-    pub(super) fn gap(&mut self, mean: Duration) -> Duration {
-        mean.mul_f64(-(1.0 - self.part()).ln())
+    pub(super) fn exponential(&mut self, mean: Duration) -> Duration {
+        mean.mul_f64(-(1.0 - self.unit()).ln())
     }
 }

@@ -177,5 +177,5 @@ const SILENT: &[&str] = &["redacted_thinking"];
 
 /// The error message for images, audio and video.
 pub(in crate::http) const ONLY_TEXT: &str =
-    "images and sound are not scored; serve with --ignore-images to have them left out";
+    "images, audio and video are not scored; start the server with --ignore-images to ignore them";
 const UNREADABLE: &str = "a part of this type has nothing that can be read here";

@@ -100,11 +100,11 @@ impl Writer {
         let is_written = result.is_ok();
         self.tell(result);
         if is_written {
-            self.metrics.audited();
+            self.metrics.count_audit_line();
             // The receiver is gone if the request no longer waits for the line.
             let _ = written.send(());
         } else {
-            self.metrics.audit_dropped(1);
+            self.metrics.count_dropped_audit_lines(1);
         }
     }
 
@@ -117,7 +117,7 @@ impl Writer {
     }
 
     fn tell(&self, result: std::io::Result<()>) {
-        self.metrics.audit_wrote(result.is_ok());
+        self.metrics.record_audit_write(result.is_ok());
         let has_changed = self.state.set(result.is_err());
         match result {
             Err(fault) if has_changed => error!("the audit log cannot be written: {fault}"),

@@ -8,7 +8,7 @@ use crate::text::is_control_name;
 
 /// A short word in brackets, or symbols that stand alone.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct Marker {
     pub(super) places: Range<usize>,
     /// The characters of the marker, in lower case.
     pub(super) key: String,
@@ -35,20 +35,20 @@ pub(super) enum Kind {
 }
 
 /// Returns all markers of a text, in order.
-pub(super) fn marks(glyphs: &[Glyph]) -> Vec<Mark> {
-    let mut marks = vec![];
+pub(super) fn find_markers(glyphs: &[Glyph]) -> Vec<Marker> {
+    let mut markers = vec![];
     let mut scan = Scan::default();
     let mut at = 0;
     while at < glyphs.len() {
-        if let Some((end, kind)) = mark_at(glyphs, at) {
-            marks.push(scan.mark(glyphs, at..end, kind));
+        if let Some((end, kind)) = marker_at(glyphs, at) {
+            markers.push(scan.marker(glyphs, at..end, kind));
             at = end;
         } else {
             scan.pass(glyphs[at].letter);
             at += 1;
         }
     }
-    marks
+    markers
 }
 
 /// The state of the scan: what precedes the current index.
@@ -72,7 +72,7 @@ impl Scan {
         self.has_line = letter != '\n' && (self.has_line || !letter.is_whitespace());
     }
 
-    fn mark(&mut self, glyphs: &[Glyph], places: Range<usize>, kind: Kind) -> Mark {
+    fn marker(&mut self, glyphs: &[Glyph], places: Range<usize>, kind: Kind) -> Marker {
         let letters = glyphs[places.clone()].iter().map(|glyph| glyph.letter);
         let key = letters.flat_map(char::to_lowercase).collect();
         let mut rest = glyphs[places.end..].iter().map(|glyph| glyph.letter);
@@ -86,12 +86,12 @@ impl Scan {
         self.is_in_word = false;
         self.has_line = true;
         let Self { n_words, n_letters, .. } = *self;
-        Mark { places, key, kind, n_words, n_letters, is_between }
+        Marker { places, key, kind, n_words, n_letters, is_between }
     }
 }
 
 /// Returns the end and the kind of the marker at an index, if there is one.
-fn mark_at(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
+fn marker_at(glyphs: &[Glyph], at: usize) -> Option<(usize, Kind)> {
     let letter = glyphs[at].letter;
     if is_of_word(letter) || letter.is_whitespace() {
         return None;
