@@ -98,12 +98,17 @@ pub(super) async fn run(
     // Also removes the file of the admin socket, if there is one.
     admins.shutdown().await;
     close(audit, traces).await;
-    if !done? {
+    done.map(exit_code)
+}
+
+/// Logs whether every accepted request was answered, and returns the exit code that says so.
+fn exit_code(all_answered: bool) -> ExitCode {
+    if !all_answered {
         error!("some requests were not answered before the end");
-        return Ok(ExitCode::OutOfGrace);
+        return ExitCode::OutOfGrace;
     }
     info!("every accepted request was answered");
-    Ok(ExitCode::Success)
+    ExitCode::Success
 }
 
 fn open_keys(args: &AccessArgs, metrics: &Arc<Metrics>) -> Result<Option<KeyFile>> {
