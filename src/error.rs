@@ -121,7 +121,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A model that is not serving.
-    #[error("unknown model {name:?}; serving are {}", quote(known))]
+    #[error("unknown model {name:?}; the models are {}", quote(known))]
     UnknownModel {
         /// The name in the request.
         name: String,

@@ -138,7 +138,8 @@ impl Model {
         Self::load_with(artifact, settings, LoadPriority::Normal)
     }
 
-    /// Loads an artifact with a priority; only the measurement always has the normal one.
+    /// Loads an artifact with a priority. On the CPU it holds for all but the measurement; what runs
+    /// on a GPU always has the normal one.
     pub(crate) fn load_with(
         artifact: Artifact,
         settings: &LoadSettings,
@@ -222,7 +223,7 @@ impl ModelCard {
 
 /// Returns the number of tokens for the warm-up measurement: enough to use all threads, but few,
 /// because on a swap the new model is loaded while the previous one serves. On two cores this takes
-/// 0.01 s with the embedded model.
+/// 0.02 s with the embedded model.
 fn n_warm_up_tokens(settings: &LoadSettings) -> usize {
     match settings.placement {
         Placement::Cpu => (64 * settings.replica_threads()).clamp(128, 4096),

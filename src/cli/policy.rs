@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::model::HubSettings;
 use crate::model::PolicyFile;
 use crate::policy::Policy;
+use crate::policy::Threshold;
 
 pub(super) fn run(args: &PolicyArgs, hub: HubSettings) -> Result<ExitCode> {
     let own = read(&args.source, hub)?;
@@ -48,8 +49,13 @@ fn show(policy: &Policy, output: &mut Output) -> Result<()> {
         if !category.summary.is_empty() {
             output.line(format_args!("  {}", category.summary))?;
         }
-        let threshold = category.threshold.value();
-        output.line(format_args!("  {} at scores of {threshold} and above", category.action))?;
+        if category.threshold == Threshold::OFF {
+            output.line("  disabled: a threshold of 1")?;
+        } else {
+            let threshold = category.threshold.value();
+            output
+                .line(format_args!("  {} at scores of {threshold} and above", category.action))?;
+        }
         if category.labels != [category.id.as_str()] {
             output.line(format_args!("  labels: {}", category.labels.join(", ")))?;
         }

@@ -48,7 +48,7 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Loads the first model of a slot; takes a second or more.
+    /// Loads the first model of a slot; this may take minutes.
     pub fn load(
         &self,
         slot: Option<&str>,

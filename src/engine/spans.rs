@@ -58,7 +58,11 @@ impl Engine {
         let scored = if occluded.is_empty() {
             Vec::new()
         } else {
-            self.score_uncounted(occluded, context).await?
+            let origins = flagged.iter().map(|flagged| (flagged.index, flagged.n_occluded()));
+            let origins: Vec<_> =
+                origins.flat_map(|(index, n)| std::iter::repeat_n(index, n)).collect();
+            let scored = self.score_uncounted(occluded, context).await;
+            scored.map_err(|fault| fault.map_index(|index| origins[index]))?
         };
         let mut scored = scored.as_slice();
         let mut spans = vec![Spans::new(); request.inputs.len()];

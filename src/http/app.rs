@@ -90,8 +90,10 @@ impl App {
     /// Returns the slot of the model that a request names, or of the default model if it names
     /// none.
     pub(super) fn slot(&self, name: Option<&str>) -> Result<&Arc<Slot>> {
-        let Some(name) = name else { return Ok(self.0.models.default_slot()) };
-        self.find_slot(name).ok_or_else(|| self.0.models.unknown(name))
+        match name.and_then(|name| self.find_slot(name)) {
+            Some(slot) => Ok(slot),
+            None => self.0.models.slot(name),
+        }
     }
 
     /// Returns the slot of the model with that name, if there is one. Multi-vendor clients prefix

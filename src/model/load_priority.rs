@@ -8,7 +8,8 @@ use crate::error::Result;
 pub(crate) enum LoadPriority {
     /// Nothing is served before the model is.
     Normal,
-    /// Another model serves meanwhile: use only CPU time that its requests leave idle.
+    /// Another model serves meanwhile: use CPU time that its requests leave idle, and hardly any
+    /// other.
     Idle,
 }
 
@@ -38,8 +39,9 @@ impl LoadPriority {
 
 /// Lowers the priority of the calling thread; if the system refuses, the work still runs.
 ///
-/// A thread of the policy for idle time, unlike one of a high nice value, is interrupted as soon as
-/// any other thread wakes up (sched(7)). The nice value is for systems that refuse that policy.
+/// The policy for idle time ranks below every nice value (sched(7)), and Linux's fair scheduler
+/// interrupts such a thread as soon as another one wakes up; one of nice 19 may finish its slice.
+/// The nice value is for systems that refuse the policy.
 #[cfg(target_os = "linux")]
 fn lower() {
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), HIGHEST_NICE);

@@ -38,13 +38,13 @@ pub(super) fn load_replicas(
         (Placement::Cpu, dtype) => {
             // These pools serve, so they are created outside of `priority.run`.
             let pools = divide_threads(settings.threads, settings.replicas)
-                .map(pool)
+                .map(|threads| pool("forward", threads))
                 .collect::<Result<Vec<_>>>()?;
             let (model, testing) = priority.run(|| {
                 let model = Arc::new(PackedModel::load(config, &mut weights, dtype)?);
                 let testing = match priority {
                     LoadPriority::Normal => None,
-                    LoadPriority::Idle => Some(pool(settings.replica_threads())?),
+                    LoadPriority::Idle => Some(pool("self-test", settings.replica_threads())?),
                 };
                 Ok((model, testing))
             })?;
@@ -95,10 +95,10 @@ fn divide_threads(threads: usize, replicas: usize) -> impl Iterator<Item = usize
     (0..replicas).map(move |replica| threads / replicas + usize::from(replica < threads % replicas))
 }
 
-fn pool(threads: usize) -> Result<ThreadPool> {
+fn pool(name: &'static str, threads: usize) -> Result<ThreadPool> {
     ThreadPoolBuilder::new()
         .num_threads(threads)
-        .thread_name(|thread| format!("forward-{thread}"))
+        .thread_name(move |thread| format!("{name}-{thread}"))
         .build()
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })
 }

@@ -38,10 +38,11 @@ impl WarmUp {
         });
         let window = window.expect("every text has a window");
         let one = Self::time(replica, &window, 1)?;
-        let n_windows = n_tokens.div_ceil(window.ids.len()).min(one.passes_within(MAX_TIME / 2));
-        if n_windows <= 1 {
+        let n_affordable = one.passes_within(MAX_TIME / 2);
+        if n_affordable == 0 {
             return Ok(one);
         }
+        let n_windows = n_tokens.div_ceil(window.ids.len()).min(n_affordable);
         // The first pass of this size also allocates memory, and other work may delay either.
         let first = Self::time(replica, &window, n_windows)?;
         let second = Self::time(replica, &window, n_windows)?;

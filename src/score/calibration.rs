@@ -1,6 +1,7 @@
 //! Calibrates raw scores to probabilities, per label of the model; read from `calibration.json`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Deserialize;
 use serde::Deserializer;
@@ -174,10 +175,12 @@ fn distinct<'de, D: Deserializer<'de>>(
     let Some(OrderedMap(entries)) = Option::deserialize(deserializer)? else { return Ok(None) };
     let mut map = BTreeMap::new();
     for (name, platt) in entries {
-        if map.contains_key(&name) {
-            return Err(D::Error::custom(format_args!("two entries for {name:?}")));
+        match map.entry(name) {
+            Entry::Vacant(entry) => _ = entry.insert(platt),
+            Entry::Occupied(entry) => {
+                return Err(D::Error::custom(format_args!("two entries for {:?}", entry.key())));
+            }
         }
-        map.insert(name, platt);
     }
     Ok(Some(map))
 }

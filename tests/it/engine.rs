@@ -14,6 +14,7 @@ use moderato::engine::Priority;
 use moderato::engine::Queued;
 use moderato::engine::RequestContext;
 use moderato::engine::ScoredInput;
+use moderato::engine::SpanRequest;
 use moderato::error::Error;
 use moderato::error::Result;
 use moderato::metrics::Metrics;
@@ -283,6 +284,32 @@ async fn a_logit_that_is_not_finite_is_an_error_for_its_text() {
     let engine = start(support::model_with(poison), ENGINE);
     let fault = score(&engine, &["one", "two", "three"]).await;
     assert!(matches!(fault, Err(Error::NonFinite { index: 1 })), "{fault:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_in_a_shortened_text_names_the_input_whose_spans_are_located() {
+    let is_first = Mutex::new(true);
+    let poison = Fake::new(move |batch: &Batch| {
+        let mut logits = echo(batch);
+        if !std::mem::take(&mut *is_first.lock().unwrap()) {
+            logits.0[(2, 0)] = f32::NAN;
+        }
+        Ok(logits)
+    });
+    let engine = start(support::model_with(poison), ENGINE);
+    let raw = "Tea is ready. Milk is here. Cups are clean. Sit down.";
+    let scored = score(&engine, &[raw]).await.unwrap();
+    let inputs: Vec<Input> = texts(&[raw]).into_iter().map(Input::from).collect();
+    let rules = engine.rules(None).unwrap();
+    let request = SpanRequest { inputs: &inputs, scored: &scored, rules };
+    let context = RequestContext {
+        deadline: Some(Deadline::after(PATIENCE)),
+        priority: Priority::Foreground,
+        account: None,
+        timings: None,
+    };
+    let fault = engine.locate(request, context).await;
+    assert!(matches!(fault, Err(Error::NonFinite { index: 0 })), "{fault:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

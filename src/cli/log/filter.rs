@@ -33,7 +33,7 @@ fn directive(typed: &str) -> Result<String> {
     };
     match module {
         Some(module) if !is_module(module) => {
-            Err(refuse(format!("{module:?} is no module; expected {EXPECTED}")))
+            Err(refuse(format!("{module:?} is not a module; expected {EXPECTED}")))
         }
         Some(module) => Ok(format!("{module}={level}")),
         None => Ok(level.into()),
@@ -103,11 +103,11 @@ mod tests {
             ("moderato=", "unknown level \"\""),
             (",", "names no level"),
             ("=(", "unknown level \"(\""),
-            ("=info", "\"\" is no module"),
-            ("moderato-x=info", "\"moderato-x\" is no module"),
-            ("moderato::http:observe=info", "\"moderato::http:observe\" is no module"),
-            ("a b=warn", "\"a b\" is no module"),
-            ("[x]=warn", "\"[x]\" is no module"),
+            ("=info", "\"\" is not a module"),
+            ("moderato-x=info", "\"moderato-x\" is not a module"),
+            ("moderato::http:observe=info", "\"moderato::http:observe\" is not a module"),
+            ("a b=warn", "\"a b\" is not a module"),
+            ("[x]=warn", "\"[x]\" is not a module"),
         ] {
             let fault = parse(typed, "warn").unwrap_err();
             assert!(matches!(fault, Error::Config { name: "log", .. }), "{fault}");

@@ -50,6 +50,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
 impl<T: PartialSchema> PartialSchema for OneOrMany<T> {
     fn schema() -> RefOr<Schema> {
         OneOfBuilder::new()
+            .description(Some("An object, or an array of such objects."))
             .item(T::schema())
             .item(ArrayBuilder::new().items(T::schema()).min_items(Some(1)))
             .into()

@@ -285,7 +285,7 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
         return Ok(());
     }
     let reason = format!(
-        "{endpoint} is no URL; expected one such as {DEFAULT_ENDPOINT}, or none for that hub"
+        "{endpoint} is not a URL; expected one such as {DEFAULT_ENDPOINT}, or none for that hub"
     );
     Err(Error::Config { name: "HF_ENDPOINT", reason })
 }
@@ -304,10 +304,10 @@ fn with_stall_timeout(
             Ok(result) => return result,
             Err(RecvTimeoutError::Timeout) if bar.position() > n_bytes => {}
             Err(RecvTimeoutError::Timeout) => {
-                return Err(HFError::Other(format!("nothing came for {DEADLINE:?}")));
+                return Err(HFError::Other(format!("no bytes arrived for {DEADLINE:?}")));
             }
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(HFError::Other("the download broke off".into()));
+                return Err(HFError::Other("the download ended early".into()));
             }
         }
     }

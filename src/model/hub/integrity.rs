@@ -16,7 +16,7 @@ pub(super) fn fault(path: &Path, announced: Option<u64>) -> io::Result<Option<St
     }
     Ok(mismatch(path)?.map(|Mismatch { found, expected }| {
         format!(
-            "the SHA-256 of what came is {found}, and the hub says {expected}; the file was \
+            "the SHA-256 of the download is {found}, but the hub says {expected}; the file was \
              removed from the cache, so that another start fetches it again"
         )
     }))
@@ -31,7 +31,7 @@ pub(super) fn damage(path: &Path) -> io::Result<Option<String>> {
     let Some(Mismatch { found, expected }) = mismatch(path)? else { return Ok(None) };
     let blob = path.canonicalize()?;
     let blob = blob.display();
-    Ok(Some(format!("{blob} is damaged: its SHA-256 is {found}, and the hub says {expected}")))
+    Ok(Some(format!("{blob} is damaged: its SHA-256 is {found}, but the hub says {expected}")))
 }
 
 /// Removes a file from the cache. Another process may do so at the same time.
@@ -78,7 +78,7 @@ mod tests {
             (sha256, "tea", Some(3), None),
             (sha256, "tea", None, None),
             (&*sha256.to_uppercase(), "tea", None, None),
-            (sha256, "eat", Some(3), Some("the SHA-256 of what came is ")),
+            (sha256, "eat", Some(3), Some("the SHA-256 of the download is ")),
             (sha256, "tea", Some(4), Some("received 3 of 4 bytes")),
             (git, "eat", Some(3), None),
             (git, "eat", Some(4), Some("received 3 of 4 bytes")),

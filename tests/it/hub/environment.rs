@@ -68,7 +68,7 @@ fn an_endpoint_that_is_no_url_is_refused_by_name_with_the_remedy() {
         let output = score(endpoint, home.path(), "org/tiny", &[]);
         assert_eq!(output.status.code(), Some(64), "{endpoint}: {}", stderr(&output));
         let line = format!(
-            "error: HF_ENDPOINT: {endpoint} is no URL; expected one such as \
+            "error: HF_ENDPOINT: {endpoint} is not a URL; expected one such as \
              https://huggingface.co, or none for that hub"
         );
         assert_eq!(last_line(&output), line);

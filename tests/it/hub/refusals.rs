@@ -18,9 +18,9 @@ fn weights_with_another_sha256_than_the_hub_says_are_refused_and_not_kept() {
     let output = score(&hub.endpoint, home.path(), "org/tiny", &[]);
     let line = last_line(&output);
     let message =
-        "error: org/tiny@main: fetching model.safetensors failed: the SHA-256 of what came is ";
+        "error: org/tiny@main: fetching model.safetensors failed: the SHA-256 of the download is ";
     assert!(line.starts_with(message), "{line}");
-    assert!(line.contains("and the hub says ") && line.contains("was removed"), "{line}");
+    assert!(line.contains("but the hub says ") && line.contains("was removed"), "{line}");
     assert_eq!(output.status.code(), Some(69));
     let offline = score(&hub.endpoint, home.path(), "org/tiny", &[("HF_HUB_OFFLINE", "1")]);
     assert!(!offline.status.success(), "{}", stderr(&offline));
@@ -35,7 +35,8 @@ fn a_shard_with_another_sha256_is_refused_too() {
     let (hub, home) = (FakeHub::start(folder.path()), home());
     hub.set_fault(Fault::Corrupts);
     let output = score(&hub.endpoint, home.path(), "org/tiny", &[]);
-    let message = "fetching model-00001-of-00002.safetensors failed: the SHA-256 of what came is ";
+    let message =
+        "fetching model-00001-of-00002.safetensors failed: the SHA-256 of the download is ";
     assert!(last_line(&output).contains(message), "{}", stderr(&output));
 }
 
@@ -82,7 +83,7 @@ fn a_xet_store_that_nobody_reaches_is_named_with_the_remedy() {
     hub.lose_cdn();
     let at_once = [("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "0")];
     for (variables, message) in
-        [(&at_once[..], "Xet download failed: "), (&[], "nothing came for 10s; ")]
+        [(&at_once[..], "Xet download failed: "), (&[], "no bytes arrived for 10s; ")]
     {
         let output = score(&hub.endpoint, home.path(), "org/tiny", variables);
         let line = last_line(&output);
@@ -99,7 +100,7 @@ fn a_damaged_configuration_is_not_blamed_on_a_missing_folder() {
     hub.set_fault(Fault::CorruptsConfig);
     let output = score(&hub.endpoint, home.path(), "org/tiny", &[]);
     let line = last_line(&output);
-    let message = "fetching config.json failed: the SHA-256 of what came is ";
+    let message = "fetching config.json failed: the SHA-256 of the download is ";
     assert!(line.contains(message), "{line}");
     assert!(!line.contains("nor is there a folder"), "{line}");
 }

@@ -20,7 +20,7 @@ fn a_hub_that_truncates_lies_or_stalls_leaves_the_old_model_serving() {
     for (fault, message) in [
         (Fault::Truncates, "fetching model.safetensors failed: "),
         (Fault::Lies, "received"),
-        (Fault::Stalls, "nothing came for 10s"),
+        (Fault::Stalls, "no bytes arrived for 10s"),
     ] {
         hub.set_fault(fault);
         let answer = staging.load();
