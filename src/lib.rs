@@ -54,7 +54,8 @@
 //!   categories map to ours: `policy/namespace.rs`
 //! - which sentences carry a violation: `engine/spans.rs`, `score/span.rs`
 //! - which model serves, and how models are swapped: `engine/slot.rs`; how a model is loaded:
-//!   `engine/loader.rs`; the routes that swap models: `http/pages/admin.rs`
+//!   `engine/loader.rs`; what keeps a load from delaying requests: `model/load_priority.rs`; the
+//!   routes that swap models: `http/pages/admin.rs`
 //! - what is queued, what is refused and what is computed next: `engine/scheduler.rs`, which only
 //!   decides; how keys share a model: `engine/fair_queue.rs`; the threads around the scheduler:
 //!   `engine/dispatcher.rs`, `engine/worker.rs`; how tokenisation is shared:
