@@ -11,7 +11,6 @@ mod team;
 #[cfg(test)]
 mod tests;
 
-use std::num::NonZero;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -35,7 +34,7 @@ use crate::model::Logits;
 pub(super) struct CpuTransformer {
     model: Arc<PackedModel>,
     threads: ThreadPool,
-    team: Team,             // at most one thread per core
+    team: Team,
     buffers: Pool<Buffers>, // one stack, as only one batch runs at a time
     scratch: Pool<Scratch>, // one stack per thread
 }
@@ -43,11 +42,10 @@ pub(super) struct CpuTransformer {
 impl CpuTransformer {
     pub(super) fn new(model: Arc<PackedModel>, threads: ThreadPool) -> Self {
         let n_threads = threads.current_num_threads();
-        let n_cores = std::thread::available_parallelism().map_or(n_threads, NonZero::get);
         Self {
             model,
             threads,
-            team: Team::new(n_threads, n_cores),
+            team: Team::new(n_threads),
             buffers: Pool::new(1),
             scratch: Pool::new(n_threads),
         }

@@ -1,5 +1,6 @@
 //! The replicas of a model: forward passes that share its weights, each with threads of its own.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -95,9 +96,12 @@ fn divide_threads(threads: usize, replicas: usize) -> impl Iterator<Item = usize
     (0..replicas).map(move |replica| threads / replicas + usize::from(replica < threads % replicas))
 }
 
+/// Creates a pool of this many threads, but no more than the process has CPUs: a thread without a
+/// CPU would only delay the others, which wait for every part of a product.
 fn pool(name: &'static str, threads: usize) -> Result<ThreadPool> {
+    let n_cpus = std::thread::available_parallelism().map_or(threads, NonZero::get);
     ThreadPoolBuilder::new()
-        .num_threads(threads)
+        .num_threads(threads.min(n_cpus))
         .thread_name(move |thread| format!("{name}-{thread}"))
         .build()
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })
@@ -114,6 +118,15 @@ mod tests {
         {
             let found: Vec<_> = divide_threads(threads, replicas).collect();
             assert_eq!(found, each, "{threads} threads, {replicas} replicas");
+        }
+    }
+
+    #[test]
+    fn a_pool_has_no_more_threads_than_there_are_cpus() {
+        let n_cpus = std::thread::available_parallelism().unwrap().get();
+        for threads in [1, n_cpus, n_cpus + 1, 64 * n_cpus] {
+            let found = pool("test", threads).unwrap().current_num_threads();
+            assert_eq!(found, threads.min(n_cpus), "{threads} threads, {n_cpus} CPUs");
         }
     }
 

@@ -45,14 +45,13 @@ pub(super) struct RowBlocks {
 }
 
 impl Team {
-    /// Creates a team of the threads of a pool, but no more than there are cores: threads without a
-    /// core would only delay the others, which wait for every part of a product.
+    /// Creates a team of the threads of a pool, each of which should have a CPU of its own.
     ///
-    /// Any thread of the pool may take a part. Parts are handed over by recursive halving, so a
-    /// part changes threads at most log2(number of threads) times, rounded up.
-    pub(super) fn new(n_threads: usize, n_cores: usize) -> Self {
+    /// Parts are handed over by recursive halving, so a part changes threads at most
+    /// log2(number of threads) times, rounded up.
+    pub(super) fn new(n_threads: usize) -> Self {
         let n_handovers = n_threads.max(2).next_power_of_two().ilog2() as usize;
-        Self { n_threads: n_threads.min(n_cores), min_part_work: n_handovers * MIN_PART_WORK }
+        Self { n_threads, min_part_work: n_handovers * MIN_PART_WORK }
     }
 }
 

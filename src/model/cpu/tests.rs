@@ -33,11 +33,10 @@ fn packed(dtype: Dtype) -> Arc<PackedModel> {
     Arc::new(PackedModel::load(&config, &mut weights, dtype).unwrap())
 }
 
-/// Creates a replica that divides its work among all threads, however few cores there are.
+/// Creates a replica with this many threads, however few CPUs there are.
 fn replica(model: &Arc<PackedModel>, n_threads: usize) -> CpuTransformer {
     let threads = ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-    let team = Team::new(n_threads, n_threads);
-    CpuTransformer { team, ..CpuTransformer::new(Arc::clone(model), threads) }
+    CpuTransformer::new(Arc::clone(model), threads)
 }
 
 /// Creates a replica that also divides the products of the tiny model, which are below the minimum

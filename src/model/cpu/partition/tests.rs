@@ -28,15 +28,9 @@ fn token_counts() -> impl Iterator<Item = usize> {
 #[test]
 fn the_least_amount_grows_with_the_hands_that_a_part_goes_through() {
     for (n_threads, n_handovers) in [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (64, 6), (128, 7)] {
-        let Team { min_part_work, .. } = Team::new(n_threads, n_threads);
+        let Team { min_part_work, .. } = Team::new(n_threads);
         assert_eq!(min_part_work, n_handovers * MIN_PART_WORK, "{n_threads} threads");
     }
-}
-
-#[test]
-fn threads_without_a_core_get_no_parts_but_hand_them_over() {
-    assert_eq!(Team::new(64, 2), Team { n_threads: 2, ..Team::new(64, 64) });
-    assert_eq!(Team::new(2, 64), Team::new(2, 2));
 }
 
 #[test]
@@ -44,7 +38,7 @@ fn no_part_is_less_than_the_least_or_more_than_a_tile_above_the_mean() {
     for n_rows in token_counts() {
         for product in products(n_rows) {
             for n_threads in 1..=128 {
-                let team = Team::new(n_threads, n_threads);
+                let team = Team::new(n_threads);
                 check(product, team, Partition::new(product, team));
             }
         }
@@ -75,7 +69,7 @@ fn check(product: Product, team: Team, partition: Partition) {
 
 #[test]
 fn one_row_is_divided_as_a_tile_is() {
-    let team = Team::new(2, 2);
+    let team = Team::new(2);
     let product =
         |n_rows| Product { n_rows, n_panels: 24, panel_columns: 16, panel_work: 384 * 16 };
     let halves = Partition { n_row_parts: 1, n_panel_parts: 2 };
