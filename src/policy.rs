@@ -122,7 +122,14 @@ impl Policy {
                 let found = format!("label {label:?} twice in category {:?}", category.id);
                 return fault("each label of a category once", found);
             }
-            let scored = category.clauses.iter().filter(|clause| clause.label.is_some());
+            let repeated = category.clauses.iter().find_map(|clause| {
+                first_duplicate(&clause.labels).map(|label| (&clause.id, label))
+            });
+            if let Some((id, label)) = repeated {
+                let found = format!("label {label:?} twice in clause {id:?}");
+                return fault("each label of a clause once", found);
+            }
+            let scored = category.clauses.iter().filter(|clause| !clause.labels.is_empty());
             if let Some(id) = first_duplicate(scored.map(|clause| &clause.id)) {
                 let found = format!("{id:?} twice in category {:?}", category.id);
                 return fault("each clause with a label once in its category", found);
@@ -275,8 +282,11 @@ mod tests {
     #[test]
     fn a_policy_that_is_written_is_read_as_the_same() {
         let several = TOML.replace("label = \"SPAM\"", "labels = [\"SPAM\", \"ADS\"]");
-        let clause = several.replace("text = \"No spam.\"", "text = \"No spam.\", label = \"ADS\"");
-        for toml in [TOML, &several, &clause] {
+        let clause = |labels: &str| {
+            several.replace("text = \"No spam.\"", &format!("text = \"No spam.\", {labels}"))
+        };
+        let clauses = ["label = \"ADS\"", "labels = [\"ADS\", \"SPAM\"]"].map(clause);
+        for toml in [TOML, &several, &clauses[0], &clauses[1]] {
             let policy = parse(toml).unwrap();
             assert_eq!(parse(&toml::to_string_pretty(&policy).unwrap()).unwrap(), policy);
         }
@@ -289,7 +299,10 @@ mod tests {
         };
         let fault = parse(&clauses("{ id = \"a\", text = \"\", label = \"y\" }")).unwrap_err();
         assert!(fault.to_string().contains("\"a\" twice in category \"spam\""), "{fault}");
-        parse(&clauses("{ id = \"b\", text = \"\", label = \"y\" }")).unwrap();
+        let fault = parse(&clauses("{ id = \"b\", text = \"\", labels = [\"y\", \"y\"] }"));
+        let fault = fault.unwrap_err().to_string();
+        assert!(fault.contains("label \"y\" twice in clause \"b\""), "{fault}");
+        parse(&clauses("{ id = \"b\", text = \"\", labels = [\"y\", \"z\"] }")).unwrap();
         parse(&clauses("{ id = \"a\", text = \"\" }")).unwrap();
     }
 

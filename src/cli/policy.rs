@@ -60,9 +60,12 @@ fn show(policy: &Policy, output: &mut Output) -> Result<()> {
             output.line(format_args!("  labels: {}", category.labels.join(", ")))?;
         }
         for clause in &category.clauses {
-            let label = clause.label.as_ref().map(|label| format!(" (label {label})"));
-            let label = label.unwrap_or_default();
-            output.line(format_args!("  - {}{label}: {}", clause.id, clause.text))?;
+            let labels = match clause.labels.as_slice() {
+                [] => String::new(),
+                [label] => format!(" (label {label})"),
+                labels => format!(" (labels {})", labels.join(", ")),
+            };
+            output.line(format_args!("  - {}{labels}: {}", clause.id, clause.text))?;
         }
     }
     Ok(())

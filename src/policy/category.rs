@@ -29,16 +29,15 @@ pub struct Category {
 
 /// One sentence of the policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "ClauseEntry", into = "ClauseEntry")]
 pub struct Clause {
     /// Unique among the clauses of the category that have a label.
     pub id: String,
     /// The sentence.
     pub text: String,
-    /// The label of the model that scores the clause; without one, the clause has no score of its
-    /// own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
+    /// The labels of the model for this clause, each once. The highest score counts; without a
+    /// label, the clause has no score of its own.
+    pub labels: Vec<String>,
 }
 
 impl Category {
@@ -76,15 +75,8 @@ impl TryFrom<CategoryEntry> for Category {
     type Error = String;
 
     fn try_from(entry: CategoryEntry) -> Result<Self, String> {
-        let fault =
-            |found| Err(format!("expected label or labels in {:?}, found {found}", entry.id));
-        let labels = match (entry.label, entry.labels) {
-            (Some(label), None) => vec![label],
-            (None, Some(labels)) if !labels.is_empty() => labels,
-            (None, Some(_)) => return fault("no label in labels"),
-            (Some(_), Some(_)) => return fault("both"),
-            (None, None) => return fault("neither"),
-        };
+        let labels = labels(&entry.id, entry.label, entry.labels)?;
+        let labels = labels.ok_or_else(|| fault(&entry.id, "neither"))?;
         Ok(Self {
             id: entry.id,
             labels,
@@ -99,10 +91,7 @@ impl TryFrom<CategoryEntry> for Category {
 
 impl From<Category> for CategoryEntry {
     fn from(category: Category) -> Self {
-        let (label, labels) = match <[String; 1]>::try_from(category.labels) {
-            Ok([label]) => (Some(label), None),
-            Err(labels) => (None, Some(labels)),
-        };
+        let (label, labels) = fields(category.labels);
         Self {
             id: category.id,
             label,
@@ -113,5 +102,59 @@ impl From<Category> for CategoryEntry {
             action: category.action,
             clauses: category.clauses,
         }
+    }
+}
+
+/// A clause as written in the file, with `label`, `labels` or neither.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClauseEntry {
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<String>>,
+    text: String,
+}
+
+impl TryFrom<ClauseEntry> for Clause {
+    type Error = String;
+
+    fn try_from(entry: ClauseEntry) -> Result<Self, String> {
+        let labels = labels(&entry.id, entry.label, entry.labels)?.unwrap_or_default();
+        Ok(Self { id: entry.id, text: entry.text, labels })
+    }
+}
+
+impl From<Clause> for ClauseEntry {
+    fn from(clause: Clause) -> Self {
+        let (label, labels) = fields(clause.labels);
+        Self { id: clause.id, label, labels, text: clause.text }
+    }
+}
+
+/// Returns the labels of an entry with this id; `None` if it has neither `label` nor `labels`.
+fn labels(
+    id: &str,
+    label: Option<String>,
+    labels: Option<Vec<String>>,
+) -> Result<Option<Vec<String>>, String> {
+    match (label, labels) {
+        (Some(label), None) => Ok(Some(vec![label])),
+        (None, Some(labels)) if labels.is_empty() => Err(fault(id, "no label in labels")),
+        (None, labels) => Ok(labels),
+        (Some(_), Some(_)) => Err(fault(id, "both")),
+    }
+}
+
+fn fault(id: &str, found: &str) -> String {
+    format!("expected label or labels in {id:?}, found {found}")
+}
+
+/// Returns labels as the fields `label` and `labels` of an entry.
+fn fields(labels: Vec<String>) -> (Option<String>, Option<Vec<String>>) {
+    match <[String; 1]>::try_from(labels) {
+        Ok([label]) => (Some(label), None),
+        Err(labels) => (None, (!labels.is_empty()).then_some(labels)),
     }
 }

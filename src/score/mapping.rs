@@ -22,14 +22,14 @@ pub struct Mapping {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CategoryColumns {
     pub(super) labels: Vec<usize>, // at least one
-    pub(super) clauses: Vec<ClauseColumn>,
+    pub(super) clauses: Vec<ClauseColumns>,
 }
 
-/// The head column of a clause that has a label.
+/// The head columns of a clause that has labels.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ClauseColumn {
-    pub(super) clause: usize, // index in the category
-    pub(super) label: usize,
+pub(super) struct ClauseColumns {
+    pub(super) clause: usize,      // index in the category
+    pub(super) labels: Vec<usize>, // at least one
 }
 
 /// The sources of a name of another service.
@@ -125,7 +125,8 @@ impl Mapping {
 
 impl CategoryColumns {
     fn uses(&self, column: usize) -> bool {
-        self.labels.contains(&column) || self.clauses.iter().any(|clause| clause.label == column)
+        let in_clause = |clause: &ClauseColumns| clause.labels.contains(&column);
+        self.labels.contains(&column) || self.clauses.iter().any(in_clause)
     }
 }
 
@@ -153,10 +154,11 @@ impl Resolver<'_> {
         let labels = category.labels.iter().map(label).collect::<Result<_>>()?;
         let mut clauses = Vec::new();
         for (index, clause) in category.clauses.iter().enumerate() {
-            let Some(label) = &clause.label else { continue };
             let of = || format!("clause {:?} of category {:?}", clause.id, category.id);
-            clauses.push(ClauseColumn { clause: index, label: self.label(label, of)? });
+            let labels = clause.labels.iter().map(|label| self.label(label, of));
+            clauses.push(ClauseColumns { clause: index, labels: labels.collect::<Result<_>>()? });
         }
+        clauses.retain(|clause| !clause.labels.is_empty());
         Ok(CategoryColumns { labels, clauses })
     }
 

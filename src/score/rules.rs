@@ -135,9 +135,9 @@ impl Rules {
             Judgement::any_of(labels.map(|&label| judge_label(scores, label, rule.threshold)));
         let mut clauses = Vec::new();
         if judgement.violated {
-            clauses.extend(columns.clauses.iter().map(|column| ClauseScore {
-                clause: column.clause,
-                score: scores.probabilities[column.label],
+            clauses.extend(columns.clauses.iter().map(|columns| {
+                let labels = columns.labels.iter().map(|&label| scores.probabilities[label]);
+                ClauseScore { clause: columns.clause, score: labels.fold(0.0, f32::max) }
             }));
         }
         CategoryVerdict { category: rule.category, judgement, clauses }

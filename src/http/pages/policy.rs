@@ -69,9 +69,13 @@ struct ClauseEntry {
     text: String,
     /// Whether the model scores the clause, so that `clauses` of `/v1/score` includes it.
     scored: bool,
-    /// The label of the model that scores the clause.
+    /// The label of the model that maps to the clause, if there is exactly one.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    /// The labels of the model that map to the clause, which takes their highest score.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    labels: Vec<String>,
 }
 
 /// The category names that the clients of another service expect.
@@ -151,16 +155,13 @@ impl CategoryEntry {
         let clause = |clause: &Clause| ClauseEntry {
             id: clause.id.clone(),
             text: clause.text.clone(),
-            scored: clause.label.is_some(),
-            label: clause.label.clone(),
-        };
-        let only_label = match category.labels.as_slice() {
-            [label] => Some(label.clone()),
-            _ => None,
+            scored: !clause.labels.is_empty(),
+            label: only_label(&clause.labels),
+            labels: clause.labels.clone(),
         };
         Self {
             id: category.id.clone(),
-            label: only_label,
+            label: only_label(&category.labels),
             labels: category.labels.clone(),
             title: category.title.clone(),
             summary: category.summary.clone(),
@@ -168,6 +169,13 @@ impl CategoryEntry {
             action: category.action.into(),
             clauses: category.clauses.iter().map(clause).collect(),
         }
+    }
+}
+
+fn only_label(labels: &[String]) -> Option<String> {
+    match labels {
+        [label] => Some(label.clone()),
+        _ => None,
     }
 }
 

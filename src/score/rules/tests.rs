@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Three categories: one with two labels and a scored clause, one with a differently named label,
+/// Three categories: one with two labels and two scored clauses, one with a differently named label,
 /// and one with a label of the same name. The label `extra` belongs to no category.
 const TOML: &str = r#"
     id = "house"
@@ -18,6 +18,7 @@ const TOML: &str = r#"
     clauses = [
         { id = "any", text = "No harm." },
         { id = "drugs", text = "No drugs.", label = "drugs" },
+        { id = "sales", text = "No trade.", labels = ["drugs", "weapons"] },
     ]
     [[categories]]
     id = "leak"
@@ -174,7 +175,8 @@ fn clauses_with_a_label_are_scored_where_their_category_is_violated() {
         |named: &[(&str, f32)]| rules().judge(&scores(named)).categories[0].clauses.clone();
     assert_eq!(
         clauses(&[("weapons", 0.9), ("drugs", 0.3)]),
-        [ClauseScore { clause: 1, score: 0.3 }]
+        [ClauseScore { clause: 1, score: 0.3 }, ClauseScore { clause: 2, score: 0.9 }],
+        "the highest of two labels counts"
     );
     assert_eq!(clauses(&[("weapons", 0.4), ("drugs", 0.3)]), []);
     assert_eq!(ClauseScore { clause: 1, score: 0.3 }.id(&rules().policy().categories[0]), "drugs");

@@ -72,6 +72,7 @@ async fn the_policy_says_which_clauses_are_scored() {
         abuse["clauses"].as_array().unwrap().iter().map(|clause| &clause["scored"]).collect();
     assert_eq!(scored, [&json!(false), &json!(true)]);
     assert_eq!(abuse["clauses"][1]["label"], "threat");
+    assert_eq!(abuse["clauses"][1]["labels"], json!(["threat"]));
     assert_eq!(policy["categories"][1]["label"], "leak");
 }
 
