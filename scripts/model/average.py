@@ -51,10 +51,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def check_alike(folders: list[Path]) -> None:
-    """Ends the program unless all have the same categories in the same order."""
-    known = {settings_file.read(folder / "settings.toml").categories for folder in folders}
+    """Ends the program unless all have the same labels in the same order."""
+    known = {settings_file.read(folder / "settings.toml").labels for folder in folders}
     if len(known) != 1:
-        raise SystemExit("average.py: expected models of the same categories")
+        raise SystemExit("average.py: expected models of the same labels")
 
 
 def shapes(model: dict[str, torch.Tensor]) -> dict[str, torch.Size]:

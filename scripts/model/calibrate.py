@@ -11,10 +11,12 @@ model's folder; without --policy a plain policy of the model's labels is made.
 The probability is sigmoid(scale * logit + offset). The method is Platt's, fitted as in H.-T. Lin,
 C.-J. Lin, R. C. Weng, "A note on Platt's probabilistic outputs for support vector machines",
 Machine Learning 68 (2007), 267-276. Their A and B are our -scale and -offset. The calibration error
-is measured on texts that the fit has not seen, fold by fold.
+is measured on texts that the fit has not seen, fold by fold. A label without positives or without
+negatives keeps its logits.
 
-The threshold of a category is the hundredth with the best F1 among those that flag no more than
---ceiling of the harmless texts; among equals the highest.
+The threshold of a category, and of a name of another service that has one, is the hundredth with
+the best F1 among those that flag no more than --ceiling of the harmless texts of any language;
+among equals the highest.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import json
 import re
 import sys
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +48,7 @@ N_FOLDS = 10
 
 @dataclass(frozen=True)
 class Platt:
-    """The line that a category's logits lie on."""
+    """The line that a label's logits lie on."""
 
     scale: float
     offset: float
@@ -60,46 +63,50 @@ class Decisions:
     """How well a threshold does."""
 
     threshold: float
+    n_known: int
+    n_positives: int
     f1: float
     precision: float
     recall: float
-    false_alarms: float  # share of the harmless texts
+    false_alarms: float  # share of the harmless texts, of the language with most of them
+
+
+@dataclass(frozen=True)
+class Known:
+    """Texts whose labels are known, and harmless ones, as the model sees them."""
+
+    labels: list[str]
+    targets: np.ndarray  # (text, label)
+    probabilities: np.ndarray  # (text, label)
+    harmless: np.ndarray  # (harmless text, label)
+    languages: np.ndarray  # (harmless text)
 
 
 def main() -> None:
-    """Fits every category, writes the files and prints the table."""
+    """Fits every label, chooses the thresholds, writes the files and prints the tables."""
     arguments = parse_arguments()
-    categories = read_categories(arguments.model / "config.json")
+    labels = read_labels(arguments.model / "config.json")
     try:
         rows, harmless = list(read(arguments.labels)), list(read(arguments.harmless))
     except (BadRow, OSError) as fault:
         sys.exit(f"calibrate.py: {fault}")
-    policy = arguments.policy.read_text() if arguments.policy else plain_policy(categories)
-    logits = log_odds(arguments, rows, categories)
-    calm = log_odds(arguments, harmless, categories)
-    labels = np.array([row.targets(categories) for row in rows])
+    policy = arguments.policy.read_text() if arguments.policy else plain_policy(labels)
     print(f"{len(rows)} labelled texts, {len(harmless)} harmless ones")
-    print(f"{'category':<26}{'known':>6}{'pos.':>6}{'scale':>9}{'offset':>9}{'error':>8}", end="")
-    print(f"{'thresh.':>9}{'F1':>8}{'prec.':>8}{'recall':>8}{'alarms':>8}")
-    fitted, thresholds = {}, {}
-    flagged = np.zeros(len(harmless), dtype=bool)
-    for col, category in enumerate(categories):
-        known = labels[:, col] != UNKNOWN
-        label, logit = labels[known, col] == 1, logits[known, col]
-        platt = fit(category, logit, label)
-        error = calibration_error(label, cross_fitted(category, logit, label))
-        calm_scores = platt.probabilities(calm[:, col])
-        best = best_threshold(platt.probabilities(logit), label, calm_scores, arguments.ceiling)
-        fitted[category] = {"scale": round(platt.scale, 6), "offset": round(platt.offset, 6)}
-        thresholds[category] = best.threshold
-        flagged |= calm_scores >= best.threshold
-        print(f"{category:<26}{len(label):>6}{label.sum():>6}", end="")
-        print(f"{platt.scale:>9.4f}{platt.offset:>9.4f}{error:>8.4f}{best.threshold:>9.2f}", end="")
-        print(f"{best.f1:>8.4f}{best.precision:>8.4f}{best.recall:>8.4f}{best.false_alarms:>8.4f}")
-    print(f"harmless texts with any flag: {flagged.mean():.4f}")
-    calibration = {"method": "platt", "version": arguments.version, "labels": fitted}
+    targets = np.array([row.targets(labels) for row in rows])
+    logits, calm = log_odds(arguments, rows, labels), log_odds(arguments, harmless, labels)
+    fitted = fit_all(labels, logits, targets)
+    lines = {
+        label: {"scale": round(it.scale, 6), "offset": round(it.offset, 6)}
+        for label, it in fitted.items()
+    }
+    calibration = {"method": "platt", "version": arguments.version, "labels": lines}
     (arguments.model / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n")
-    (arguments.model / "policy.toml").write_text(with_thresholds(policy, thresholds))
+    known = Known(
+        labels, targets, probabilities_of(fitted, logits), probabilities_of(fitted, calm),
+        np.array([row.language for row in harmless]),
+    )
+    made = with_thresholds(policy, known, arguments.ceiling)
+    (arguments.model / "policy.toml").write_text(made)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -121,44 +128,69 @@ def parse_arguments() -> argparse.Namespace:
 # The data.
 
 
-def read_categories(config: Path) -> list[str]:
-    """The categories in the order of the logits."""
+def read_labels(config: Path) -> list[str]:
+    """The labels in the order of the logits."""
     id2label = json.loads(config.read_text())["id2label"]
     return [id2label[str(col)] for col in range(len(id2label))]
 
 
-def log_odds(arguments: argparse.Namespace, rows: list[Row], categories: list[str]) -> np.ndarray:
-    """Logits (text, category) as moderato pools them."""
+def log_odds(arguments: argparse.Namespace, rows: list[Row], labels: list[str]) -> np.ndarray:
+    """Logits (text, label) as moderato pools them."""
     texts = [row.text for row in rows]
-    return served.log_odds(arguments.binary, arguments.model, texts, categories)
+    return served.log_odds(arguments.binary, arguments.model, texts, labels)
 
 
 # The policy.
 
 
-def with_thresholds(policy: str, thresholds: dict[str, float]) -> str:
-    """The same file with other thresholds, each below the label that it belongs to."""
-    label, lines = None, []
+def with_thresholds(policy: str, known: Known, ceiling: float) -> str:
+    """The same file with other thresholds: of each category, and of each name that has one."""
+    head = ["category or name", "known", "pos.", "thresh.", "F1", "prec.", "recall", "alarms"]
+    print("{:<40}{:>6}{:>6}{:>9}{:>8}{:>8}{:>8}{:>8}".format(*head))
+    lines, judged, flagged = [], None, np.zeros(len(known.harmless), dtype=bool)
     for line in policy.splitlines():
-        if found := re.fullmatch(r'label = "(.*)"', line):
-            label = found[1]
-        if label in thresholds and line.startswith("threshold = "):
-            line = f"threshold = {thresholds[label]:.2f}"
+        if found := re.fullmatch(r"(?:label|labels) = .*", line):
+            judged = labels_of(tomllib.loads(line))
+        if line.startswith("threshold = ") and judged:
+            best = best_threshold(known, judged, np.max, ceiling)
+            line = f"threshold = {best.threshold:.2f}"
+            flagged |= score_of(known.harmless, known, judged, np.max) >= best.threshold
+            print_line(", ".join(judged), best)
+            judged = None
+        elif re.fullmatch(r"\s*\{ name = .*threshold = .* \},?", line):
+            name = tomllib.loads(f"it = {line.strip().rstrip(',')}")["it"]
+            sources = name.get("from") or name["all_of"]
+            best = best_threshold(known, sources, np.max if "from" in name else np.min, ceiling)
+            line = re.sub(r"threshold = [0-9.]+", f"threshold = {best.threshold:.2f}", line)
+            print_line(name["name"], best)
         lines.append(line)
-    made = "\n".join(lines) + "\n"
-    set_to = {it["label"]: it["threshold"] for it in tomllib.loads(made)["categories"]}
-    if missing := [it for it in thresholds if set_to.get(it) != thresholds[it]]:
-        sys.exit(f"the policy has no threshold for {', '.join(missing)}")
-    return made
+    print(f"harmless texts with the flag of a category: {flagged.mean():.4f}; by language:")
+    shares = (
+        f"{it} {flagged[known.languages == it].mean():.4f} of {(known.languages == it).sum()}"
+        for it in sorted(set(known.languages))
+    )
+    print(", ".join(shares))
+    return "\n".join(lines) + "\n"
 
 
-def plain_policy(categories: list[str]) -> str:
+def labels_of(entry: dict) -> list[str]:
+    """The labels of a category."""
+    return entry.get("labels") or [entry["label"]]
+
+
+def print_line(name: str, best: "Decisions") -> None:
+    """A line of the table."""
+    print(f"{name:<40}{best.n_known:>6}{best.n_positives:>6}{best.threshold:>9.2f}", end="")
+    print(f"{best.f1:>8.4f}{best.precision:>8.4f}{best.recall:>8.4f}{best.false_alarms:>8.4f}")
+
+
+def plain_policy(labels: list[str]) -> str:
     """One that flags."""
     parts = ['id = "own"\nname = "Own policy"\nversion = "1"\n']
     parts.extend(
         f'[[categories]]\nid = "{it}"\nlabel = "{it}"\ntitle = "{it}"\nsummary = ""\n'
         f'threshold = 0.5\naction = "flag"\nclauses = []\n'
-        for it in categories
+        for it in labels
     )
     return "\n".join(parts)
 
@@ -166,11 +198,35 @@ def plain_policy(categories: list[str]) -> str:
 # The fit.
 
 
-def fit(category: str, logit: np.ndarray, label: np.ndarray) -> Platt:
+def fit_all(labels: list[str], logits: np.ndarray, targets: np.ndarray) -> dict[str, Platt]:
+    """By label; prints how well it does."""
+    print(f"{'label':<40}{'known':>6}{'pos.':>6}{'scale':>9}{'offset':>9}{'error':>8}")
+    found = {}
+    for col, name in enumerate(labels):
+        is_known = targets[:, col] != UNKNOWN
+        label, logit = targets[is_known, col] == 1, logits[is_known, col]
+        if label.all() or not label.any():
+            found[name] = Platt(1.0, 0.0)
+            print(f"{name:<40}{len(label):>6}{label.sum():>6}  kept as it is")
+            continue
+        platt = found[name] = fit(name, logit, label)
+        error = calibration_error(label, cross_fitted(name, logit, label)) if label.sum() > 1 else np.nan
+        print(f"{name:<40}{len(label):>6}{label.sum():>6}", end="")
+        print(f"{platt.scale:>9.4f}{platt.offset:>9.4f}{error:>8.4f}")
+    return found
+
+
+def probabilities_of(fitted: dict[str, Platt], logits: np.ndarray) -> np.ndarray:
+    """Calibrated scores (text, label)."""
+    columns = zip(fitted.values(), logits.T, strict=True)
+    return np.stack([platt.probabilities(logit) for platt, logit in columns], axis=1)
+
+
+def fit(name: str, logit: np.ndarray, label: np.ndarray) -> Platt:
     """Minimises the cross-entropy by Newton's method with backtracking."""
     n_positives, n_negatives = int(label.sum()), int((~label).sum())
     if not n_positives or not n_negatives:
-        sys.exit(f"{category}: {n_positives} positives and {n_negatives} negatives, needs both")
+        sys.exit(f"{name}: {n_positives} positives and {n_negatives} negatives, needs both")
     # Platt's targets: a little less sure than the labels, so that the fit exists.
     target = np.where(label, (n_positives + 1) / (n_positives + 2), 1 / (n_negatives + 2))
     inputs = np.stack([logit, np.ones_like(logit)], axis=1)  # (text, scale and offset)
@@ -184,14 +240,14 @@ def fit(category: str, logit: np.ndarray, label: np.ndarray) -> Platt:
         hessian = inputs.T @ (curvature[:, None] * inputs) + RIDGE * np.eye(2)
         weights = stepped(inputs, target, weights, gradient, -np.linalg.solve(hessian, gradient))
     else:
-        sys.exit(f"{category}: no minimum after {MAX_STEPS} steps")
+        sys.exit(f"{name}: no minimum after {MAX_STEPS} steps")
     scale, offset = weights
     if scale <= 0:
-        sys.exit(f"{category}: scale {scale:.4f}, so higher logits mean lower probability")
+        sys.exit(f"{name}: scale {scale:.4f}, so higher logits mean lower probability")
     return Platt(float(scale), float(offset))
 
 
-def cross_fitted(category: str, logit: np.ndarray, label: np.ndarray) -> np.ndarray:
+def cross_fitted(name: str, logit: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Probabilities, each by a fit to the other folds; positives are spread over the folds."""
     folds = np.empty(len(label), dtype=int)
     chance = np.random.default_rng(0)
@@ -201,7 +257,7 @@ def cross_fitted(category: str, logit: np.ndarray, label: np.ndarray) -> np.ndar
     found = np.empty(len(label))
     for fold in range(N_FOLDS):
         held_out = folds == fold
-        found[held_out] = fit(category, logit[~held_out], label[~held_out]).probabilities(logit[held_out])
+        found[held_out] = fit(name, logit[~held_out], label[~held_out]).probabilities(logit[held_out])
     return found
 
 
@@ -239,16 +295,37 @@ def sigmoid(log_odds: np.ndarray) -> np.ndarray:
 
 
 def best_threshold(
-    probability: np.ndarray, label: np.ndarray, harmless: np.ndarray, ceiling: float
+    known: Known, names: list[str], joined: Callable[..., np.ndarray], ceiling: float
 ) -> Decisions:
-    """The best F1 below the ceiling; the last hundredth if nothing is."""
-    found = [decisions(probability, label, harmless, threshold) for threshold in THRESHOLDS]
+    """The best F1 below the ceiling, of the highest or the lowest score of some labels; the last
+    hundredth if nothing is below it."""
+    target = joined(np.where(known.targets == UNKNOWN, 0.5, known.targets)[:, places(known, names)], axis=1)
+    is_known = target != 0.5
+    label = target[is_known] == 1
+    score = score_of(known.probabilities, known, names, joined)[is_known]
+    calm = score_of(known.harmless, known, names, joined)
+    by_language = [calm[known.languages == it] for it in sorted(set(known.languages))]
+    found = [decisions(score, label, by_language, threshold) for threshold in THRESHOLDS]
     allowed = [it for it in found if it.false_alarms <= ceiling] or found[-1:]
     return max(allowed, key=lambda it: (it.f1, it.threshold))
 
 
+def score_of(
+    scores: np.ndarray, known: Known, names: list[str], joined: Callable[..., np.ndarray]
+) -> np.ndarray:
+    """One score (text) of the scores of some labels."""
+    return joined(scores[:, places(known, names)], axis=1)
+
+
+def places(known: Known, names: list[str]) -> list[int]:
+    """Of labels, among those of the model."""
+    if strange := set(names) - set(known.labels):
+        sys.exit(f"the model has no label {', '.join(sorted(strange))}")
+    return [known.labels.index(name) for name in names]
+
+
 def decisions(
-    probability: np.ndarray, label: np.ndarray, harmless: np.ndarray, threshold: float
+    probability: np.ndarray, label: np.ndarray, harmless: list[np.ndarray], threshold: float
 ) -> Decisions:
     """What the flags are worth; a rate over nothing is zero."""
     flagged = probability >= threshold
@@ -256,10 +333,12 @@ def decisions(
     n_flagged, n_positives = int(flagged.sum()), int(label.sum())
     return Decisions(
         threshold=round(float(threshold), 2),
-        f1=2 * n_hits / (n_flagged + n_positives),
+        n_known=len(label),
+        n_positives=n_positives,
+        f1=2 * n_hits / max(n_flagged + n_positives, 1),
         precision=n_hits / n_flagged if n_flagged else 0.0,
-        recall=n_hits / n_positives,
-        false_alarms=float((harmless >= threshold).mean()) if len(harmless) else 0.0,
+        recall=n_hits / max(n_positives, 1),
+        false_alarms=max((float((it >= threshold).mean()) for it in harmless), default=0.0),
     )
 
 

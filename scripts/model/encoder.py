@@ -17,13 +17,13 @@ LENGTH_STEP = 16  # tokens; products of a new shape cost far more than those of 
 
 
 def make(
-    base: Path, categories: list[str], train: Train, device: torch.device
+    base: Path, names: list[str], train: Train, device: torch.device
 ) -> PreTrainedModel:
     """A model with a new head on a base's encoder; the base itself if it has these labels."""
-    labels = dict(enumerate(categories))
+    labels = dict(enumerate(names))
     config = AutoConfig.from_pretrained(
         base,
-        num_labels=len(categories),
+        num_labels=len(names),
         id2label=labels,
         label2id={label: col for col, label in labels.items()},
         problem_type="multi_label_classification",
@@ -78,7 +78,7 @@ def logits(
     max_tokens: int,
     precision: str = "f32",
 ) -> np.ndarray:
-    """Logits (row, category) of some rows, in their order; the precision is that of a `Train`."""
+    """Logits (row, label) of some rows, in their order; the precision is that of a `Train`."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
@@ -107,5 +107,5 @@ def by_length(lengths: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
 
 
 def positive_weights(folder: Path) -> np.ndarray:
-    """What positives weighed when a folder's model was trained, by category."""
+    """What positives weighed when a folder's model was trained, by label."""
     return np.array(json.loads((folder / "training.json").read_text())["positive_weights"])

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification
 
-from calibrate import Platt, read_categories
+from calibrate import Platt, read_labels
 from prepare import plain_tokenizer
 
 TOLERANCE = 0.02  # int8 may differ by so much; f32 does by far less
@@ -70,7 +70,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def self_test(folder: Path, tokenizer: Tokenizer, texts: list[str]) -> list[str]:
     """Lines with the scores of short texts, by label."""
-    categories = read_categories(folder / "config.json")
+    labels = read_labels(folder / "config.json")
     fitted = json.loads((folder / "calibration.json").read_text())["labels"]
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     lines = []
@@ -79,9 +79,9 @@ def self_test(folder: Path, tokenizer: Tokenizer, texts: list[str]) -> list[str]
         with torch.inference_mode():
             logits = model(input_ids=tokens).logits[0].double().numpy()
         scores = {}
-        for category, logit in zip(categories, logits, strict=True):
-            platt = Platt(**fitted[category])
-            scores[category] = round(float(platt.probabilities(np.array(logit))), DIGITS)
+        for label, logit in zip(labels, logits, strict=True):
+            platt = Platt(**fitted[label])
+            scores[label] = round(float(platt.probabilities(np.array(logit))), DIGITS)
         line = {"text": text, "scores": scores, "tolerance": TOLERANCE}
         lines.append(json.dumps(line, ensure_ascii=False))
     return lines

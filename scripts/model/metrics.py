@@ -3,6 +3,7 @@
 import numpy as np
 
 from rows import UNKNOWN
+from settings import Settings
 
 
 def average_precision(label: np.ndarray, score: np.ndarray) -> float:
@@ -43,15 +44,24 @@ def calibration_error(label: np.ndarray, score: np.ndarray, n_bins: int = 15) ->
     return float(sum(gaps) / len(label))
 
 
-def summary(labels: np.ndarray, scores: np.ndarray, categories: list[str]) -> dict[str, float]:
-    """Average precision of each category and their mean ("macro"); "any_roc": how well the highest
-    score tells texts that violate anything from those that are known to violate nothing."""
+def summary(targets: np.ndarray, scores: np.ndarray, settings: Settings) -> dict[str, float]:
+    """Average precision of each label (of targets and scores (text, label)), and of the categories
+    among them their mean ("macro") and "any_roc": how well the highest score tells texts that
+    violate anything from those that are known to violate nothing."""
     found = {}
-    for col, category in enumerate(categories):
-        known = labels[:, col] != UNKNOWN
-        found[category] = average_precision(labels[known, col], scores[known, col])
-    found["macro"] = float(np.nanmean([found[category] for category in categories]))
-    is_any = (labels == 1).any(axis=1)
-    decided = is_any | (labels != UNKNOWN).all(axis=1)
+    for col, label in enumerate(settings.labels):
+        known = targets[:, col] != UNKNOWN
+        found[label] = average_precision(targets[known, col], scores[known, col])
+    categories = settings.of_categories()
+    found["macro"] = nan_mean([found[settings.labels[col]] for col in categories])
+    targets, scores = targets[:, categories], scores[:, categories]
+    is_any = (targets == 1).any(axis=1)
+    decided = is_any | (targets != UNKNOWN).all(axis=1)
     found["any_roc"] = roc_auc(is_any[decided], scores[decided].max(axis=1))
     return found
+
+
+def nan_mean(values: list[float]) -> float:
+    """Of those that are numbers; NaN if none is."""
+    numbers = [it for it in values if not np.isnan(it)]
+    return float(np.mean(numbers)) if numbers else float("nan")

@@ -1,20 +1,28 @@
 """Makes a training set of labelled texts: checked, without leaks, tokenised.
 
     python3 scripts/model/prepare.py --settings scripts/model/moderato-small.toml \\
-        --base BASE --rows train.jsonl.zst --rows written.jsonl --development dev.jsonl \\
-        --keep-out other.jsonl --sources SOURCES.md --output PREPARED
+        --base BASE --rows train.jsonl.zst --rows written.jsonl --clauses clauses.jsonl.zst \\
+        --pairs parallel.jsonl.zst --development dev.jsonl --keep-out other.jsonl \\
+        --sources SOURCES.md --output PREPARED
 
-Rows are JSON lines or a table in CSV: see rows.py. Those that nearly are evaluation texts are left
-out: texts of --development and of every --keep-out. One in --hold-out of the harmless rows is left
-out too; calibrate.py finds thresholds with them. Writes the sets `train` and `development`,
-development.jsonl and harmless.jsonl, and manifest.json, which says of each source where it is,
-under which licence, and what its labels say.
+Rows, more labels of them and sentence pairs are JSON lines, or rows a table in CSV: see rows.py.
+Left out are rows that nearly are evaluation texts (of --development, of every --keep-out), those
+that --leave-out names, and with a text all translations of it. Of development rows, those of the
+part "report" are not used to develop with.
+
+One in --hold-out of the harmless rows is held out too, calibrate.py finds thresholds with them; so
+is one in --hold-out-pairs of the sentence pairs, and as many others, which are for the card alone.
+
+Writes the sets `train` and `development`; development.jsonl, harmless.jsonl and everyday.jsonl (the
+pairs for the card); and manifest.json, which says of each source where it is, under which licence,
+and what its labels say.
 """
 
 import argparse
 import hashlib
 import json
 from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +32,22 @@ import settings as settings_file
 from leaks import Evaluation
 from prepared import Prepared
 from rewrite import rewritten
-from rows import UNKNOWN, BadRow, Row, read
+from rows import ENGLISH, UNKNOWN, BadRow, Row, read, read_labels, read_pairs
 from settings import Settings
 
 MOST_DEVELOPMENT_TOKENS = 512
 DEVELOPMENT_SHARE = 5  # one in so many
+REPORT = "report"  # the part of a development set that nothing is chosen with
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All rows, by what they are for."""
+
+    train: list[Row]
+    development: list[Row]
+    harmless: list[Row]  # to find thresholds with
+    everyday: list[Row]  # to say how often harmless texts are flagged
 
 
 def main() -> None:
@@ -37,33 +56,23 @@ def main() -> None:
     settings = settings_file.read(arguments.settings)
     tokenizer = plain_tokenizer(arguments.base)
     try:
-        development = list(read(arguments.development)) if arguments.development else []
-        kept_out = [row for file in arguments.keep_out for row in read(file)]
-        rows = [row for file in arguments.rows for row in read(file)]
+        texts = divided(arguments, settings)
     except (BadRow, OSError) as fault:
         raise SystemExit(f"prepare.py: {fault}") from None
-    check_labels(settings, rows)
-    if not development:
-        development = [row for row in rows if is_chosen(row, DEVELOPMENT_SHARE, "development")]
-
-    evaluation = Evaluation(row.text for row in [*development, *kept_out])
-    clean = [row for row in rows if not evaluation.holds(row.text)]
-    chosen = (row for row in clean if is_chosen(row, arguments.hold_out, "harmless"))
-    harmless = [row for row in chosen if is_harmless(row, settings)]
-    held_out = {row.id for row in harmless}
-    train = [row for row in clean if row.id not in held_out]
-    added = rewritten(train, settings.augment, settings.train.seed)
-    print(f"{len(rows)} rows: {len(rows) - len(clean)} too near to evaluation texts, ", end="")
-    print(f"{len(harmless)} held out, {len(train)} to train with and {len(added)} rewritten")
+    check_labels(settings, texts.train)
+    english = [row for row in texts.train if row.language == ENGLISH and row.labels]
+    added = rewritten(english, settings.augment)
+    print(f"{len(texts.train)} rows to train with, {len(added)} rewritten; ", end="")
+    print(f"{len(texts.harmless)} and {len(texts.everyday)} harmless ones held out")
 
     folder = arguments.output
-    whole = [*train, *added]
+    whole = [*texts.train, *added]
     tokenised(tokenizer, whole, settings, settings.train.max_tokens).save(folder, "train")
-    measured = tokenised(tokenizer, development, settings, MOST_DEVELOPMENT_TOKENS)
+    measured = tokenised(tokenizer, texts.development, settings, MOST_DEVELOPMENT_TOKENS)
     measured.save(folder, "development")
-    write_rows(folder / "development.jsonl", development)
-    write_rows(folder / "harmless.jsonl", harmless)
-    manifest = describe(train, settings, arguments)
+    for name in ("development", "harmless", "everyday"):
+        write_rows(folder / f"{name}.jsonl", getattr(texts, name))
+    manifest = describe(texts.train, settings, arguments)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"wrote {folder}")
 
@@ -77,10 +86,15 @@ def parse_arguments() -> argparse.Namespace:
     add("--settings", type=Path, required=True, metavar="FILE", help="TOML")
     add("--base", type=Path, required=True, metavar="FOLDER", help="with a tokenizer.json")
     add("--rows", type=Path, required=True, action="append", metavar="FILE", help="to train with")
-    add("--development", type=Path, metavar="FILE", help="to measure with, else a fifth of the rows")
+    add("--clauses", type=Path, metavar="FILE", help="more labels of the rows, by id")
+    add("--pairs", type=Path, metavar="FILE", help="harmless sentence pairs")
+    add("--development", type=Path, default=[], action="append", metavar="FILE",
+        help="to measure with, else a fifth of the rows")
     add("--keep-out", type=Path, default=[], action="append", metavar="FILE", help="others to measure with")
+    add("--leave-out", type=Path, metavar="FILE", help="ids, a line each")
     add("--sources", type=Path, metavar="FILE", help="a table of sources, in Markdown")
     add("--hold-out", type=int, default=40, metavar="N", help="one in N (default: %(default)s)")
+    add("--hold-out-pairs", type=int, default=6, metavar="N", help="one in N (default: %(default)s)")
     add("--output", type=Path, required=True, metavar="FOLDER", help="what to make")
     return parser.parse_args()
 
@@ -93,30 +107,78 @@ def plain_tokenizer(base: Path) -> Tokenizer:
     return tokenizer
 
 
-def check_labels(settings: Settings, rows: list[Row]) -> None:
-    """Ends the program if a row has a label that is no category, or a category has no positives."""
-    strange = {label for row in rows for label in row.labels} - set(settings.categories)
-    if strange:
-        raise SystemExit(f"prepare.py: no such category: {', '.join(sorted(strange))}")
-    for category in settings.categories:
-        if not any(row.labels.get(category) == 1 for row in rows):
-            raise SystemExit(f"prepare.py: no row is labelled {category}")
+# Which rows are for what.
+
+
+def divided(arguments: argparse.Namespace, settings: Settings) -> Texts:
+    """Reads everything, and gives each row its purpose."""
+    clauses = read_labels(arguments.clauses) if arguments.clauses else {}
+    rows = [with_labels(row, clauses) for file in arguments.rows for row in read(file)]
+    pairs = list(read_pairs(arguments.pairs)) if arguments.pairs else []
+    development = [
+        with_labels(row, clauses) for file in arguments.development for row in read(file)
+    ]
+    if not development:
+        development = [row for row in rows if is_chosen(row, DEVELOPMENT_SHARE, "development")]
+    kept_out = [row for file in arguments.keep_out for row in read(file)]
+    evaluation = Evaluation(row.text for row in [*development, *kept_out])
+    refused = set(arguments.leave_out.read_text().split()) if arguments.leave_out else set()
+    refused |= {row.original() for row in [*rows, *pairs] if evaluation.holds(row.text)}
+    print(f"{len(refused)} texts are left out, with their translations")
+    rows, pairs = (
+        [row for row in part if row.original() not in refused] for part in (rows, pairs)
+    )
+    harmless = [
+        row for row in rows
+        if is_harmless(row, settings) and is_chosen(row, arguments.hold_out, "harmless")
+    ]
+    one_in = arguments.hold_out_pairs
+    harmless_pairs = [row for row in pairs if is_chosen(row, one_in, "harmless")]
+    others = (row for row in pairs if not is_chosen(row, one_in, "harmless"))
+    everyday = [row for row in others if is_chosen(row, one_in, "everyday")]
+    held_out = {row.original() for row in [*harmless, *harmless_pairs, *everyday]}
+    train = [row for row in [*rows, *pairs] if row.original() not in held_out]
+    development = [row for row in development if row.part != REPORT]
+    # Not before now: what is held out must not depend on the languages that a model reads.
+    parts = (train, development, [*harmless, *harmless_pairs], everyday)
+    return Texts(*([row for row in part if is_read(row, settings)] for part in parts))
+
+
+def with_labels(row: Row, more: dict[str, dict[str, int | None]]) -> Row:
+    """The row, with what is known besides."""
+    return replace(row, labels=row.labels | more.get(row.id, {}))
+
+
+def is_read(row: Row, settings: Settings) -> bool:
+    """Whether the model reads its language."""
+    return not settings.languages or row.language in settings.languages
 
 
 def is_harmless(row: Row, settings: Settings) -> bool:
     """Whether it is known to violate nothing."""
-    return all(row.labels.get(category) == 0 for category in settings.categories)
+    return all(row.labels.get(label) == 0 for label in settings.categories or settings.labels)
 
 
 def is_chosen(row: Row, one_in: int, purpose: str) -> bool:
-    """One in so many, by what the text is and not by where it stands; other ones for each purpose."""
-    digest = hashlib.sha256(f"{purpose} {row.text}".encode()).digest()
+    """One in so many, other ones for each purpose; a text and its translations together."""
+    digest = hashlib.sha256(f"{purpose} {row.original()}".encode()).digest()
     return one_in > 0 and int.from_bytes(digest[:8]) % one_in == 0
+
+
+def check_labels(settings: Settings, rows: list[Row]) -> None:
+    """Ends the program if a row has a label that the settings lack; names labels without positives."""
+    counts = Counter(label for row in rows for label, value in row.labels.items() if value == 1)
+    strange = {label for row in rows for label in row.labels} - set(settings.labels)
+    if strange:
+        raise SystemExit(f"prepare.py: no such label: {', '.join(sorted(strange))}")
+    if missing := [label for label in settings.labels if not counts[label]]:
+        print(f"no row is positive for {', '.join(missing)}")
 
 
 def write_rows(file: Path, rows: list[Row]) -> None:
     """As JSON lines."""
-    lines = ({"id": row.id, "text": row.text, "labels": row.labels} for row in rows)
+    keys = ("id", "text", "language", "source", "labels")
+    lines = ({key: getattr(row, key) for key in keys} for row in rows)
     file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
@@ -124,7 +186,6 @@ def tokenised(
     tokenizer: Tokenizer, rows: list[Row], settings: Settings, max_tokens: int
 ) -> Prepared:
     """Rows as a model reads them."""
-    categories = list(settings.categories)
     ids, starts = [], [0]
     for first in range(0, len(rows), 4096):
         for encoded in tokenizer.encode_batch([row.text for row in rows[first : first + 4096]]):
@@ -133,14 +194,15 @@ def tokenised(
                 cut = [*cut[: max_tokens - 1], cut[-1]]
             ids.append(np.array(cut, dtype=np.uint32))
             starts.append(starts[-1] + len(cut))
-    labels = np.array([row.targets(categories) for row in rows], dtype=np.float32)
+    targets = np.array([row.targets(settings.labels) for row in rows], dtype=np.float32)
     return Prepared(
         ids=np.concatenate(ids),
         starts=np.array(starts, dtype=np.int64),
-        labels=labels,
+        targets=targets,
         names=[row.id for row in rows],
         origins=[row.origin for row in rows],
         sources=[row.source for row in rows],
+        languages=[row.language for row in rows],
     )
 
 
@@ -152,15 +214,19 @@ def describe(rows: list[Row], settings: Settings, arguments: argparse.Namespace)
     known = table_of(arguments.sources) if arguments.sources else {}
     sources = {}
     for name, part in sorted(by_source.items(), key=lambda it: (-len(it[1]), it[0])):
-        labels = np.array([row.targets(list(settings.categories)) for row in part])
+        targets = np.array([row.targets(settings.labels) for row in part])
         counts = {
-            category: {"positive": int((col == 1).sum()), "known": int((col != UNKNOWN).sum())}
-            for category, col in zip(settings.categories, labels.T, strict=True)
+            label: {"positive": int((col == 1).sum()), "known": int((col != UNKNOWN).sum())}
+            for label, col in zip(settings.labels, targets.T, strict=True)
             if (col != UNKNOWN).any()
         }
         origins = dict(sorted(Counter(row.origin for row in part).items()))
-        sources[name] = {"rows": len(part), "origins": origins, **known.get(name, {}), "labels": counts}
-    return {"rows": len(rows), "categories": list(settings.categories), "sources": sources}
+        languages = dict(sorted(Counter(row.language for row in part).items()))
+        sources[name] = {
+            "rows": len(part), "origins": origins, "languages": languages,
+            **known.get(name, {}), "labels": counts,
+        }
+    return {"rows": len(rows), "labels": list(settings.labels), "sources": sources}
 
 
 def table_of(file: Path) -> dict[str, dict[str, str]]:

@@ -9,6 +9,8 @@ import numpy as np
 from rows import UNKNOWN
 from settings import Train
 
+WORDS = ("names", "origins", "sources", "languages")
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -16,10 +18,11 @@ class Prepared:
 
     ids: np.ndarray  # uint32, (token)
     starts: np.ndarray  # int64, (row + 1)
-    labels: np.ndarray  # float32, (row, category): 0 to 1, or UNKNOWN
+    targets: np.ndarray  # float32, (row, label): 0 to 1, or UNKNOWN
     names: list[str]  # (row)
     origins: list[str]  # (row)
     sources: list[str]  # (row)
+    languages: list[str]  # (row)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -48,18 +51,16 @@ class Prepared:
         return Prepared(
             ids=np.concatenate(ids),
             starts=np.concatenate([[0], np.cumsum(self.lengths()[rows])]),
-            labels=self.labels[rows],
-            names=[self.names[row] for row in rows],
-            origins=[self.origins[row] for row in rows],
-            sources=[self.sources[row] for row in rows],
+            targets=self.targets[rows],
+            **{key: [getattr(self, key)[row] for row in rows] for key in WORDS},
         )
 
     def save(self, folder: Path, name: str) -> None:
         """Two files: NAME.npz and NAME.json."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {it: getattr(self, it) for it in ("ids", "starts", "labels")}
+        arrays = {it: getattr(self, it) for it in ("ids", "starts", "targets")}
         np.savez(folder / f"{name}.npz", **arrays)
-        words = {"names": self.names, "origins": self.origins, "sources": self.sources}
+        words = {key: getattr(self, key) for key in WORDS}
         (folder / f"{name}.json").write_text(json.dumps(words))
 
 
@@ -70,6 +71,6 @@ def load(folder: Path, name: str) -> Prepared:
     return Prepared(**{key: arrays[key] for key in arrays.files}, **words)
 
 
-def known(labels: np.ndarray) -> np.ndarray:
+def known(targets: np.ndarray) -> np.ndarray:
     """Where a label is known."""
-    return labels != UNKNOWN
+    return targets != UNKNOWN

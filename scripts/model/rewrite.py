@@ -3,6 +3,7 @@ of a conversation. Disguises that moderato undoes before it reads a text are not
 
 import random
 import string
+from dataclasses import replace
 
 from rows import Row
 from settings import Augment
@@ -156,9 +157,9 @@ MOST_CONTEXT_WORDS = 80
 CHANGED_WORDS = 0.35
 
 
-def rewritten(rows: list[Row], augment: Augment, seed: int) -> list[Row]:
+def rewritten(rows: list[Row], augment: Augment) -> list[Row]:
     """The additional rows, of shares of the rows; the same for the same seed."""
-    chance = random.Random(seed)
+    chance = random.Random(augment.seed)
     added = []
     for row in rows:
         if chance.random() < augment.misspelt:
@@ -176,7 +177,7 @@ def rewritten(rows: list[Row], augment: Augment, seed: int) -> list[Row]:
 
 def renamed(row: Row, kind: str, text: str) -> Row:
     """The row with another text."""
-    return Row(f"{row.id}-{kind}", text, row.labels, row.source, row.origin)
+    return replace(row, id=f"{row.id}-{kind}", text=text)
 
 
 def is_request(text: str) -> bool:

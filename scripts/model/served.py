@@ -12,29 +12,38 @@ LARGEST = 1 - 2.0**-24  # below 1 in single precision
 
 
 def scores(
-    binary: str, model: Path, texts: Iterable[str], categories: list[str], *options: str
+    binary: str, model: Path, texts: Iterable[str], labels: list[str], *options: str
 ) -> np.ndarray:
-    """Calibrated scores (text, category)."""
+    """Calibrated scores (text, label)."""
+    return scores_without(("policy.toml",), binary, model, texts, labels, *options)
+
+
+def log_odds(binary: str, model: Path, texts: Iterable[str], labels: list[str]) -> np.ndarray:
+    """What a calibration is applied to (text, label): the scores of the folder without one."""
+    files = ("policy.toml", "calibration.json", "self_test.jsonl")
+    plain = np.clip(scores_without(files, binary, model, texts, labels), 1 - LARGEST, LARGEST)
+    return np.log(plain) - np.log1p(-plain)
+
+
+def scores_without(
+    files: tuple[str, ...], binary: str, model: Path, texts: Iterable[str], labels: list[str],
+    *options: str,
+) -> np.ndarray:
+    """Scores (text, label) of the folder without some files; without a policy, every label is a
+    category."""
     with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, model.name)
+        plain.mkdir()
+        for file in model.iterdir():
+            if file.name not in files:
+                Path(plain, file.name).symlink_to(file.resolve())
         question, answer = Path(folder, "texts.jsonl"), Path(folder, "scores.jsonl")
         with question.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps({"text": text}) + "\n" for text in texts)
-        command = [binary, "score", "--model", model, "--input", question, "--output", answer]
+        command = [binary, "score", "--model", plain, "--input", question, "--output", answer]
         subprocess.run([*map(str, command), *options], check=True)
         lines = map(json.loads, answer.read_text(encoding="utf-8").splitlines())
         return np.array(
-            [[line["categories"][category]["score"] for category in categories] for line in lines]
+            [[line["categories"][label]["score"] for label in labels] for line in lines]
         )
 
-
-def log_odds(
-    binary: str, model: Path, texts: Iterable[str], categories: list[str]
-) -> np.ndarray:
-    """What a calibration is applied to (text, category): the scores of the folder without one."""
-    with tempfile.TemporaryDirectory() as folder:
-        for file in model.iterdir():
-            if file.name not in ("calibration.json", "self_test.jsonl", "policy.toml"):
-                Path(folder, file.name).symlink_to(file.resolve())
-        plain = scores(binary, Path(folder), texts, categories)
-    plain = np.clip(plain, 1 - LARGEST, LARGEST)
-    return np.log(plain) - np.log1p(-plain)

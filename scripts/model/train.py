@@ -28,11 +28,13 @@ import settings as settings_file
 from loss import cross_entropy, positive_weights
 from metrics import summary
 from prepared import Prepared
+from rows import ENGLISH
 from settings import Settings, Train
 
 AVERAGE_EVERY = 4  # steps; each time costs as much as a tenth of a step
 MOST_DEVELOPMENT_TOKENS = 512
 REPORT_SECONDS = 30
+OTHERS = "other languages: "
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Task:
     settings: Settings
     train_set: Prepared
     row_weights: np.ndarray  # (row)
-    positive_weights: np.ndarray  # (category)
+    positive_weights: np.ndarray  # (label)
     development: Prepared
 
     @property
@@ -80,7 +82,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
 
     torch.manual_seed(settings.train.seed)
-    model = encoder.make(arguments.base, list(settings.categories), settings.train, device)
+    model = encoder.make(arguments.base, list(settings.labels), settings.train, device)
     model.to(device).train()
     run = Run(model, copy(model), optimizer.make(model, settings.train))
     print_task(task)
@@ -134,7 +136,7 @@ def make_task(settings: Settings, arguments: argparse.Namespace) -> Task:
         settings=settings,
         train_set=train_set,
         row_weights=row_weights,
-        positive_weights=positive_weights(train_set.labels, row_weights, settings.train),
+        positive_weights=positive_weights(train_set.targets, row_weights, settings.train),
         development=prepared_set.load(arguments.prepared, "development"),
     )
 
@@ -180,7 +182,7 @@ def step(run: Run, task: Task, rows: np.ndarray, n_steps: int) -> float:
     padding = encoder.padding_of(run.model)
     inputs = encoder.collate(train_set, rows, train.max_tokens, padding)
     inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-    target = torch.from_numpy(train_set.labels[rows]).to(device)
+    target = torch.from_numpy(train_set.targets[rows]).to(device)
     positive = torch.from_numpy(task.positive_weights.astype(np.float32)).to(device)
     with encoder.in_precision(train.precision, device):
         logits = run.model(**inputs).logits
@@ -217,11 +219,17 @@ def evaluate(run: Run, task: Task) -> None:
     run.model.load_state_dict(run.average)
     development = task.development
     rows = np.arange(len(development))
-    logits = encoder.logits(run.model, development, rows, MOST_DEVELOPMENT_TOKENS)
+    logits = encoder.logits(run.model, development, rows, MOST_DEVELOPMENT_TOKENS, task.train.precision)
     run.model.load_state_dict(last)
-    found = summary(development.labels, logits, list(task.settings.categories))
-    run.history.append({"step": run.step, **{key: round(it, 4) for key, it in found.items()}})
-    print("development  " + "  ".join(f"{key} {it:.3f}" for key, it in found.items()), flush=True)
+    is_english = np.array(development.languages) == ENGLISH
+    figures = {"step": run.step}
+    for name, part in [("", is_english), (OTHERS, ~is_english)]:
+        if part.any():
+            found = summary(development.targets[part], logits[part], task.settings)
+            figures |= {name + key: round(it, 4) for key, it in found.items()}
+    run.history.append(figures)
+    shown = (f"{key} {it:.3f}" for key, it in figures.items() if "/" not in key and key != "step")
+    print("development  " + "  ".join(shown), flush=True)
 
 
 def save(run: Run, checkpoint: Path, stamp: str) -> None:
@@ -257,7 +265,7 @@ def resume(run: Run, checkpoint: Path, stamp: str) -> None:
 def fingerprint(task: Task) -> str:
     """Of rows and settings."""
     digest = hashlib.sha256(settings_file.to_toml(task.settings).encode())
-    for array in (task.train_set.ids, task.train_set.starts, task.train_set.labels, task.row_weights):
+    for array in (task.train_set.ids, task.train_set.starts, task.train_set.targets, task.row_weights):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
@@ -267,10 +275,10 @@ def print_task(task: Task) -> None:
     train_set = task.train_set
     tokens = np.minimum(train_set.lengths(), task.train.max_tokens).sum()
     print(f"{len(train_set)} rows, {tokens} tokens, {task.n_steps()} steps")
-    for col, category in enumerate(task.settings.categories):
-        label = train_set.labels[:, col]
-        n_known = int(prepared_set.known(label).sum())
-        print(f"{category:<26}{n_known:>8} known{label.clip(0).sum():>10.0f} positive", end="")
+    for col, label in enumerate(task.settings.labels):
+        target = train_set.targets[:, col]
+        n_known = int(prepared_set.known(target).sum())
+        print(f"{label:<40}{n_known:>8} known{target.clip(0).sum():>10.0f} positive", end="")
         print(f"{task.positive_weights[col]:>8.2f}", flush=True)
 
 
