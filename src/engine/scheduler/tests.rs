@@ -221,6 +221,20 @@ fn a_slow_model_leaves_a_fast_one_its_room() {
 }
 
 #[test]
+fn one_batch_of_another_model_comes_before_what_arrives_now_and_one_more_than_that_does_not() {
+    let mut fixture = Fixture::new();
+    let fast = fixture.scheduler.add_model(1, Some(10_000.0));
+    let slow = fixture.scheduler.add_model(1, Some(100.0));
+    fixture.admit(slow, &[100, 100]);
+    fixture.admit(fast, &[10]);
+    assert_eq!(fixture.check(fast, 1), Ok(()), "110 tokens of the other, in 1.1 seconds");
+    let slower = fixture.scheduler.add_model(1, Some(40.0));
+    fixture.admit(slower, &[100]);
+    let empty = fixture.scheduler.add_model(1, Some(10_000.0));
+    assert!(matches!(fixture.check(empty, 1), Err(Refusal::Full(_))), "3.5 seconds for both");
+}
+
+#[test]
 fn what_is_prepared_waits_and_what_runs_does_not() {
     let mut fixture = Fixture::new();
     let model = fixture.scheduler.add_model(1, Some(50.0));
