@@ -47,7 +47,7 @@ def main() -> int:
         before, after = (
             sum(scores[place]["flagged"] for place in harmless) for scores in (plain, undone)
         )
-        rise = (after - before) / len(harmless)
+        rise = (after - before) / max(len(harmless), 1)
         print(f"\nharmless texts flagged: {before} -> {after} of {len(harmless)} ({rise:+.2%})")
         if arguments.rounds:
             longer = slowdown(scorer, rows, arguments)

@@ -35,6 +35,7 @@ pub use self::device::Placement;
 pub use self::hub::HubSettings;
 pub use self::hub::Token;
 pub(crate) use self::load_priority::LoadPriority;
+pub use self::replicas::replica_threads;
 pub use self::source::Source;
 pub use self::warm_up::WarmUp;
 use crate::batch::Batch;

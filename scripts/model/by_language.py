@@ -84,7 +84,7 @@ def speed_table(measured: Measured, everyday: Measured) -> str:
 
 
 def texts_per_second(measured: Measured, texts: list[str]) -> float:
-    """By the difference between many texts and none, so that loading does not count."""
+    """By the difference between many texts and one, so that loading does not count."""
     many = [texts[place % len(texts)] for place in range(SPEED_TEXTS)]
     times = [seconds(measured, many) - seconds(measured, many[:1]) for _ in range(SPEED_ROUNDS)]
     return SPEED_TEXTS / max(float(np.median(times)), 1e-3)
@@ -133,8 +133,10 @@ def obfuscation_table(measured: Measured, languages: Iterable[str]) -> str:
     """What is left of the flags on disguised texts, and what undoing disguises does to harmless
     ones, by language."""
     lines = []
-    for language in languages:
-        part = measured.of_language(language)
+    parts = {it: measured.of_language(it) for it in languages}
+    for language, part in parts.items():
+        if not part.any_flags().any():
+            continue  # there is nothing to disguise
         printed = obfuscation(part)
         cells = {row[0]: row for row in (line.strip("| ").split(" | ") for line in printed)}
         shown = [f"{cells[it][1]} ({cells[it][2]})" for it in DISGUISES]

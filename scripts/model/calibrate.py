@@ -11,8 +11,8 @@ model's folder; without --policy a plain policy of the model's labels is made.
 The probability is sigmoid(scale * logit + offset). The method is Platt's, fitted as in H.-T. Lin,
 C.-J. Lin, R. C. Weng, "A note on Platt's probabilistic outputs for support vector machines",
 Machine Learning 68 (2007), 267-276. Their A and B are our -scale and -offset. The calibration error
-is measured on texts that the fit has not seen, fold by fold. A label without positives or without
-negatives keeps its logits.
+is measured on texts that the fit has not seen, fold by fold. A label with fewer than five positives
+or negatives keeps its logits.
 
 The threshold of a category, and of a name of another service that has one, is the hundredth with
 the best F1 among those that flag no more than --ceiling of the harmless texts of any language;
@@ -44,6 +44,7 @@ MAX_GRADIENT = 1e-9
 
 THRESHOLDS = np.arange(1, 100) / 100
 N_FOLDS = 10
+LEAST_OF_A_KIND = 5  # positives and negatives, for a label to be calibrated
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Known:
     labels: list[str]
     targets: np.ndarray  # (text, label)
     probabilities: np.ndarray  # (text, label)
-    harmless: np.ndarray  # (harmless text, label)
+    harmless: np.ndarray  # probabilities (harmless text, label)
+    harmless_targets: np.ndarray  # (harmless text, label)
     languages: np.ndarray  # (harmless text)
 
 
@@ -103,6 +105,7 @@ def main() -> None:
     (arguments.model / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n")
     known = Known(
         labels, targets, probabilities_of(fitted, logits), probabilities_of(fitted, calm),
+        np.array([row.targets(labels) for row in harmless]).reshape(-1, len(labels)),
         np.array([row.language for row in harmless]),
     )
     made = with_thresholds(policy, known, arguments.ceiling)
@@ -148,9 +151,10 @@ def with_thresholds(policy: str, known: Known, ceiling: float) -> str:
     head = ["category or name", "known", "pos.", "thresh.", "F1", "prec.", "recall", "alarms"]
     print("{:<40}{:>6}{:>6}{:>9}{:>8}{:>8}{:>8}{:>8}".format(*head))
     lines, judged, flagged = [], None, np.zeros(len(known.harmless), dtype=bool)
+    of_categories = map(labels_of, tomllib.loads(policy)["categories"])
     for line in policy.splitlines():
-        if found := re.fullmatch(r"(?:label|labels) = .*", line):
-            judged = labels_of(tomllib.loads(line))
+        if line == "[[categories]]":
+            judged = next(of_categories)
         if line.startswith("threshold = ") and judged:
             best = best_threshold(known, judged, np.max, ceiling)
             line = f"threshold = {best.threshold:.2f}"
@@ -205,12 +209,12 @@ def fit_all(labels: list[str], logits: np.ndarray, targets: np.ndarray) -> dict[
     for col, name in enumerate(labels):
         is_known = targets[:, col] != UNKNOWN
         label, logit = targets[is_known, col] == 1, logits[is_known, col]
-        if label.all() or not label.any():
+        if min(label.sum(), (~label).sum()) < LEAST_OF_A_KIND:
             found[name] = Platt(1.0, 0.0)
             print(f"{name:<40}{len(label):>6}{label.sum():>6}  kept as it is")
             continue
         platt = found[name] = fit(name, logit, label)
-        error = calibration_error(label, cross_fitted(name, logit, label)) if label.sum() > 1 else np.nan
+        error = calibration_error(label, cross_fitted(name, logit, label))
         print(f"{name:<40}{len(label):>6}{label.sum():>6}", end="")
         print(f"{platt.scale:>9.4f}{platt.offset:>9.4f}{error:>8.4f}")
     return found
@@ -303,8 +307,10 @@ def best_threshold(
     is_known = target != 0.5
     label = target[is_known] == 1
     score = score_of(known.probabilities, known, names, joined)[is_known]
-    calm = score_of(known.harmless, known, names, joined)
-    by_language = [calm[known.languages == it] for it in sorted(set(known.languages))]
+    # A text that violates nothing may still be positive for a label that is no category.
+    is_calm = (known.harmless_targets[:, places(known, names)] != 1).all(axis=1)
+    calm, languages = score_of(known.harmless, known, names, joined)[is_calm], known.languages[is_calm]
+    by_language = [calm[languages == it] for it in sorted(set(languages))]
     found = [decisions(score, label, by_language, threshold) for threshold in THRESHOLDS]
     allowed = [it for it in found if it.false_alarms <= ceiling] or found[-1:]
     return max(allowed, key=lambda it: (it.f1, it.threshold))

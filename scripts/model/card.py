@@ -26,7 +26,7 @@ import numpy as np
 import by_language
 import charts
 import served
-from calibrate import cross_fitted
+from calibrate import LEAST_OF_A_KIND, cross_fitted
 from measured import Measured, measure
 from metrics import average_precision, calibration_error, roc_auc, summary
 from prepare import with_labels
@@ -47,7 +47,7 @@ def main() -> None:
     report = measure(arguments, labelled_rows(arguments))
     english = report.of_language(ENGLISH)
     found = summary(english.targets, english.scores, english.settings)
-    (arguments.model / "figures.json").write_text(json.dumps(figures(report), indent=1) + "\n")
+    (arguments.model / "figures.json").write_text(json.dumps(without_nan(figures(report)), indent=1) + "\n")
     known = english.known(categories(english))
     charts.draw_reliability(known, arguments.model / "reliability.png")
     charts.draw_precision(known, arguments.model / "precision-recall.png")
@@ -97,6 +97,14 @@ def figures(report: Measured) -> dict:
     return found
 
 
+def without_nan(found: dict) -> dict:
+    """The same with null, which JSON has, instead of NaN, which it has not."""
+    return {
+        key: without_nan(it) if isinstance(it, dict) else None if np.isnan(it) else it
+        for key, it in found.items()
+    }
+
+
 # What fills the template.
 
 
@@ -132,7 +140,9 @@ def of_english(english: Measured, found: dict[str, float]) -> dict[str, str]:
 
 def of_languages(report: Measured) -> dict[str, str]:
     """What is measured in every language."""
-    everyday = report.of_other_rows(list(read(report.arguments.prepared / "everyday.jsonl")))
+    rows = read(report.arguments.prepared / "everyday.jsonl")
+    own = read(report.arguments.model / "data" / "everyday.jsonl")
+    everyday = report.of_other_rows([*own, *(row for row in rows if row.language != ENGLISH)])
     return {
         "languages": by_language.quality_table(report, everyday),
         "speed": by_language.speed_table(report, everyday),
@@ -173,7 +183,7 @@ def label_cells(name: str, label: np.ndarray, score: np.ndarray) -> list[str]:
     """How well its scores are in order, and how far they are probabilities."""
     precision = with_interval(lambda places: average_precision(label[places], score[places]), len(label))
     error = float("nan")
-    if label.sum() > 1:
+    if min(label.sum(), (~label).sum()) >= LEAST_OF_A_KIND:
         odds = np.log(np.clip(score, 1e-7, 1)) - np.log1p(-np.clip(score, 0, 1 - 1e-7))
         error = calibration_error(label, cross_fitted(name, odds, label))
     return [name, str(label.sum()), precision, share(roc_auc(label, score)), share(error)]

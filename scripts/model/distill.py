@@ -4,9 +4,9 @@ says of the same tokens.
     python3 scripts/model/distill.py --settings SETTINGS --prepared PREPARED \\
         --teacher E5 --output STUDENT
 
-The student begins with the embeddings of the teacher and with the layers that [distill] names. What
-is made small is the mean squared difference between the hidden states of each of its layers and of
-the teacher's layer that it stands for (S. Sun et al., "Patient knowledge distillation for BERT model
+The student begins with the embeddings of the teacher and with the layers that [distill] names. The
+loss is the mean squared difference between the hidden states of each of its layers and of the
+teacher's layer that it stands for (S. Sun et al., "Patient knowledge distillation for BERT model
 compression", EMNLP 2019, without the labels). No label is read. Writes a checkpoint into the output
 folder every few minutes; the same command goes on from there. At the end the folder holds an
 ordinary encoder in f32, and distillation.json with the losses of the first and the last steps.
@@ -52,16 +52,18 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     texts = prepared_set.load(arguments.prepared, arguments.set)
     teacher = AutoModel.from_pretrained(
-        arguments.teacher, dtype=torch.float32, attn_implementation="eager"
+        arguments.teacher, dtype=torch.float32, attn_implementation="eager",
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     ).eval()
     train = as_train(settings)
     student = first_student(teacher, settings.distill)
     run = Run(teacher, student, optimizer.make(student, train))
     checkpoint = arguments.output / "checkpoint.pt"
+    stamp = prepared_set.fingerprint(texts, settings_file.to_toml(settings))
     arguments.output.mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
-        resume(run, checkpoint)
-    loop(run, texts, settings, train, checkpoint, arguments)
+        resume(run, checkpoint, stamp)
+    loop(run, texts, settings, train, checkpoint, stamp, arguments)
     encoder.save(run.student, arguments.teacher, arguments.output)
     parts = {"first": run.losses[:STEPS_TOLD], "last": run.losses[-STEPS_TOLD:]}
     told = {name: np.mean(part, axis=0).tolist() for name, part in parts.items()}
@@ -111,7 +113,7 @@ def first_student(teacher: PreTrainedModel, distill: Distill) -> PreTrainedModel
 
 def loop(
     run: Run, texts: Prepared, settings: Settings, train: Train, checkpoint: Path,
-    arguments: argparse.Namespace,
+    stamp: str, arguments: argparse.Namespace,
 ) -> None:
     """Step after step, from wherever the run is."""
     weights = texts.weights(train)
@@ -131,7 +133,7 @@ def loop(
             print(f"step {n_done}/{n_steps}  {each}  {left / 60:.0f} min left", flush=True)
             reported, reported_step = now, n_done
         if now - saved > arguments.checkpoint_minutes * 60:
-            save(run, checkpoint)
+            save(run, checkpoint, stamp)
             saved = now
 
 
@@ -157,17 +159,19 @@ def step(
     return [float(it.detach()) for it in losses]
 
 
-def save(run: Run, checkpoint: Path) -> None:
+def save(run: Run, checkpoint: Path, stamp: str) -> None:
     """All or nothing."""
     partial = checkpoint.with_suffix(".partial")
     state = {"student": run.student.state_dict(), "optimizer": run.optimizer.state_dict()}
-    torch.save(state | {"losses": run.losses}, partial)
+    torch.save(state | {"losses": run.losses, "stamp": stamp}, partial)
     partial.replace(checkpoint)
 
 
-def resume(run: Run, checkpoint: Path) -> None:
+def resume(run: Run, checkpoint: Path, stamp: str) -> None:
     """Goes on from a checkpoint."""
     state = torch.load(checkpoint, weights_only=True)
+    if state["stamp"] != stamp:
+        raise SystemExit(f"{checkpoint} is of another task: other rows or settings")
     run.student.load_state_dict(state["student"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.losses = state["losses"]

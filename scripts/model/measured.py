@@ -33,7 +33,8 @@ class Measured:
 
     def of_other_rows(self, rows: list[Row]) -> "Measured":
         """The same model with other texts."""
-        targets = np.array([row.targets(self.settings.labels) for row in rows])
+        labels = self.settings.labels
+        targets = np.array([row.targets(labels) for row in rows]).reshape(-1, len(labels))
         return replace(self, rows=rows, targets=targets, scores=self.score([row.text for row in rows]))
 
     def part(self, places: list[int]) -> "Measured":
@@ -82,7 +83,7 @@ def measure(arguments: argparse.Namespace, rows: list[Row]) -> Measured:
     settings = settings_file.read(arguments.model / "settings.toml")
     policy = tomllib.loads((arguments.model / "policy.toml").read_text())
     if any(it.get("label") != it["id"] for it in policy["categories"]):
-        sys.exit("card.py: expected a policy that calls its categories as the model does")
+        sys.exit("expected a policy that calls its categories as the model does")
     found = {it["id"]: it["threshold"] for it in policy["categories"]}
     thresholds = np.array([found[settings.labels[col]] for col in settings.of_categories()])
     nothing = np.empty((0, len(settings.labels)))

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a model that reads fourteen languages, a step a call, in this order:
+# Makes a model of 12 layers that reads fourteen languages, and an encoder of 6 layers after it, a step
+# a call, in this order; calibrate.py, export.py and card.py finish a model:
 #
 #   scripts/model/multilingual.sh convert|prune|prepare|teacher|relabel|train|distill
 #
@@ -48,6 +49,7 @@ texts() {
         --rows pool.jsonl.zst --clauses clauses.jsonl.zst --pairs parallel.jsonl.zst \
         --development dev.jsonl --development dev_multilingual.jsonl \
         --keep-out "$own/everyday.jsonl" --keep-out "$own/alarming.jsonl" \
+        --keep-out "$own/other_languages.jsonl" --keep-out "$own/failures.jsonl" \
         --leave-out leave_out.txt --sources SOURCES.md
 }
 

@@ -6,12 +6,12 @@
         --sources SOURCES.md --output PREPARED
 
 Rows, more labels of them and sentence pairs are JSON lines, or rows a table in CSV: see rows.py.
-Left out are rows that nearly are evaluation texts (of --development, of every --keep-out), those
-that --leave-out names, and with a text all translations of it. Of development rows, those of the
-part "report" are not used to develop with.
+Drops near-duplicates of evaluation texts (of --development and of every --keep-out) and the ids in
+--leave-out, each with all its translations. Development rows of the part "report" are kept out of
+the training, but not developed with.
 
-One in --hold-out of the harmless rows is held out too, calibrate.py finds thresholds with them; so
-is one in --hold-out-pairs of the sentence pairs, and as many others, which are for the card alone.
+One in --hold-out of the harmless rows is held out as well: calibrate.py finds thresholds with them.
+So is one in --hold-out-pairs of the sentence pairs, and as many others, which are for the card.
 
 Writes the sets `train` and `development`; development.jsonl, harmless.jsonl and everyday.jsonl (the
 pairs for the card); and manifest.json, which says of each source where it is, under which licence,
@@ -59,6 +59,8 @@ def main() -> None:
         texts = divided(arguments, settings)
     except (BadRow, OSError) as fault:
         raise SystemExit(f"prepare.py: {fault}") from None
+    if not texts.train or not texts.development:
+        raise SystemExit("prepare.py: no texts are left to train with, or none to develop with")
     check_labels(settings, texts.train)
     english = [row for row in texts.train if row.language == ENGLISH and row.labels]
     added = rewritten(english, settings.augment)
@@ -87,7 +89,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--base", type=Path, required=True, metavar="FOLDER", help="with a tokenizer.json")
     add("--rows", type=Path, required=True, action="append", metavar="FILE", help="to train with")
     add("--clauses", type=Path, metavar="FILE", help="more labels of the rows, by id")
-    add("--pairs", type=Path, metavar="FILE", help="harmless sentence pairs")
+    add("--pairs", type=Path, metavar="FILE", help="sentence pairs, of harmless texts")
     add("--development", type=Path, default=[], action="append", metavar="FILE",
         help="to measure with, else a fifth of the rows")
     add("--keep-out", type=Path, default=[], action="append", metavar="FILE", help="others to measure with")
@@ -136,8 +138,11 @@ def divided(arguments: argparse.Namespace, settings: Settings) -> Texts:
     harmless_pairs = [row for row in pairs if is_chosen(row, one_in, "harmless")]
     others = (row for row in pairs if not is_chosen(row, one_in, "harmless"))
     everyday = [row for row in others if is_chosen(row, one_in, "everyday")]
-    held_out = {row.original() for row in [*harmless, *harmless_pairs, *everyday]}
-    train = [row for row in [*rows, *pairs] if row.original() not in held_out]
+    held_out = [*harmless, *harmless_pairs, *everyday]
+    names, copies = {row.original() for row in held_out}, {row.text for row in held_out}
+    train = [
+        row for row in [*rows, *pairs] if row.original() not in names and row.text not in copies
+    ]
     development = [row for row in development if row.part != REPORT]
     # Not before now: what is held out must not depend on the languages that a model reads.
     parts = (train, development, [*harmless, *harmless_pairs], everyday)

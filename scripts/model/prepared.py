@@ -1,5 +1,6 @@
 """A prepared set on disk: token ids end to end, and what is known of each row."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,16 @@ def load(folder: Path, name: str) -> Prepared:
     arrays = np.load(folder / f"{name}.npz")
     words = json.loads((folder / f"{name}.json").read_text())
     return Prepared(**{key: arrays[key] for key in arrays.files}, **words)
+
+
+def fingerprint(rows: Prepared, settings: str) -> str:
+    """Of rows and the settings that they are used with."""
+    digest = hashlib.sha256(settings.encode())
+    for array in (rows.ids, rows.starts, rows.targets):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for word in (*rows.origins, *rows.sources):
+        digest.update(word.encode() + b"\n")
+    return digest.hexdigest()
 
 
 def known(targets: np.ndarray) -> np.ndarray:

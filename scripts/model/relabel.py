@@ -5,7 +5,7 @@
 
 Writes the set `relabelled` beside `train`: the same rows, and for those of the origins in
 [relabel.trust], labels between what they said and what the teachers say, on average. A known label
-that the teachers contradict is not known any more.
+that the teachers contradict becomes unknown.
 
 Each teacher reads rows in its own tokens, from a folder made by prepare.py with the same texts
 (that of --prepared if none is given). A teacher that does not read a row's language speaks about

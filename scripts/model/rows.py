@@ -1,6 +1,5 @@
 """Texts and what is known about them: JSON lines of {"id", "text", "labels": {label: 1 | 0 | null}}
-and, where they are known, "clauses" (more labels), "language" (else English), "source", "origin" and
-"part"; or a table in CSV with a column "text" and one of 1 and 0 for each label. A label that is
+and optionally "clauses" (more labels), "language" (else English), "source", "origin" and "part"; or a table in CSV with a column "text" and one of 1 and 0 for each label. A label that is
 missing, null or empty is not known for that text; a text without "labels" is of the origin
 "unlabelled". The id of a translation is that of its original, "@" and the language.
 
@@ -101,18 +100,23 @@ def read_table(file: Path) -> Iterator[Row]:
             labels = {name: LABELS.get((cell or "").strip(), cell) for name, cell in cells.items()}
             if strange := [name for name, it in labels.items() if it not in (0, 1, None)]:
                 raise BadRow(f"{place}: expected 1, 0 or nothing in column {strange[0]}")
-            yield Row(place, text, labels)
+            yield Row(name_of(text), text, labels)
 
 
 def parse(found: dict, place: str) -> Row:
-    """A row of an object; `place` is its id if it has none."""
+    """A row of an object; `place` is named in what is raised."""
     text = string_of(found, "text", place)
     labels = labels_of(found, "labels", place) | labels_of(found, "clauses", place)
     keys = ("source", "origin", "language", "part")
     named = {key: str(found[key]) for key in keys if key in found}
     if "labels" not in found:
         named.setdefault("origin", UNLABELLED)
-    return Row(str(found.get("id", place)), text, labels, **named)
+    return Row(str(found.get("id", name_of(text))), text, labels, **named)
+
+
+def name_of(text: str) -> str:
+    """An id for a text without one."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read_labels(file: Path) -> dict[str, dict[str, int | None]]:
@@ -127,7 +131,7 @@ def read_pairs(file: Path) -> Iterator[Row]:
     for found, place in read_json(file):
         english, text = string_of(found, "english", place), string_of(found, "text", place)
         source = str(found.get("source", "unnamed"))
-        name = f"{source}:{hashlib.sha256(english.encode()).hexdigest()[:16]}"
+        name = f"{source}:{name_of(english)}"
         kind = {"source": source, "origin": UNLABELLED}
         if name not in named:
             named.add(name)

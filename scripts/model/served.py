@@ -43,7 +43,6 @@ def scores_without(
         command = [binary, "score", "--model", plain, "--input", question, "--output", answer]
         subprocess.run([*map(str, command), *options], check=True)
         lines = map(json.loads, answer.read_text(encoding="utf-8").splitlines())
-        return np.array(
-            [[line["categories"][label]["score"] for label in labels] for line in lines]
-        )
+        found = [[line["categories"][label]["score"] for label in labels] for line in lines]
+        return np.array(found).reshape(-1, len(labels))  # also of no texts
 

@@ -92,6 +92,8 @@ def read(file: Path) -> Settings:
     """Reads a file; unknown keys end the program by name. With `base = "FILE"` it has what that file
     beside it has, key by key, unless it says otherwise."""
     table = table_of(file)
+    if "labels" not in table:
+        raise SystemExit(f"{file}: expected labels = [...]")
     parts = {"train": Train, "relabel": Relabel, "augment": Augment, "distill": Distill}
     try:
         made = {name: known(kind, table.pop(name, {}), name) for name, kind in parts.items()}

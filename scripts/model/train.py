@@ -10,7 +10,6 @@ ordinary model of transformers in f32, settings.toml and training.json with the 
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -130,7 +129,8 @@ def parse_arguments() -> argparse.Namespace:
 def make_task(settings: Settings, arguments: argparse.Namespace) -> Task:
     """The rows that count, and how much."""
     whole = prepared_set.load(arguments.prepared, arguments.set)
-    train_set = whole.part(np.flatnonzero(whole.weights(settings.train)))
+    is_known = prepared_set.known(whole.targets).any(axis=1)
+    train_set = whole.part(np.flatnonzero((whole.weights(settings.train) > 0) & is_known))
     row_weights = train_set.weights(settings.train)
     return Task(
         settings=settings,
@@ -226,7 +226,7 @@ def evaluate(run: Run, task: Task) -> None:
     for name, part in [("", is_english), (OTHERS, ~is_english)]:
         if part.any():
             found = summary(development.targets[part], logits[part], task.settings)
-            figures |= {name + key: round(it, 4) for key, it in found.items()}
+            figures |= {name + key: round(it, 4) for key, it in found.items() if not np.isnan(it)}
     run.history.append(figures)
     shown = (f"{key} {it:.3f}" for key, it in figures.items() if "/" not in key and key != "step")
     print("development  " + "  ".join(shown), flush=True)
@@ -264,10 +264,7 @@ def resume(run: Run, checkpoint: Path, stamp: str) -> None:
 
 def fingerprint(task: Task) -> str:
     """Of rows and settings."""
-    digest = hashlib.sha256(settings_file.to_toml(task.settings).encode())
-    for array in (task.train_set.ids, task.train_set.starts, task.train_set.targets, task.row_weights):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+    return prepared_set.fingerprint(task.train_set, settings_file.to_toml(task.settings))
 
 
 def print_task(task: Task) -> None:

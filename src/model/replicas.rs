@@ -1,6 +1,5 @@
 //! The replicas of a model: forward passes that share its weights, each with threads of its own.
 
-use std::num::NonZero;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -86,8 +85,19 @@ impl LoadSettings {
 
     /// Returns the number of threads of the first replica, which no other replica exceeds.
     pub(super) fn replica_threads(&self) -> usize {
-        self.threads.div_ceil(self.replicas.max(1))
+        replica_threads(self.threads, self.replicas)
     }
+}
+
+/// Returns the number of threads of the first of some replicas, which no other one exceeds: its
+/// share of all threads, but no more than the process has CPUs. A thread without a CPU would only
+/// delay the others, which wait for every part of a product.
+pub fn replica_threads(threads: usize, replicas: usize) -> usize {
+    bounded(threads.div_ceil(replicas.max(1)))
+}
+
+fn bounded(threads: usize) -> usize {
+    std::thread::available_parallelism().map_or(threads, |n_cpus| threads.min(n_cpus.get()))
 }
 
 /// Returns the number of threads of each replica. The numbers differ by at most one, the larger
@@ -96,12 +106,10 @@ fn divide_threads(threads: usize, replicas: usize) -> impl Iterator<Item = usize
     (0..replicas).map(move |replica| threads / replicas + usize::from(replica < threads % replicas))
 }
 
-/// Creates a pool of this many threads, but no more than the process has CPUs: a thread without a
-/// CPU would only delay the others, which wait for every part of a product.
+/// Creates a pool of this many threads, but no more than the process has CPUs.
 fn pool(name: &'static str, threads: usize) -> Result<ThreadPool> {
-    let n_cpus = std::thread::available_parallelism().map_or(threads, NonZero::get);
     ThreadPoolBuilder::new()
-        .num_threads(threads.min(n_cpus))
+        .num_threads(bounded(threads))
         .thread_name(move |thread| format!("{name}-{thread}"))
         .build()
         .map_err(|fault| Error::Config { name: "threads", reason: fault.to_string() })
@@ -127,6 +135,7 @@ mod tests {
         for threads in [1, n_cpus, n_cpus + 1, 64 * n_cpus] {
             let found = pool("test", threads).unwrap().current_num_threads();
             assert_eq!(found, threads.min(n_cpus), "{threads} threads, {n_cpus} CPUs");
+            assert_eq!(replica_threads(2 * threads, 2), found, "two replicas");
         }
     }
 
