@@ -24,6 +24,7 @@ import torch
 from transformers import AutoModel, PreTrainedModel
 
 import batch_order
+import checkpoint as checkpoints
 import encoder
 import optimizer
 import prepared as prepared_set
@@ -61,8 +62,7 @@ def main() -> None:
     checkpoint = arguments.output / "checkpoint.pt"
     stamp = prepared_set.fingerprint(texts, settings_file.to_toml(settings))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        resume(run, checkpoint, stamp)
+    resume(run, checkpoint, stamp)
     loop(run, texts, settings, train, checkpoint, stamp, arguments)
     encoder.save(run.student, arguments.teacher, arguments.output)
     parts = {"first": run.losses[:STEPS_TOLD], "last": run.losses[-STEPS_TOLD:]}
@@ -144,12 +144,12 @@ def step(
     inputs = encoder.collate(texts, rows, train.max_tokens, encoder.padding_of(run.teacher))
     mask = inputs["attention_mask"].bool()
     with encoder.in_precision(train.precision, torch.device("cpu")):
-        with torch.inference_mode():
+        with torch.no_grad():
             said = run.teacher(**inputs, output_hidden_states=True).hidden_states
         learnt = run.student(**inputs, output_hidden_states=True).hidden_states
     # The first hidden states are those of the embeddings.
     losses = [
-        torch.nn.functional.mse_loss(now[mask].float(), said[layer][mask].float().clone())
+        torch.nn.functional.mse_loss(now[mask].float(), said[layer][mask].float())
         for now, layer in zip(learnt[1:], distill.layers, strict=True)
     ]
     run.optimizer.zero_grad(set_to_none=True)
@@ -160,18 +160,16 @@ def step(
 
 
 def save(run: Run, checkpoint: Path, stamp: str) -> None:
-    """All or nothing."""
-    partial = checkpoint.with_suffix(".partial")
+    """Writes how far it is."""
     state = {"student": run.student.state_dict(), "optimizer": run.optimizer.state_dict()}
-    torch.save(state | {"losses": run.losses, "stamp": stamp}, partial)
-    partial.replace(checkpoint)
+    checkpoints.save(checkpoint, stamp, state | {"losses": run.losses})
 
 
 def resume(run: Run, checkpoint: Path, stamp: str) -> None:
-    """Goes on from a checkpoint."""
-    state = torch.load(checkpoint, weights_only=True)
-    if state["stamp"] != stamp:
-        raise SystemExit(f"{checkpoint} is of another task: other rows or settings")
+    """Goes on from a checkpoint, if there is one of the same task."""
+    state = checkpoints.load(checkpoint, stamp)
+    if state is None:
+        return
     run.student.load_state_dict(state["student"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.losses = state["losses"]

@@ -20,6 +20,7 @@ import torch
 from transformers import PreTrainedModel
 
 import batch_order
+import checkpoint as checkpoints
 import encoder
 import optimizer
 import prepared as prepared_set
@@ -233,9 +234,8 @@ def evaluate(run: Run, task: Task) -> None:
 
 
 def save(run: Run, checkpoint: Path, stamp: str) -> None:
-    """All or nothing."""
+    """Writes how far it is."""
     state = {
-        "stamp": stamp,
         "model": run.model.state_dict(),
         "average": run.average,
         "optimizer": run.optimizer.state_dict(),
@@ -243,18 +243,14 @@ def save(run: Run, checkpoint: Path, stamp: str) -> None:
         "seconds": run.seconds,
         "history": run.history,
     }
-    partial = checkpoint.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(checkpoint)
+    checkpoints.save(checkpoint, stamp, state)
 
 
 def resume(run: Run, checkpoint: Path, stamp: str) -> None:
     """Goes on from a checkpoint, if there is one of the same task."""
-    if not checkpoint.exists():
+    state = checkpoints.load(checkpoint, stamp)
+    if state is None:
         return
-    state = torch.load(checkpoint, weights_only=True)
-    if state["stamp"] != stamp:
-        raise SystemExit(f"{checkpoint} is of another task: other rows or settings")
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.average = state["average"]
